@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The nouns of vm-guardian, data only. A Sample is what was seen of one VM at one moment, a Verdict
+ * what the judge said of one disk, a Track what the judge remembers between two samples (freeze.h).
+ *
+ * Units stand in the names: _us microseconds on the monotonic clock, _ns nanoseconds, _bytes, _bps
+ * bytes per second, _iops operations per second. Every optional fact has a has_ bit; without it the
+ * value means nothing. Missing is never zero. */
+
+#include <glib.h>
+
+typedef enum {
+    RUN_UNKNOWN,
+    RUN_RUNNING,
+    RUN_PAUSED,
+    RUN_IO_ERROR,
+    RUN_SHUTDOWN,
+    RUN_PANICKED,
+    RUN_MIGRATING, /* finish-migrate, postmigrate, colo: the source side has stopped */
+    RUN_INCOMING,  /* inmigrate: the destination waits */
+    RUN_PRELAUNCH,
+    RUN_OTHER, /* save-vm, restore-vm, debug, watchdog, suspended, internal-error */
+} RunState;
+
+/* How far the monitor let us come: the rungs of the hang ladder. */
+typedef enum {
+    MONITOR_NOT_ASKED,
+    MONITOR_REFUSED,        /* socket gone, or nobody listens */
+    MONITOR_NO_GREETING,    /* connected, silent: another client holds it, or the process is stopped */
+    MONITOR_NO_NEGOTIATION, /* greeted, qmp_capabilities unanswered: the main loop is blocked */
+    MONITOR_SILENT,         /* negotiated, a query is unanswered: the main loop is blocked */
+    MONITOR_BROKEN,         /* spoke, but not QMP; or hung up in the middle */
+    MONITOR_ANSWERED,
+} MonitorStage;
+
+typedef struct {
+    char *id;      /* identity inside the VM: qdev path, else node name, else drive id. Raw bytes. */
+    char *label;   /* what a person calls it ("virtio0"), printable */
+    char *driver;  /* device model as configured ("virtio-blk", "lsi", ...), printable; NULL unknown */
+    char *storage; /* identity of the storage below ("dev:254:3", "nbd:/run/x.sock"); NULL unknown */
+
+    bool has_counters; /* of completed requests, since the VM started */
+    guint64 rd_ops, wr_ops, flush_ops, unmap_ops;
+    guint64 rd_bytes, wr_bytes;
+    guint64 total_time_ns; /* read + write + flush + unmap: age of what completed */
+    guint64 failed_ops;    /* failed_* and invalid_* together */
+    bool has_idle_time;
+    guint64 idle_time_ns; /* since the last completion; grows on idle and on stuck disks alike */
+
+    bool has_limit; /* throttle in force, the tightest of total, read and write; 0 = none */
+    guint64 limit_bps;
+    guint64 limit_iops;
+
+    bool has_queue; /* virtqueues that carry this disk, summed; fetched only when asked for */
+    guint32 queue_inflight;
+    guint64 queue_used_idx; /* sum of the used indexes, modulo 65536 each: only "moved" counts */
+    bool queue_is_shared;   /* other disks of this VM use the same queues */
+
+    bool has_job; /* a block job (backup, mirror, stream) runs on this disk */
+    guint64 job_offset_bytes;
+} DiskSample;
+
+typedef struct {
+    bool has_guest_ram;
+    guint64 guest_ram_bytes; /* sum of the RAM backends */
+    bool guest_ram_is_shared; /* memfd, file or hugetlb: charged as shmem, not as anon */
+
+    bool has_rss; /* of the QEMU process, from /proc/<pid>/status */
+    guint64 rss_anon_bytes, rss_file_bytes, rss_shmem_bytes, page_table_bytes, hugetlb_bytes;
+
+    bool has_group; /* the cgroup that owns memory.* */
+    guint64 group_usage_bytes;
+    guint64 group_unreclaimable_bytes; /* anon + shmem + unevictable + kernel; see cgroup.h */
+
+    bool has_limit; /* the tightest among the group and its ancestors; false = none or unknown */
+    guint64 limit_bytes;
+    bool limit_is_known; /* true with has_limit false: looked, and there is none */
+    guint64 limited_unreclaimable_bytes; /* charge of the group that carries that limit */
+} MemorySample;
+
+typedef struct {
+    gint64 now_us;       /* CLOCK_MONOTONIC, one stamp per tick */
+    gint64 boottime_us;  /* CLOCK_BOOTTIME beside it: a difference that grew is a suspend */
+    gint64 period_us;    /* the period this VM is sampled at now: what counts as late */
+    gint64 age_us;       /* since the QEMU process started; < 0 unknown */
+
+    bool process_is_gone;
+    char process_state; /* of /proc/<pid>/stat: R S D T t Z ...; 0 unknown */
+
+    MonitorStage monitor;
+    gint64 waited_us;     /* how long the answer took, or how long we have waited in vain */
+    bool monitor_is_ours; /* nobody else is expected on it */
+    RunState run;         /* meaningful when monitor is MONITOR_ANSWERED */
+
+    DiskSample *disks; /* owned, n_disks long */
+    guint n_disks;
+    bool has_disks; /* false: query-blockstats gave no usable answer this time */
+
+    MemorySample memory;
+} Sample;
+
+typedef enum { STATE_OK, STATE_UNKNOWN, STATE_SUSPECT, STATE_FROZEN } State; /* by rising gravity */
+
+typedef enum {
+    LAYER_NONE,
+    LAYER_UNKNOWN,
+    LAYER_NOT_RUNNING,
+    LAYER_GUEST,
+    LAYER_THROTTLE,
+    LAYER_BLOCK_PATH,
+    LAYER_DEVICE_MODEL,
+    LAYER_BACKUP_TARGET,
+    LAYER_STORAGE,
+    LAYER_MAIN_LOOP_BLOCKED,
+    LAYER_PROCESS_STOPPED,
+    LAYER_SOCKET_BUSY,
+    LAYER_PROCESS_GONE,
+} Layer;
+
+typedef struct {
+    State state;
+    Layer layer;
+    const char *cause;   /* static word from the glossary, "" for none; never freed */
+    gint64 since_us;     /* when what is described began, as far as it can be told */
+    gint64 named_us;     /* when the state became what it is */
+    bool is_paged;       /* an alert is out */
+    const char *reason;  /* static sentence: the rule that decided */
+    guint32 inflight;    /* requests seen in flight, for the reader */
+    gint64 patience_us;  /* what was granted before frozen */
+} Verdict;
+
+/* "running" -> RUN_RUNNING, as query-status spells it; NULL or an unknown word: RUN_UNKNOWN. */
+RunState run_state_parse(const char *word);
+/* Words of the glossary, static, never NULL. */
+const char *run_state_name(RunState run);
+const char *monitor_stage_name(MonitorStage stage);
+const char *state_name(State state);
+const char *layer_name(Layer layer);
+/* The inverse, for scenario files. false and *ret_ untouched for a word outside the glossary. */
+bool run_state_from_name(const char *word, RunState *ret_run);
+bool monitor_stage_from_name(const char *word, MonitorStage *ret_stage);
+bool state_from_name(const char *word, State *ret_state);
+bool layer_from_name(const char *word, Layer *ret_layer);
+
+/* Frees what the sample owns and zeroes it. */
+void sample_clear(Sample *sample);
+/* A deep copy; the caller clears it. */
+void sample_copy(const Sample *sample, Sample *ret_copy);
+const DiskSample *sample_find_disk(const Sample *sample, const char *id);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Sample, sample_clear)
