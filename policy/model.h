@@ -9,6 +9,7 @@
  * value means nothing. Missing is never zero. */
 
 #include <glib.h>
+#include <stdbool.h>
 
 typedef enum {
     RUN_UNKNOWN,
@@ -26,8 +27,8 @@ typedef enum {
 /* How far the monitor let us come: the rungs of the hang ladder. */
 typedef enum {
     MONITOR_NOT_ASKED,
-    MONITOR_REFUSED,        /* socket gone, or nobody listens */
-    MONITOR_NO_GREETING,    /* connected, silent: another client holds it, or the process is stopped */
+    MONITOR_REFUSED,     /* socket gone, or nobody listens */
+    MONITOR_NO_GREETING, /* connected, silent: another client holds it, or the process is stopped */
     MONITOR_NO_NEGOTIATION, /* greeted, qmp_capabilities unanswered: the main loop is blocked */
     MONITOR_SILENT,         /* negotiated, a query is unanswered: the main loop is blocked */
     MONITOR_BROKEN,         /* spoke, but not QMP; or hung up in the middle */
@@ -35,10 +36,12 @@ typedef enum {
 } MonitorStage;
 
 typedef struct {
-    char *id;      /* identity inside the VM: qdev path, else node name, else drive id. Raw bytes. */
-    char *label;   /* what a person calls it ("virtio0"), printable */
-    char *driver;  /* device model as configured ("virtio-blk", "lsi", ...), printable; NULL unknown */
-    char *storage; /* identity of the storage below ("dev:254:3", "nbd:/run/x.sock"); NULL unknown */
+    char *id;    /* identity inside the VM: qdev path, else node name, else drive id. Raw bytes. */
+    char *label; /* what a person calls it ("virtio0"), printable */
+    char *
+        driver; /* device model as configured ("virtio-blk", "lsi", ...), printable; NULL unknown */
+    char
+        *storage; /* identity of the storage below ("dev:254:3", "nbd:/run/x.sock"); NULL unknown */
 
     bool has_counters; /* of completed requests, since the VM started */
     guint64 rd_ops, wr_ops, flush_ops, unmap_ops;
@@ -63,7 +66,7 @@ typedef struct {
 
 typedef struct {
     bool has_guest_ram;
-    guint64 guest_ram_bytes; /* sum of the RAM backends */
+    guint64 guest_ram_bytes;  /* sum of the RAM backends */
     bool guest_ram_is_shared; /* memfd, file or hugetlb: charged as shmem, not as anon */
 
     bool has_rss; /* of the QEMU process, from /proc/<pid>/status */
@@ -75,15 +78,15 @@ typedef struct {
 
     bool has_limit; /* the tightest among the group and its ancestors; false = none or unknown */
     guint64 limit_bytes;
-    bool limit_is_known; /* true with has_limit false: looked, and there is none */
+    bool limit_is_known;                 /* true with has_limit false: looked, and there is none */
     guint64 limited_unreclaimable_bytes; /* charge of the group that carries that limit */
 } MemorySample;
 
 typedef struct {
-    gint64 now_us;       /* CLOCK_MONOTONIC, one stamp per tick */
-    gint64 boottime_us;  /* CLOCK_BOOTTIME beside it: a difference that grew is a suspend */
-    gint64 period_us;    /* the period this VM is sampled at now: what counts as late */
-    gint64 age_us;       /* since the QEMU process started; < 0 unknown */
+    gint64 now_us;      /* CLOCK_MONOTONIC, one stamp per tick */
+    gint64 boottime_us; /* CLOCK_BOOTTIME beside it: a difference that grew is a suspend */
+    gint64 period_us;   /* the period this VM is sampled at now: what counts as late */
+    gint64 age_us;      /* since the QEMU process started; < 0 unknown */
 
     bool process_is_gone;
     char process_state; /* of /proc/<pid>/stat: R S D T t Z ...; 0 unknown */
@@ -121,13 +124,13 @@ typedef enum {
 typedef struct {
     State state;
     Layer layer;
-    const char *cause;   /* static word from the glossary, "" for none; never freed */
-    gint64 since_us;     /* when what is described began, as far as it can be told */
-    gint64 named_us;     /* when the state became what it is */
-    bool is_paged;       /* an alert is out */
-    const char *reason;  /* static sentence: the rule that decided */
-    guint32 inflight;    /* requests seen in flight, for the reader */
-    gint64 patience_us;  /* what was granted before frozen */
+    const char *cause;  /* static word from the glossary, "" for none; never freed */
+    gint64 since_us;    /* when what is described began, as far as it can be told */
+    gint64 named_us;    /* when the state became what it is */
+    bool is_paged;      /* an alert is out */
+    const char *reason; /* static sentence: the rule that decided */
+    guint32 inflight;   /* requests seen in flight, for the reader */
+    gint64 patience_us; /* what was granted before frozen */
 } Verdict;
 
 /* "running" -> RUN_RUNNING, as query-status spells it; NULL or an unknown word: RUN_UNKNOWN. */

@@ -3,11 +3,12 @@
 
 /* Sizes, durations, versions and their text, one truth for configuration, command line and output.
  *
- * A size is an integer with optional K M G T, Ki Mi Gi Ti or KiB MiB GiB TiB, all 1024-based. "10GB"
- * is refused: nobody can know which of two meanings was meant. A duration is an integer with ms, s,
- * m, h or d; without a unit it is seconds. A version is 1.2, v1.2.3 or main. */
+ * A size is an integer with optional K M G T, Ki Mi Gi Ti or KiB MiB GiB TiB, all 1024-based.
+ * "10GB" is refused: nobody can know which of two meanings was meant. A duration is an integer with
+ * ms, s, m, h or d; without a unit it is seconds. A version is 1.2, v1.2.3 or main. */
 
 #include <glib.h>
+#include <stdbool.h>
 
 #define UNITS_KIB G_GUINT64_CONSTANT(1024)
 #define UNITS_MIB (1024 * UNITS_KIB)

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a QEMU command line says: name, id, uuid, memory, monitors, disks, throttles. Nothing here
+ * is trusted or resolved: paths are as written, values that do not parse are absent. Understands
+ * key=value lists with ",," escapes and JSON objects (-blockdev, -device, -object), both "-opt
+ * value" and
+ * "--opt value". Pure: argv in, struct out. */
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+typedef struct {
+    char *path;    /* of a listening unix socket in QMP (control) mode */
+    char *chardev; /* NULL for -qmp */
+} ArgvMonitor;
+
+typedef struct {
+    char *id;      /* of -device, or of -drive with if= other than none; NULL */
+    char *driver;  /* device model: "virtio-blk-pci", "scsi-hd", "ide-hd", ... */
+    char *bus;     /* bus= as written: "scsi0.0"; NULL */
+    char *drive;   /* drive id or node name it uses; NULL */
+    char *storage; /* storage identity of the lowest node that could be followed: "file:<path>",
+                    * "dev:<path>" (under /dev), "nbd:<host:port or socket>", "rbd:<pool/image>",
+                    * "iscsi:<portal/target/lun>",
+                    * "<driver>:" else; NULL unknown. Printable only after units_printable(). */
+    char *throttle_group; /* id of the throttle-group object in its chain, or of throttling.group;
+                             NULL */
+    bool has_limit;       /* limits written in argv: -drive throttling.*, bps*, iops*; -object
+                             throttle-group */
+    guint64 limit_bps, limit_iops; /* tightest of total, read, write; 0 = none */
+} ArgvDisk;
+
+typedef struct {
+    char *name, *id,
+        *uuid; /* -name (guest= or first value), -id (Proxmox), -uuid; NULL when absent */
+    bool has_memory;
+    guint64 memory_bytes;  /* -m, without hotplugged */
+    bool memory_is_shared; /* a memfd, file or share=on backend, or -mem-path */
+    bool is_incoming, is_daemonized, is_paused_at_start;
+    GPtrArray *monitors;   /* of ArgvMonitor */
+    GPtrArray *disks;      /* of ArgvDisk */
+    GPtrArray *scsi_hosts; /* of char *: ids of -device virtio-scsi-*; "" when it has none */
+} Argv;
+
+/* Does this look like QEMU's system emulator at all? By the base name of argv[0] or exe:
+ * qemu-system-*, qemu-kvm, kvm. */
+bool argv_is_qemu(const char *program);
+Argv *argv_parse(const char *const *argv);
+void argv_free(Argv *argv);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Argv, argv_free)

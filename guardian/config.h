@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* guardian.conf, guardian.conf.d and vm.d -> Limits for one VM, with the origin of every
+ * value. Unknown and duplicate keys, unknown sections, values out of range and keys a VM's file may
+ * not set are errors that name file, line and key. Loading is all or nothing: after an error the
+ * caller keeps the old Config. Later files win over earlier ones, file names only order them. */
+
+#include "host.h"
+#include "settings.h"
+
+typedef struct Config Config;
+
+/* What a vm.d file can match on; any may be NULL. */
+typedef struct {
+    const char *name, *id, *uuid, *source; /* source: "proxmox", "bare", ... */
+} ConfigSubject;
+
+/* Reads below HOST_ETC: vm-guardian/guardian.conf and so on. No file at all is a valid
+ * configuration. */
+Config *config_load(const Host *host, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void config_free(Config *config);
+/* Fills the limits of one VM, or of the host when subject is NULL; the caller clears them. */
+void config_limits(const Config *config, const ConfigSubject *subject, Limits *ret_limits);
+/* "default", or "<file>:<line>" of the value config_limits() would give. New string. */
+char *config_origin(const Config *config, const ConfigSubject *subject, const Setting *setting);
+/* The vm.d files that match the subject, in order; g_strfreev. */
+char **config_matching_files(const Config *config, const ConfigSubject *subject);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Every setting is one row of one table: parser, sample configuration, `config show` and the manual
+ * are made from it. Limits is the table's value side: what the judges are allowed and told. */
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef enum {
+    SETTING_BOOL,     /* yes|no|true|false|on|off|1|0 -> 0, 1 */
+    SETTING_DURATION, /* -> microseconds */
+    SETTING_SIZE,     /* -> bytes */
+    SETTING_INTEGER,
+    SETTING_RATIO,   /* -> thousandths */
+    SETTING_VERSION, /* -> units_parse_version() */
+    SETTING_CHOICE,  /* one word of `choices` -> its index */
+    SETTING_LIST,    /* words separated by blanks or commas -> text */
+} SettingType;
+
+typedef enum {
+    SCOPE_HOST,
+    SCOPE_TREE,
+    SCOPE_VM,
+    SCOPE_DISK
+} SettingScope; /* widest place it applies to */
+typedef enum {
+    OWNER_HOST,
+    OWNER_VM
+} SettingOwner; /* who may set it: the host's files only, or vm.d too */
+typedef enum { APPLY_RELOAD, APPLY_RESTART } SettingApply;
+
+typedef enum { MODE_OBSERVE, MODE_ENFORCE } Mode;
+typedef enum { OVERHEAD_MODEL_TABLE, OVERHEAD_MODEL_KUBEVIRT } OverheadModel;
+
+typedef struct {
+    /* [guardian] */
+    gint64 mode;
+    gint64 watch;            /* this VM is watched at all */
+    char *include, *exclude; /* discovery scope: globs on VM names and ids; include NULL = all */
+    gint64 discovery_period_us;
+    /* [monitor] */
+    gint64 period_own_us, period_shared_us, period_suspect_us;
+    gint64 answer_deadline_us; /* one question, one monitor of our own */
+    gint64 hold_max_us;        /* longest hold of a shared monitor */
+    gint64 monitor_own;        /* yes: a bare VM's only monitor is ours */
+    /* [freeze] */
+    gint64 settle_us, patience_us, patience_max_us, page_after_us;
+    gint64 silent_us; /* floor of: main loop blocked after max(3 periods, this) */
+    /* [memory] */
+    gint64 memory_period_us;
+    gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;
+} Limits;
+
+typedef struct {
+    const char *section, *key;
+    SettingType type;
+    SettingScope scope;
+    SettingOwner owner;
+    SettingApply apply;
+    const char *default_text; /* parsed by the same parser; NULL = unset (SETTING_LIST only) */
+    gint64 min, max;          /* in the unit of the value; both 0 = no range */
+    const char *const *choices;
+    gsize offset;     /* of the gint64, or the char *, in Limits */
+    const char *help; /* what it does, and why the default is what it is */
+} Setting;
+
+extern const Setting settings[];
+extern const guint n_settings;
+
+/* NULL when there is no such setting. */
+const Setting *setting_find(const char *section, const char *key);
+bool setting_section_exists(const char *section);
+/* Parses text and stores it. NULL, or a new string that says what is wrong with the value and what
+ * would be right ("\"10GB\" has an unknown unit: use K, M, G or T"); limits is untouched then. */
+char *setting_apply(const Setting *setting, const char *text,
+                    Limits *limits) G_GNUC_WARN_UNUSED_RESULT;
+/* The value as the parser would read it back; a new string; NULL when unset. */
+char *setting_format(const Setting *setting, const Limits *limits);
+
+void limits_init_defaults(Limits *ret_limits);
+void limits_copy(const Limits *limits, Limits *ret_copy);
+void limits_clear(Limits *limits);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Limits, limits_clear)
