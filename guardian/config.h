@@ -16,7 +16,7 @@ typedef struct {
     const char *name, *id, *uuid, *source; /* source: "proxmox", "bare", ... */
 } ConfigSubject;
 
-/* Reads below HOST_ETC: vm-guardian/guardian.conf and so on. No file at all is a valid
+/* Reads guardian.conf and so on below HOST_CONFIG. No file at all is a valid
  * configuration. */
 Config *config_load(const Host *host, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void config_free(Config *config);

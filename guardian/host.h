@@ -21,7 +21,15 @@ typedef enum {
     GUARDIAN_ERROR_FAILED,
 } GuardianError;
 
-typedef enum { HOST_PROC, HOST_SYS, HOST_RUN, HOST_ETC, HOST_VAR, HOST_N_ROOTS } HostRoot;
+typedef enum {
+    HOST_PROC,
+    HOST_SYS,
+    HOST_RUN,
+    HOST_ETC,
+    HOST_CONFIG,
+    HOST_VAR,
+    HOST_N_ROOTS
+} HostRoot;
 
 typedef struct Host Host;
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl.h"
+
+#include <stdio.h>
+
+void
+ctl_print_json(JsonNode *root)
+{
+    g_autoptr(JsonGenerator) generator = json_generator_new();
+    g_autofree char *text = NULL;
+
+    json_generator_set_pretty(generator, TRUE);
+    json_generator_set_root(generator, root);
+    text = json_generator_to_data(generator, NULL);
+    printf("%s\n", text);
+    json_node_unref(root);
+}
+
+int
+ctl_fail(const char *format, ...)
+{
+    va_list arguments;
+    g_autofree char *message = NULL;
+
+    va_start(arguments, format);
+    message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "guardianctl: %s\n", message);
+    return 2;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* guardianctl: a table of verbs. Exit status everywhere: 0 all well, 1 something is open or
+ * differs, 2 could not look, or wrong usage (one line on stderr). */
+
+#include "host.h"
+#include <json-glib/json-glib.h>
+
+typedef struct {
+    const char *roots[HOST_N_ROOTS]; /* NULL = the real one */
+    const char *socket;              /* of the daemon; NULL = vm-guardian/control.sock below run */
+    bool is_json;
+    bool is_coloured; /* stdout is a terminal and NO_COLOR is not set */
+} CtlOptions;
+
+/* argv[0] is the verb; the options of every verb (--json, --*-root, --socket) are taken out before.
+ */
+typedef int (*CtlVerbFunc)(const CtlOptions *options, int argc, char **argv);
+
+int ctl_main(int argc, char **argv);
+
+int ctl_status(const CtlOptions *options, int argc, char **argv);
+int ctl_explain(const CtlOptions *options, int argc, char **argv);
+int ctl_list(const CtlOptions *options, int argc, char **argv);
+int ctl_check(const CtlOptions *options, int argc, char **argv);
+int ctl_overhead(const CtlOptions *options, int argc, char **argv);
+int ctl_replay(const CtlOptions *options, int argc, char **argv);
+int ctl_config(const CtlOptions *options, int argc, char **argv);
+int ctl_version(const CtlOptions *options, int argc, char **argv);
+
+/* Prints {"schema": 1, ...} on stdout, indented, with a newline; takes the node. */
+void ctl_print_json(JsonNode *root);
+/* "guardianctl: <message>" on stderr; returns 2, so that a verb can `return ctl_fail(...)`. */
+int ctl_fail(const char *format, ...) G_GNUC_PRINTF(1, 2);
