@@ -28,10 +28,12 @@ const char *units_parse_ratio(const char *text, gint64 *ret_thousandths) G_GNUC_
 
 /* All return a new string. */
 char *units_format_size(guint64 bytes);       /* exact, parses back: "2Gi", "1948Mi", "12345" */
-char *units_format_size_short(guint64 bytes); /* for a column, <= 6 wide: "1.9G", "35M", "812K" */
-char *units_format_duration(gint64 us);       /* exact, parses back: "2s", "1500ms", "1d" */
+char *units_format_size_short(guint64 bytes); /* for a column, <= 5 wide: "1.9G", "35M", "812K" */
+char *units_format_duration(gint64 us);       /* whole ms parse back: "2s", "1500ms", "1d" */
 char *units_format_age(gint64 us);            /* for a reader: "19m", "2h05m", "3d04h" */
 char *units_format_version(gint32 version);   /* "1.5", "main" */
 /* Bytes a VM, a guest or a user chose -> text safe in any output line: control characters, invalid
- * UTF-8, bidi overrides and other format characters become \xNN; at most 255 bytes come back. */
+ * UTF-8, bidi overrides and other format characters become \xNN, byte by byte, and so does the
+ * backslash, so that no two names look alike. At most 255 bytes come back; what does not fit whole
+ * is left out. length < 0: up to the NUL; raw may be NULL. */
 char *units_printable(const char *raw, gssize length);
