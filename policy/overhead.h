@@ -38,7 +38,8 @@ typedef struct {
 } OverheadResult;
 
 /* NULL, or a static sentence that says why the model does not answer (unknown version, a term the
- * version does not have, zero memory, a sum past 64 bits); *ret_ is then untouched. */
+ * version does not have, zero memory, a sum past INT64_MAX); *ret_ is then untouched. The table
+ * looks at configured_bytes only. */
 const char *overhead_table(const OverheadInput *input,
                            OverheadResult *ret_result) G_GNUC_WARN_UNUSED_RESULT;
 const char *overhead_kubevirt(const OverheadInput *input,
@@ -51,9 +52,9 @@ typedef struct {
     const char *source; /* static: what it was measured on: "cgroup", "process" */
 } OverheadBounds;
 
-/* What the VM holds beside guest RAM, unreclaimable, now. Whole group where the group has a limit
- * of its own, else the QEMU process. Between "the guest touched all it may" and "it touched
- * nothing". */
+/* What the VM holds beside guest RAM, unreclaimable, now. The whole group where a limit is in
+ * force, else the QEMU process. Between "the guest touched all it may" and "it touched nothing";
+ * unknown without the size of guest RAM. */
 OverheadBounds overhead_measure(const MemorySample *memory);
 
 /* limit - unreclaimable charge of the limited group; negative when over. false: no limit, or
