@@ -4,10 +4,8 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <time.h>
 
 /* A kept descriptor costs memory only for what is read; a first guess of one page fits nearly every
@@ -51,8 +49,8 @@ guardian_error_from_errno(int number)
     }
 }
 
-static void
-set_errno(GError **error, int number, const char *what, const char *path)
+void
+guardian_set_errno(GError **error, int number, const char *verb, const char *path)
 {
     const char *why = g_strerror(number);
 
@@ -62,13 +60,12 @@ set_errno(GError **error, int number, const char *what, const char *path)
         why = "leads through a symbolic link";
     else if (number == EXDEV)
         why = "leads outside its root";
-    g_set_error(error, GUARDIAN_ERROR, guardian_error_from_errno(number), "cannot %s %s: %s", what,
+    g_set_error(error, GUARDIAN_ERROR, guardian_error_from_errno(number), "cannot %s %s: %s", verb,
                 path, why);
 }
 
-/* -1 with errno set. */
-static int
-open_beneath(int dir_fd, const char *path, int flags)
+int
+host_open_beneath(int dir_fd, const char *path, int flags)
 {
     struct open_how how = {
         .flags = (guint64)(flags | O_CLOEXEC),
@@ -99,7 +96,7 @@ host_new(const char *const roots[HOST_N_ROOTS], GError **error)
         host->paths[i] = g_strdup(is_default ? default_paths[i] : roots[i]);
         fd = open_root(host, i);
         if (fd < 0 && !(is_default && i == HOST_CONFIG && errno == ENOENT)) {
-            set_errno(error, errno, "open", host->paths[i]);
+            guardian_set_errno(error, errno, "open", host->paths[i]);
             return NULL;
         }
         if (i != HOST_CONFIG)
@@ -175,12 +172,12 @@ host_open(const Host *host, HostRoot root, const char *path, int flags, GError *
     int fd = -1;
 
     if (root != HOST_CONFIG || root_fd >= 0)
-        fd = open_beneath(root == HOST_CONFIG ? root_fd : host->fds[root], path, flags);
+        fd = host_open_beneath(root == HOST_CONFIG ? root_fd : host->fds[root], path, flags);
     if (fd < 0) {
         int number = errno;
         g_autofree char *full = g_build_filename(host->paths[root], path, NULL);
 
-        set_errno(error, number, "open", full);
+        guardian_set_errno(error, number, "open", full);
     }
     return fd;
 }
@@ -199,7 +196,7 @@ read_whole(int fd, gsize cap, gsize *ret_length, const char *path, GError **erro
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            set_errno(error, errno, "read", path);
+            guardian_set_errno(error, errno, "read", path);
             return NULL;
         }
         if (n == 0)
@@ -248,7 +245,7 @@ host_reread(int fd, char *buffer, gsize size, GError **error)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            set_errno(error, errno, "read", "a kept descriptor");
+            guardian_set_errno(error, errno, "read", "a kept descriptor");
             return -1;
         }
         if (n == 0)
@@ -257,151 +254,4 @@ host_reread(int fd, char *buffer, gsize size, GError **error)
     }
     buffer[length] = '\0';
     return (gssize)length;
-}
-
-/* Following links to a socket.
- *
- * A path in a command line may lead through /var/run or the like, so links cannot all be refused;
- * and it may lead through /tmp, where a link is somebody else's word. So a link is followed only
- * when root made it in a directory that belongs to root and that nobody else can write to (a sticky
- * /tmp counts as writable). The path is rewritten, not followed: what comes out holds no link, and
- * the open that counts allows none, so a link put there in between is refused. An absolute target
- * starts again at dir_fd and so means something only when the path was absolute too. */
-
-/* Enough for /var/run and every distribution's habits; a loop ends here. */
-#define LINKS_MAX 8
-
-/* The target when name in parent is a link that may be followed; NULL with errno set, 0 when it is
- * no link at all. */
-static char *
-link_read(int dir_fd, const char *parent, const char *name)
-{
-    auto_fd parent_fd = open_beneath(dir_fd, *parent ? parent : ".", O_PATH | O_DIRECTORY);
-    auto_fd fd = -1;
-    struct stat above, link;
-    char target[PATH_MAX];
-    gssize length;
-
-    if (parent_fd < 0)
-        return NULL;
-    fd = openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &link) < 0 || fstat(parent_fd, &above) < 0)
-        return NULL;
-    errno = 0;
-    if (!S_ISLNK(link.st_mode))
-        return NULL;
-    errno = ELOOP;
-    if (link.st_uid != 0 || above.st_uid != 0 || (above.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return NULL;
-    length = readlinkat(fd, "", target, sizeof target);
-    if (length < 0 || length == sizeof target)
-        return NULL;
-    return g_strndup(target, (gsize)length);
-}
-
-/* false with errno set when there is nothing left to drop. */
-static bool
-path_drop_last(GString *path)
-{
-    const char *slash = strrchr(path->str, '/');
-
-    errno = EXDEV;
-    if (path->len == 0)
-        return false;
-    g_string_truncate(path, slash ? (gsize)(slash - path->str) : 0);
-    return true;
-}
-
-/* The path relative to dir_fd with its links replaced; NULL with errno set. */
-static char *
-path_resolve(int dir_fd, const char *path)
-{
-    g_autofree char *left = g_strdup(path);
-    const char *cursor = left;
-    g_autoptr(GString) done = g_string_new(NULL);
-    guint n_links = 0;
-
-    while (*(cursor += strspn(cursor, "/")) != '\0') {
-        gsize length = strcspn(cursor, "/");
-        g_autofree char *name = g_strndup(cursor, length);
-        g_autofree char *target = NULL;
-        char *joined;
-
-        cursor += length;
-        if (g_str_equal(name, "."))
-            continue;
-        if (g_str_equal(name, "..")) {
-            if (!path_drop_last(done))
-                return NULL;
-            continue;
-        }
-        target = link_read(dir_fd, done->str, name);
-        if (!target && errno != 0)
-            return NULL;
-        if (!target) {
-            g_string_append_printf(done, "%s%s", done->len > 0 ? "/" : "", name);
-            continue;
-        }
-        if (++n_links > LINKS_MAX || (*target == '/' && *path != '/')) {
-            errno = ELOOP;
-            return NULL;
-        }
-        if (*target == '/')
-            g_string_truncate(done, 0);
-        joined = g_strconcat(target, "/", cursor, NULL);
-        g_free(left);
-        cursor = left = joined;
-    }
-    return g_string_free(g_steal_pointer(&done), FALSE);
-}
-
-static int
-open_socket_path(int dir_fd, const char *path)
-{
-    int fd = open_beneath(dir_fd, path + strspn(path, "/"), O_PATH);
-    g_autofree char *resolved = NULL;
-
-    if (fd >= 0 || errno != ELOOP)
-        return fd;
-    resolved = path_resolve(dir_fd, path);
-    return resolved ? open_beneath(dir_fd, resolved, O_PATH) : -1;
-}
-
-/* -1 with errno set. The detour through /proc/self/fd makes the address short and the inode the one
- * that was looked at; it is the real /proc, whatever root was given. */
-static int
-connect_inode(int inode_fd, pid_t *ret_peer_pid)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct ucred peer;
-    socklen_t length = sizeof peer;
-    auto_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", inode_fd);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
-        return -1;
-    *ret_peer_pid = peer.pid;
-    return fd_steal(&fd);
-}
-
-int
-host_connect_at(int dir_fd, const char *path, pid_t *ret_peer_pid, GError **error)
-{
-    auto_fd inode_fd = open_socket_path(dir_fd, path);
-    struct stat status;
-    int fd;
-
-    if (inode_fd < 0) {
-        set_errno(error, errno, "reach", path);
-        return -1;
-    }
-    if (fstat(inode_fd, &status) < 0 || !S_ISSOCK(status.st_mode)) {
-        g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_REFUSED, "%s is not a socket", path);
-        return -1;
-    }
-    fd = connect_inode(inode_fd, ret_peer_pid);
-    if (fd < 0)
-        set_errno(error, errno, "connect to", path);
-    return fd;
 }

@@ -6,10 +6,10 @@
  * followed and nothing outside the root is reached, so a cgroup or socket path made by somebody
  * else cannot lead elsewhere. */
 
-#include <errno.h>
+#include "fd.h"
+
 #include <gio/gio.h>
 #include <stdbool.h>
-#include <unistd.h>
 
 #define GUARDIAN_ERROR (guardian_error_quark())
 GQuark guardian_error_quark(void);
@@ -23,27 +23,8 @@ typedef enum {
     GUARDIAN_ERROR_FAILED,
 } GuardianError;
 GuardianError guardian_error_from_errno(int number);
-
-/* Closes at the end of the block what fd_steal() has not taken out. */
-#define auto_fd __attribute__((cleanup(fd_clear))) int
-static inline void
-fd_clear(int *fd)
-{
-    int kept = errno;
-
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-    errno = kept;
-}
-static inline int
-fd_steal(int *fd)
-{
-    int stolen = *fd;
-
-    *fd = -1;
-    return stolen;
-}
+/* "cannot <verb> <path>: <why>" */
+void guardian_set_errno(GError **error, int number, const char *verb, const char *path);
 
 typedef enum {
     HOST_PROC,
@@ -77,6 +58,8 @@ gint64 host_realtime_us(const Host *host);
  * 0600. -1 with error set. */
 int host_open(const Host *host, HostRoot root, const char *path, int flags,
               GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same below any directory; -1 with errno set (ELOOP: a link, EXDEV: leads out). */
+int host_open_beneath(int dir_fd, const char *path, int flags) G_GNUC_WARN_UNUSED_RESULT;
 /* Reads a small regular file whole (at most cap bytes, else MALFORMED, as is a FIFO, device or
  * directory); NUL-terminated; new buffer. ret_length may be NULL. */
 char *host_read(const Host *host, HostRoot root, const char *path, gsize cap, gsize *ret_length,
