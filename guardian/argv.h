@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* A VM with 256 disks has about 2,000. */
+#define ARGV_ARGUMENTS_MAX 4096u
+
 typedef struct {
     char *path;    /* of a listening unix socket in QMP (control) mode */
     char *chardev; /* NULL for -qmp */

@@ -182,29 +182,32 @@ host_open(const Host *host, HostRoot root, const char *path, int flags, GError *
     return fd;
 }
 
-static char *
-read_whole(int fd, gsize cap, gsize *ret_length, const char *path, GError **error)
+char *
+host_read_fd(int fd, const char *name, gsize cap, gsize *ret_length, GError **error)
 {
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     gsize length = 0;
+    gssize n = 1;
+    struct stat status;
 
-    for (;;) {
-        gssize n;
-
+    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+        g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_MALFORMED, "%s is not a regular file",
+                    name);
+        return NULL;
+    }
+    while (n != 0) {
         g_byte_array_set_size(bytes, length + READ_STEP_BYTES);
         n = read(fd, bytes->data + length, READ_STEP_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            guardian_set_errno(error, errno, "read", path);
+            guardian_set_errno(error, errno, "read", name);
             return NULL;
         }
-        if (n == 0)
-            break;
         length += (gsize)n;
         if (length > cap) {
             g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_MALFORMED,
-                        "%s is longer than %" G_GSIZE_FORMAT " bytes", path, cap);
+                        "%s is longer than %" G_GSIZE_FORMAT " bytes", name, cap);
             return NULL;
         }
     }
@@ -221,16 +224,8 @@ host_read(const Host *host, HostRoot root, const char *path, gsize cap, gsize *r
     g_autofree char *full = g_build_filename(host->paths[root], path, NULL);
     /* Without O_NONBLOCK, a FIFO in our way would hold us for ever. */
     auto_fd fd = host_open(host, root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, error);
-    struct stat status;
 
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
-        g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_MALFORMED, "%s is not a regular file",
-                    full);
-        return NULL;
-    }
-    return read_whole(fd, cap, ret_length, full, error);
+    return fd < 0 ? NULL : host_read_fd(fd, full, cap, ret_length, error);
 }
 
 gssize

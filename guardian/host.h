@@ -64,6 +64,9 @@ int host_open_beneath(int dir_fd, const char *path, int flags) G_GNUC_WARN_UNUSE
  * directory); NUL-terminated; new buffer. ret_length may be NULL. */
 char *host_read(const Host *host, HostRoot root, const char *path, gsize cap, gsize *ret_length,
                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same from where fd stands; name is for messages. */
+char *host_read_fd(int fd, const char *name, gsize cap, gsize *ret_length,
+                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Reads a kept descriptor from its start into buffer (size - 1 bytes at most, NUL-terminated).
  * -1 with error set (GONE for ESRCH and ENODEV). */
 gssize host_reread(int fd, char *buffer, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -29,17 +29,21 @@ bool proc_parse_status(const char *text, ProcStatus *ret_status);
 
 typedef struct Proc Proc;
 
-/* Keeps /proc/<pid> open, a pidfd where the kernel has them, and stat and status. NULL with error
- * set. */
+/* Keeps /proc/<pid> open, a pidfd where the kernel has them, and stat and status. Below a root that
+ * is not our own procfs everything works without a pidfd. NULL with error set. */
 Proc *proc_open(const Host *host, pid_t pid, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void proc_free(Proc *proc);
 pid_t proc_pid(const Proc *proc);
 int proc_dir_fd(const Proc *proc);
 guint64 proc_start_ticks(const Proc *proc);
+/* A zombie is not. */
 bool proc_is_alive(const Proc *proc);
-bool proc_read_stat(Proc *proc, ProcStat *ret_stat, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-bool proc_read_status(Proc *proc, ProcStatus *ret_status, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* argv, NULL-terminated, g_strfreev. Can block for ever on a hung process: in a worker only. */
+/* Both: GONE when the process is, also when another one has its pid now. */
+bool proc_read_stat(const Proc *proc, ProcStat *ret_stat, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+bool proc_read_status(const Proc *proc, ProcStatus *ret_status,
+                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* argv, NULL-terminated, at least one argument, g_strfreev. Can block for ever on a hung process:
+ * in a worker only. */
 char **proc_read_cmdline(const Proc *proc, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* comm of a pid without keeping anything; NULL when gone. Never blocks. */
 char *proc_peek_comm(const Host *host, pid_t pid);
