@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The texts of the memory controller.
+ *
+ * What stays when all page cache is given back, without swap:
+ *
+ *   v2: anon + shmem + locked file pages + kernel, where
+ *       kernel = slab_unreclaimable + kernel_stack + pagetables + sec_pagetables + percpu + sock.
+ *   v1: total_rss + total_shmem (a part of total_cache) + locked file pages + kernel, where
+ *       kernel = memory.kmem.usage_in_bytes. v1 does not say how much of it is reclaimable slab, so
+ *       this is an upper estimate.
+ *
+ * `unevictable` is mostly anonymous memory and shmem, which are counted already; only locked file
+ * pages (mlock, ramfs) are missing. Every page is on one of five lists, so they can be told twice:
+ *   unevictable - (anon + shmem - active_anon - inactive_anon), and
+ *   file - shmem - active_file - inactive_file.
+ * Swap cache, half-mapped huge pages and per-CPU batching blur each of these upwards at some time
+ * but not both at once, so the smaller one counts; 0 where a field is missing.
+ *
+ * Lines are found by name: the kernel adds, moves and drops them. Source: the kernel's
+ * cgroup-v2.rst and cgroup-v1/memory.rst. */
+
+#include "cgroup.h"
+
+#include <string.h>
+
+/* v1 prints "none" as the largest signed number rounded down to a page; pages have up to 64 KiB. */
+#define LIMIT_NONE_BYTES (((guint64)G_MAXINT64) & ~G_GUINT64_CONSTANT(0xffff))
+
+typedef struct {
+    const char *name;
+    bool is_set;
+    guint64 value;
+} Field;
+
+/* The whole of text up to end is one decimal number. */
+static bool
+number_parse(const char *text, const char *end, guint64 *ret_value)
+{
+    guint64 value = 0;
+
+    if (text == end)
+        return false;
+    for (; text < end; text++) {
+        if (!g_ascii_isdigit(*text) || !g_uint64_checked_mul(&value, value, 10) ||
+            !g_uint64_checked_add(&value, value, (guint64)g_ascii_digit_value(*text)))
+            return false;
+    }
+    *ret_value = value;
+    return true;
+}
+
+/* Lines of "name value". */
+static void
+fields_read(const char *text, Field *fields, guint n_fields)
+{
+    while (*text != '\0') {
+        const char *end = text + strcspn(text, "\n");
+        gsize length = strcspn(text, " \n");
+
+        for (guint i = 0; text[length] == ' ' && i < n_fields; i++) {
+            if (strlen(fields[i].name) == length && memcmp(fields[i].name, text, length) == 0)
+                fields[i].is_set = number_parse(text + length + 1, end, &fields[i].value);
+        }
+        text = end + (*end == '\n');
+    }
+}
+
+static guint64
+sum(guint64 a, guint64 b)
+{
+    return a > G_MAXUINT64 - b ? G_MAXUINT64 : a + b;
+}
+
+static guint64
+less(guint64 a, guint64 b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* The first fields of both versions, in this order, by their names of v2. */
+enum {
+    ANON,
+    SHMEM,
+    FILE_ALL,
+    UNEVICTABLE,
+    ACTIVE_ANON,
+    INACTIVE_ANON,
+    ACTIVE_FILE,
+    INACTIVE_FILE,
+    N_COMMON
+};
+
+static guint64
+locked_file_bytes(const Field *f)
+{
+    guint64 by_anon, by_file;
+
+    for (guint i = 0; i < N_COMMON; i++) {
+        if (!f[i].is_set)
+            return 0;
+    }
+    by_anon = less(f[UNEVICTABLE].value, less(sum(f[ANON].value, f[SHMEM].value),
+                                              sum(f[ACTIVE_ANON].value, f[INACTIVE_ANON].value)));
+    by_file = less(less(f[FILE_ALL].value, f[SHMEM].value),
+                   sum(f[ACTIVE_FILE].value, f[INACTIVE_FILE].value));
+    return MIN(by_anon, by_file);
+}
+
+static bool
+charge_from_fields(const Field *f, guint n_fields, CgroupCharge *ret_charge)
+{
+    CgroupCharge charge = {0};
+
+    if (!f[ANON].is_set || !f[SHMEM].is_set)
+        return false;
+    charge.anon_bytes = f[ANON].value;
+    charge.shmem_bytes = f[SHMEM].value;
+    charge.file_bytes = less(f[FILE_ALL].value, f[SHMEM].value);
+    for (guint i = N_COMMON; i < n_fields; i++)
+        charge.kernel_bytes = sum(charge.kernel_bytes, f[i].value);
+    charge.has_unreclaimable = true;
+    charge.unreclaimable_bytes = sum(sum(charge.anon_bytes, charge.shmem_bytes),
+                                     sum(locked_file_bytes(f), charge.kernel_bytes));
+    *ret_charge = charge;
+    return true;
+}
+
+bool
+cgroup_parse_stat_v2(const char *text, CgroupCharge *ret_charge)
+{
+    Field fields[] = {
+        [ANON] = {.name = "anon"},
+        [SHMEM] = {.name = "shmem"},
+        [FILE_ALL] = {.name = "file"},
+        [UNEVICTABLE] = {.name = "unevictable"},
+        [ACTIVE_ANON] = {.name = "active_anon"},
+        [INACTIVE_ANON] = {.name = "inactive_anon"},
+        [ACTIVE_FILE] = {.name = "active_file"},
+        [INACTIVE_FILE] = {.name = "inactive_file"},
+        {.name = "slab_unreclaimable"},
+        {.name = "kernel_stack"},
+        {.name = "pagetables"},
+        {.name = "sec_pagetables"},
+        {.name = "percpu"},
+        {.name = "sock"},
+    };
+
+    fields_read(text, fields, G_N_ELEMENTS(fields));
+    return charge_from_fields(fields, G_N_ELEMENTS(fields), ret_charge);
+}
+
+bool
+cgroup_parse_stat_v1(const char *text, guint64 kmem_bytes, CgroupCharge *ret_charge)
+{
+    Field fields[] = {
+        [ANON] = {.name = "total_rss"},
+        [SHMEM] = {.name = "total_shmem"},
+        [FILE_ALL] = {.name = "total_cache"},
+        [UNEVICTABLE] = {.name = "total_unevictable"},
+        [ACTIVE_ANON] = {.name = "total_active_anon"},
+        [INACTIVE_ANON] = {.name = "total_inactive_anon"},
+        [ACTIVE_FILE] = {.name = "total_active_file"},
+        [INACTIVE_FILE] = {.name = "total_inactive_file"},
+        {"", true, kmem_bytes},
+    };
+
+    fields_read(text, fields, G_N_ELEMENTS(fields));
+    return charge_from_fields(fields, G_N_ELEMENTS(fields), ret_charge);
+}
+
+bool
+cgroup_parse_oom_kills(const char *text, guint64 *ret_kills)
+{
+    Field kills = {.name = "oom_kill"};
+
+    fields_read(text, &kills, 1);
+    if (kills.is_set)
+        *ret_kills = kills.value;
+    return kills.is_set;
+}
+
+bool
+cgroup_parse_bytes(const char *text, guint64 *ret_bytes)
+{
+    const char *end = text + strcspn(text, "\n");
+
+    return (*end == '\0' || end[1] == '\0') && number_parse(text, end, ret_bytes);
+}
+
+bool
+cgroup_parse_limit(const char *text, bool *ret_has_limit, guint64 *ret_bytes)
+{
+    guint64 bytes = 0;
+
+    if (g_str_equal(text, "max\n") || g_str_equal(text, "max"))
+        bytes = LIMIT_NONE_BYTES;
+    else if (!cgroup_parse_bytes(text, &bytes))
+        return false;
+    *ret_has_limit = bytes < LIMIT_NONE_BYTES;
+    if (*ret_has_limit)
+        *ret_bytes = bytes;
+    return true;
+}
+
+/* Whether a list of words up to end holds word. */
+static bool
+list_has(const char *list, const char *end, const char *word)
+{
+    gsize length = strlen(word);
+
+    while (list < end) {
+        gsize n = strcspn(list, ", \n:");
+
+        if (n == length && memcmp(list, word, n) == 0)
+            return true;
+        list += n + 1;
+    }
+    return false;
+}
+
+char *
+cgroup_parse_membership(const char *text, bool *ret_is_v2)
+{
+    g_autofree char *unified = NULL;
+
+    while (*text != '\0') {
+        const char *end = text + strcspn(text, "\n");
+        const char *controllers = memchr(text, ':', (gsize)(end - text));
+        const char *path =
+            controllers ? memchr(controllers + 1, ':', (gsize)(end - controllers - 1)) : NULL;
+
+        if (path && path[1] == '/' && list_has(controllers + 1, path, "memory")) {
+            *ret_is_v2 = false;
+            return g_strndup(path + 1, (gsize)(end - path - 1));
+        }
+        if (path && path[1] == '/' && g_str_has_prefix(text, "0::") && !unified)
+            unified = g_strndup(path + 1, (gsize)(end - path - 1));
+        text = end + (*end == '\n');
+    }
+    if (unified)
+        *ret_is_v2 = true;
+    return g_steal_pointer(&unified);
+}
+
+/* mountinfo writes blank, tab, newline and backslash as three octal digits. */
+static char *
+octal_unescape(const char *text)
+{
+    GString *out = g_string_new(NULL);
+
+    for (; *text != '\0'; text++) {
+        bool is_escape = text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' &&
+                         text[2] <= '7' && text[3] >= '0' && text[3] <= '7';
+
+        g_string_append_c(
+            out, is_escape ? (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + (text[3] - '0'))
+                           : *text);
+        text += is_escape ? 3 : 0;
+    }
+    return g_string_free(out, FALSE);
+}
+
+/* "36 35 98:0 /root /point options [optional fields] - type source super-options" */
+static bool
+mount_line_matches(char *const *words, bool is_v2)
+{
+    guint n_words = g_strv_length((char **)words);
+    guint dash = 6;
+
+    while (dash < n_words && !g_str_equal(words[dash], "-"))
+        dash++;
+    if (dash + 3 >= n_words || *words[3] != '/' || *words[4] != '/')
+        return false;
+    if (is_v2)
+        return g_str_equal(words[dash + 1], "cgroup2");
+    return g_str_equal(words[dash + 1], "cgroup") &&
+           list_has(words[dash + 3], words[dash + 3] + strlen(words[dash + 3]), "memory");
+}
+
+bool
+cgroup_parse_mountinfo(const char *text, bool is_v2, char **ret_mount_point, char **ret_mount_root)
+{
+    g_autofree char *point = NULL, *root = NULL;
+
+    while (*text != '\0' && g_strcmp0(root, "/") != 0) {
+        gsize length = strcspn(text, "\n");
+        g_autofree char *line = g_strndup(text, length);
+        g_auto(GStrv) words = g_strsplit(line, " ", -1);
+
+        text += length + (text[length] == '\n');
+        if (!mount_line_matches(words, is_v2) || (root && !g_str_equal(words[3], "/")))
+            continue;
+        g_free(point);
+        g_free(root);
+        root = octal_unescape(words[3]);
+        point = octal_unescape(words[4]);
+    }
+    if (!point)
+        return false;
+    *ret_mount_point = g_steal_pointer(&point);
+    *ret_mount_root = g_steal_pointer(&root);
+    return true;
+}

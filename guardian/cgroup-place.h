@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Where the memory controller's hierarchy is mounted and which path in it a process has. */
+
+#include "proc.h"
+
+typedef struct {
+    int mount_fd; /* O_PATH */
+    char *path;   /* below the mount, begins with "/" */
+    bool is_v2;
+    bool mount_is_part; /* ancestors above the mount are out of sight */
+} CgroupPlace;
+
+/* The caller owns mount_fd and path. false with error set, as cgroup_open(). */
+bool cgroup_place_find(const Host *host, const Proc *proc, CgroupPlace *ret_place,
+                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
