@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "control.h"
+
+#include "report.h"
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CONTROL_DIRECTORY "vm-guardian"
+#define CONTROL_NAME "control.sock"
+#define CONTROL_GROUP "vm-guardian"
+/* Hooks and tools that connect while the loop is in one tick. */
+#define CONTROL_BACKLOG 64
+
+struct Control {
+    Guardian *guardian;
+    Server *server;
+    int dir_fd;
+    ControlReloadFunc reload;
+    gpointer data;
+};
+
+static JsonNode *
+empty_object(void)
+{
+    JsonNode *node = json_node_new(JSON_NODE_OBJECT);
+
+    json_node_take_object(node, json_object_new());
+    return node;
+}
+
+static bool
+peer_may_write(const ServerPeer *peer, const char *command, GError **error)
+{
+    if (peer->has_peer && (peer->uid == 0 || peer->uid == geteuid()))
+        return true;
+    g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_DENIED,
+                "%s changes the guardian and is for root; you are user %u", command,
+                peer->has_peer ? (guint)peer->uid : G_MAXUINT);
+    return false;
+}
+
+static JsonNode *
+control_execute(const char *command, JsonObject *arguments, const ServerPeer *peer, gpointer data,
+                GError **error)
+{
+    Control *control = data;
+
+    if (g_str_equal(command, "status"))
+        return report_state(control->guardian, true);
+    if (g_str_equal(command, "reload")) {
+        if (!peer_may_write(peer, command, error) || !control->reload(control->data, error))
+            return NULL;
+        return empty_object();
+    }
+    g_set_error(error, QMP_ERROR, QMP_ERROR_COMMAND, "The command %s has not been found", command);
+    return NULL;
+}
+
+static bool
+fail_errno(GError **error, const char *what)
+{
+    g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_FAILED, "%s: %s", what, g_strerror(errno));
+    return false;
+}
+
+/* One guardian a host. The lock is the living socket itself: it cannot outlive its process. */
+static bool
+nobody_answers(const Host *host, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    pid_t peer = 0;
+    int fd = host_connect_at(host_root_fd(host, HOST_RUN), CONTROL_SOCKET, &peer, &problem);
+
+    if (fd < 0 && !g_error_matches(problem, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY))
+        return true;
+    if (fd >= 0)
+        close(fd);
+    g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY,
+                "another vm-guardiand is running already (process %d, socket %s/%s)", (int)peer,
+                host_root_path(host, HOST_RUN), CONTROL_SOCKET);
+    return false;
+}
+
+static bool
+open_directory(Control *control, const Host *host, GError **error)
+{
+    struct stat st;
+
+    if (mkdirat(host_root_fd(host, HOST_RUN), CONTROL_DIRECTORY, 0755) < 0 && errno != EEXIST)
+        return fail_errno(error, "cannot make the run directory " CONTROL_DIRECTORY);
+    control->dir_fd = host_open(host, HOST_RUN, CONTROL_DIRECTORY, O_RDONLY | O_DIRECTORY, error);
+    if (control->dir_fd < 0)
+        return false;
+    if (fstat(control->dir_fd, &st) < 0)
+        return fail_errno(error, "cannot look at the run directory");
+    if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))) {
+        g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_DENIED,
+                    "%s/%s belongs to somebody else, or others may write to it",
+                    host_root_path(host, HOST_RUN), CONTROL_DIRECTORY);
+        return false;
+    }
+    return true;
+}
+
+static int
+open_socket(const Control *control, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct group *group = getgrnam(CONTROL_GROUP);
+    mode_t old_mask;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool is_bound;
+
+    if (fd < 0) {
+        (void)fail_errno(error, "cannot make the control socket");
+        return -1;
+    }
+    /* through the directory's descriptor: no path is too long, and none is raced */
+    g_snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" CONTROL_NAME,
+               control->dir_fd);
+    unlinkat(control->dir_fd, CONTROL_NAME, 0);
+    old_mask = umask(0117);
+    is_bound = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+               listen(fd, CONTROL_BACKLOG) == 0;
+    umask(old_mask);
+    if (!is_bound) {
+        (void)fail_errno(error, "cannot listen on the control socket");
+        close(fd);
+        return -1;
+    }
+    if (group)
+        (void)!fchownat(control->dir_fd, CONTROL_NAME, (uid_t)-1, group->gr_gid, 0);
+    return fd;
+}
+
+Control *
+control_new(Guardian *guardian, GMainContext *context, ControlReloadFunc reload, gpointer data,
+            GError **error)
+{
+    g_autoptr(Control) control = g_new0(Control, 1);
+    const Host *host = guardian_host(guardian);
+    int fd;
+
+    control->guardian = guardian;
+    control->reload = reload;
+    control->data = data;
+    control->dir_fd = -1;
+    if (!nobody_answers(host, error) || !open_directory(control, host, error))
+        return NULL;
+    fd = open_socket(control, error);
+    if (fd < 0)
+        return NULL;
+    control->server = server_new(fd, context, VERSION, control_execute, control);
+    return g_steal_pointer(&control);
+}
+
+void
+control_free(Control *control)
+{
+    if (!control)
+        return;
+    if (control->server) {
+        server_free(control->server);
+        unlinkat(control->dir_fd, CONTROL_NAME, 0);
+    }
+    if (control->dir_fd >= 0)
+        close(control->dir_fd);
+    g_free(control);
+}
+
+void
+control_send_alert(Control *control, const GuardianChange *change, const char *step,
+                   const char *line)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+
+    json_builder_begin_object(builder);
+    json_builder_set_member_name(builder, "vm");
+    json_builder_add_string_value(builder, change->vm->name);
+    json_builder_set_member_name(builder, "disk");
+    if (change->disk)
+        json_builder_add_string_value(builder, change->disk->label);
+    else
+        json_builder_add_null_value(builder);
+    json_builder_set_member_name(builder, "step");
+    json_builder_add_string_value(builder, step);
+    json_builder_set_member_name(builder, "state");
+    json_builder_add_string_value(builder, state_name(change->after.state));
+    json_builder_set_member_name(builder, "layer");
+    json_builder_add_string_value(builder, layer_name(change->after.layer));
+    json_builder_set_member_name(builder, "text");
+    json_builder_add_string_value(builder, line);
+    json_builder_end_object(builder);
+    server_send_event(control->server, "ALERT", json_builder_get_root(builder));
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    const char *name;
+    CtlVerbFunc run;
+    const char *arguments, *summary;
+} Verb;
+
+static const Verb verbs[] = {
+    {"status", ctl_status, "", "every VM on one line, the worst first (the default)"},
+    {"explain", ctl_explain, "VM", "facts, rule, since when, what to do"},
+    {"list", ctl_list, "", "what is watched, and how it is asked"},
+    {"check", ctl_check, "VM [--for 60s]", "watch one VM now, without the daemon, and judge"},
+    {"overhead", ctl_overhead, "...", "memory a VM needs beside its guest's RAM (offline)"},
+    {"replay", ctl_replay, "FILE...", "what the judge says of recorded samples (offline)"},
+    {"config", ctl_config, "show|check|sample", "settings, their origin, their errors"},
+    {"version", ctl_version, "", "version of this tool"},
+};
+
+static void
+print_help(void)
+{
+    printf(
+        "Usage: guardianctl [OPTION...] [COMMAND] [ARGUMENT...]\n"
+        "Ask the watcher of this host's VMs. It needs no daemon: without one it looks itself.\n\n");
+    for (guint i = 0; i < G_N_ELEMENTS(verbs); i++) {
+        g_autofree char *call = g_strdup_printf("%s %s", verbs[i].name, verbs[i].arguments);
+
+        printf("  %-26s %s\n", call, verbs[i].summary);
+    }
+    printf("\n"
+           "  --json                     machine-readable: {\"schema\": 1, ...}\n"
+           "  --config-root DIR          read guardian.conf there, not in /etc/vm-guardian\n"
+           "  --proc-root, --sys-root, --run-root DIR   instead of /proc, /sys, /run\n"
+           "  COMMAND --help             more about one command\n\n"
+           "Exit status: 0 all well, 1 something is open or differs, 2 could not look.\n"
+           "VM is a name, an id, a uuid or a process id.\n");
+}
+
+/* "--json" and the roots may stand anywhere. Returns how many arguments were used, 0: not one of
+ * ours, -1: its value is missing. */
+static int
+take_option(CtlOptions *options, const char *word, const char *next)
+{
+    static const struct {
+        const char *name;
+        HostRoot root;
+    } roots[] = {{"--config-root", HOST_CONFIG},
+                 {"--proc-root", HOST_PROC},
+                 {"--sys-root", HOST_SYS},
+                 {"--run-root", HOST_RUN}};
+
+    if (strcmp(word, "--json") == 0) {
+        options->is_json = true;
+        return 1;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(roots); i++) {
+        gsize length = strlen(roots[i].name);
+
+        if (strncmp(word, roots[i].name, length) != 0)
+            continue;
+        if (word[length] == '=') {
+            options->roots[roots[i].root] = word + length + 1;
+            return 1;
+        }
+        if (word[length] == '\0') {
+            options->roots[roots[i].root] = next;
+            return next ? 2 : -1;
+        }
+    }
+    return 0;
+}
+
+static const Verb *
+find_verb(const char *name)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(verbs); i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+int
+ctl_main(int argc, char **argv)
+{
+    CtlOptions options = {.is_coloured = isatty(STDOUT_FILENO) && !g_getenv("NO_COLOR")};
+    g_autofree char **rest = g_new0(char *, (gsize)argc + 2);
+    const Verb *verb;
+    int n = 0;
+
+    for (int i = 1; i < argc;) {
+        int used = take_option(&options, argv[i], argv[i + 1]);
+
+        if (used < 0)
+            return ctl_fail("%s needs a directory", argv[i]);
+        if (used == 0)
+            rest[n++] = argv[i++];
+        i += used;
+    }
+    if (n == 0)
+        rest[n++] = (char *)"status";
+    if (strcmp(rest[0], "--help") == 0 || strcmp(rest[0], "-h") == 0 ||
+        strcmp(rest[0], "help") == 0) {
+        print_help();
+        return 0;
+    }
+    if (strcmp(rest[0], "--version") == 0)
+        rest[0] = (char *)"version";
+    verb = find_verb(rest[0]);
+    if (!verb)
+        return ctl_fail("there is no command \"%s\"; see guardianctl --help", rest[0]);
+    return verb->run(&options, n, rest);
+}
+
+int
+ctl_version(const CtlOptions *options, int argc, char **argv)
+{
+    g_autoptr(JsonBuilder) builder = NULL;
+
+    if (argc > 1)
+        return ctl_fail("version takes no argument");
+    if (!options->is_json) {
+        printf("guardianctl %s\n", VERSION);
+        return 0;
+    }
+    builder = json_builder_new();
+    json_builder_begin_object(builder);
+    json_builder_set_member_name(builder, "schema");
+    json_builder_add_int_value(builder, 1);
+    json_builder_set_member_name(builder, "version");
+    json_builder_add_string_value(builder, VERSION);
+    json_builder_end_object(builder);
+    ctl_print_json(json_builder_get_root(builder));
+    return 0;
+}

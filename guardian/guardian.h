@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The loop: discover -> sample -> judge -> act -> report. One Guardian watches the VMs of one host
+ * on one main context; the daemon runs it for ever, the tool for two samples. */
+
+#include "config.h"
+#include "vm.h"
+
+typedef struct Guardian Guardian;
+
+/* What one sample of one VM changed; called after every judgement. before holds the verdicts from
+ * before it (borrowed). */
+typedef struct {
+    const Vm *vm;
+    const DiskTrack *disk; /* NULL: of the whole VM */
+    Verdict before, after;
+} GuardianChange;
+typedef void (*GuardianChangeFunc)(const GuardianChange *change, gpointer data);
+
+/* Borrows host, takes config. */
+Guardian *guardian_new(const Host *host, GMainContext *context, Config *config);
+void guardian_free(Guardian *guardian);
+void guardian_set_change_func(Guardian *guardian, GuardianChangeFunc func, gpointer data);
+/* Look into every queue at every sample, as for a check in the middle of an incident. */
+void guardian_want_all_evidence(Guardian *guardian);
+
+/* Watches only the VM called so (name, id, uuid or pid), at the period of a suspect. */
+void guardian_set_only(Guardian *guardian, const char *word);
+
+/* Starts the loop on the context. */
+void guardian_start(Guardian *guardian);
+/* Without the loop: discovers, takes two samples of every VM `apart_us` apart, and returns. */
+void guardian_look_twice(Guardian *guardian, gint64 apart_us);
+/* Takes the configuration over for all VMs. */
+void guardian_reconfigure(Guardian *guardian, Config *config);
+
+const GPtrArray *guardian_vms(const Guardian *guardian); /* of Vm, borrowed */
+const Host *guardian_host(const Guardian *guardian);
+const Config *guardian_config(const Guardian *guardian);
+guint guardian_stuck_workers(const Guardian *guardian);
+/* Monotonic time of the newest tick; 0 before the first. */
+gint64 guardian_ticked_us(const Guardian *guardian);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guardian, guardian_free)

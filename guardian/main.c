@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* vm-guardiand: options, signals, sd_notify; no logic. */
+
+#include "control.h"
+#include "report-journal.h"
+#include "report.h"
+
+#include <glib-unix.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+/* About 15 descriptors a VM: its /proc files, cgroup chain, monitor. The default 1024 ends at 60
+ * VMs. */
+#define DESCRIPTORS_WANTED 65536
+/* --once takes two samples, so that it can tell what moves. */
+#define ONCE_APART_US (2 * G_USEC_PER_SEC)
+
+typedef struct {
+    char *roots[HOST_N_ROOTS];
+    gboolean is_once, is_json, is_version;
+} Options;
+
+typedef struct {
+    const Host *host;
+    GMainLoop *loop;
+    Guardian *guardian;
+    Control *control;
+} Daemon;
+
+static void
+daemon_changed(const GuardianChange *change, gpointer data)
+{
+    const Daemon *daemon = data;
+    const char *step = NULL;
+    g_autofree char *line = report_change_line(change, host_realtime_us(daemon->host), &step);
+
+    if (!line)
+        return;
+    report_journal_change(change, step, line);
+    if (daemon->control && !g_str_equal(step, "changed"))
+        control_send_alert(daemon->control, change, step, line);
+}
+
+static bool
+daemon_reload(gpointer data, GError **error)
+{
+    const Daemon *daemon = data;
+    Config *config = config_load(daemon->host, error);
+
+    if (!config)
+        return false;
+    guardian_reconfigure(daemon->guardian, config);
+    report_journal_note("configuration reloaded");
+    return true;
+}
+
+static gboolean
+on_reload(gpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    sd_notify(0, "RELOADING=1");
+    if (!daemon_reload(data, &error))
+        report_journal_warn("the old configuration stays: %s", error->message);
+    sd_notify(0, "READY=1");
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_end(gpointer data)
+{
+    g_main_loop_quit(((Daemon *)data)->loop);
+    return G_SOURCE_CONTINUE;
+}
+
+/* Nothing may be read from disk on a tick: the disk may be the dead one. On fault only, or all of
+ * the workers' stacks and every library's unused pages would be locked too. */
+static void
+prepare_process(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = MAX(limit.rlim_cur, MIN(limit.rlim_max, DESCRIPTORS_WANTED));
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    (void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+    signal(SIGPIPE, SIG_IGN);
+    /* one arena: a worker's thread must not cost a heap of its own */
+    mallopt(M_ARENA_MAX, 1);
+}
+
+static bool
+run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
+{
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    g_autoptr(Control) control = NULL;
+
+    daemon->guardian = guardian;
+    daemon->loop = loop;
+    control = control_new(guardian, g_main_context_default(), daemon_reload, daemon, error);
+    if (!control)
+        return false;
+    daemon->control = control;
+    guardian_set_change_func(guardian, daemon_changed, daemon);
+    g_unix_signal_add(SIGTERM, on_end, daemon);
+    g_unix_signal_add(SIGINT, on_end, daemon);
+    g_unix_signal_add(SIGHUP, on_reload, daemon);
+    guardian_start(guardian);
+    report_journal_note("watching, mode observe, control socket %s/" CONTROL_SOCKET,
+                        host_root_path(daemon->host, HOST_RUN));
+    sd_notify(0, "READY=1\nSTATUS=watching, mode observe");
+    g_main_loop_run(loop);
+    sd_notify(0, "STOPPING=1");
+    guardian_set_change_func(guardian, NULL, NULL);
+    return true;
+}
+
+static int
+run_once(Guardian *guardian, const Options *options)
+{
+    g_autoptr(JsonNode) state = NULL;
+    g_autofree char *text = NULL;
+    JsonObject *object;
+
+    guardian_look_twice(guardian, ONCE_APART_US);
+    state = report_state(guardian, false);
+    object = json_node_get_object(state);
+    text = options->is_json ? json_to_string(state, TRUE) : report_status_text(object, false);
+    printf("%s%s", text, options->is_json ? "\n" : "");
+    return report_exit_status(object);
+}
+
+static bool
+parse_options(int argc, char **argv, Options *options, GError **error)
+{
+    const GOptionEntry entries[] = {
+        {"once", 0, 0, G_OPTION_ARG_NONE, &options->is_once, "Print one tick and exit", NULL},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &options->is_json, "With --once: as JSON", NULL},
+        {"config-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_CONFIG],
+         "Read guardian.conf there (default /etc/vm-guardian)", "DIR"},
+        {"proc-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_PROC], "Instead of /proc",
+         "DIR"},
+        {"sys-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_SYS], "Instead of /sys",
+         "DIR"},
+        {"run-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_RUN], "Instead of /run",
+         "DIR"},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &options->is_version, "Print the version and exit",
+         NULL},
+        {NULL},
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new("- watch the VMs of this host");
+
+    g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_set_summary(
+        context, "Detects frozen disk paths and memory trouble of QEMU/KVM VMs from outside.\n"
+                 "It observes: nothing is ever written to a VM.");
+    g_option_context_set_description(
+        context, "Exit status of --once: 0 all well, 1 something is open, 2 could not look.\n"
+                 "Without --once it runs until SIGTERM; SIGHUP reloads the configuration.");
+    if (!g_option_context_parse(context, &argc, &argv, error))
+        return false;
+    if (argc > 1) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "unexpected argument \"%s\"",
+                    argv[1]);
+        return false;
+    }
+    return true;
+}
+
+static int
+fail(const GError *error)
+{
+    fprintf(stderr, "vm-guardiand: %s\n", error->message);
+    return 2;
+}
+
+int
+main(int argc, char **argv)
+{
+    Options options = {0};
+    Daemon daemon = {0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Guardian) guardian = NULL;
+    Config *config;
+    Host *host;
+    int status = 0;
+
+    if (!parse_options(argc, argv, &options, &error))
+        return fail(error);
+    if (options.is_version) {
+        printf("vm-guardiand %s\n", VERSION);
+        return 0;
+    }
+    prepare_process();
+    host = host_new((const char *const *)options.roots, &error);
+    config = host ? config_load(host, &error) : NULL;
+    if (config) {
+        guardian = guardian_new(host, g_main_context_default(), config);
+        daemon.host = host;
+        if (options.is_once)
+            status = run_once(guardian, &options);
+        else if (!run_daemon(&daemon, guardian, &error))
+            status = fail(error);
+    } else {
+        status = fail(error);
+    }
+    g_clear_pointer(&guardian, guardian_free);
+    host_free(host);
+    for (guint i = 0; i < HOST_N_ROOTS; i++)
+        g_free(options.roots[i]);
+    return status;
+}

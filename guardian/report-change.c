@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One line a change: who, what, since when, and the next step. What the whole VM suffers is told
+ * once, not once a disk. */
+
+#include "report.h"
+
+#include "decide.h"
+
+/* Verdicts of the VM itself; for these its disks stay silent. */
+static bool
+is_of_whole_vm(const Verdict *verdict)
+{
+    switch (verdict->layer) {
+    case LAYER_NOT_RUNNING:
+    case LAYER_MAIN_LOOP_BLOCKED:
+    case LAYER_PROCESS_STOPPED:
+    case LAYER_SOCKET_BUSY:
+    case LAYER_PROCESS_GONE:
+    case LAYER_UNKNOWN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static const char *
+step_word(AlertStep step)
+{
+    switch (step) {
+    case ALERT_OPEN:
+        return "opened";
+    case ALERT_PAGE:
+        return "paged";
+    case ALERT_CLOSE:
+        return "closed";
+    case ALERT_NONE:
+        break;
+    }
+    return "changed";
+}
+
+static bool
+is_news(const GuardianChange *change, AlertStep step)
+{
+    bool is_vm_wide = is_of_whole_vm(&change->after) || is_of_whole_vm(&change->before);
+
+    if (change->disk ? is_vm_wide && is_of_whole_vm(&change->vm->track.verdict) : !is_vm_wide)
+        return false;
+    return step != ALERT_NONE || change->before.state != change->after.state ||
+           change->before.layer != change->after.layer;
+}
+
+char *
+report_change_line(const GuardianChange *change, gint64 realtime_us, const char **ret_step)
+{
+    const Verdict *after = &change->after;
+    AlertStep step = decide_alert(&change->before, after);
+    g_autofree char *since =
+        report_utc(realtime_us - (change->vm->sample.now_us - after->since_us));
+    g_autofree char *where = NULL;
+
+    if (!is_news(change, step))
+        return NULL;
+    *ret_step = step_word(step);
+    where = change->disk ? g_strdup_printf("%s disk %s", change->vm->name, change->disk->label)
+                         : g_strdup(change->vm->name);
+    if (step == ALERT_CLOSE)
+        return g_strdup_printf("%s: alert closed, was %s; now %s: %s", where,
+                               layer_name(change->before.layer), state_name(after->state),
+                               after->reason);
+    return g_strdup_printf("%s: %s%s, %s%s%s since %s: %s%s%s", where,
+                           step == ALERT_OPEN   ? "alert: "
+                           : step == ALERT_PAGE ? "PAGE: "
+                                                : "",
+                           state_name(after->state), layer_name(after->layer),
+                           after->cause && *after->cause ? "/" : "",
+                           after->cause ? after->cause : "", since, after->reason,
+                           after->state >= STATE_SUSPECT ? "; next: guardianctl explain " : "",
+                           after->state >= STATE_SUSPECT ? change->vm->name : "");
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "report.h"
+
+#include "decide.h"
+#include "overhead.h"
+#include "units.h"
+
+#include <string.h>
+
+char *
+report_utc(gint64 realtime_us)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(realtime_us / G_USEC_PER_SEC);
+
+    return time ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ") : g_strdup("unknown");
+}
+
+/* Both clocks at the moment of the report: turns the stamps of the samples into times of day. */
+typedef struct {
+    gint64 monotonic_us, realtime_us;
+} Clocks;
+
+static void
+add_u64(JsonBuilder *builder, const char *name, bool has, guint64 value)
+{
+    json_builder_set_member_name(builder, name);
+    if (has && value <= G_MAXINT64)
+        json_builder_add_int_value(builder, (gint64)value);
+    else
+        json_builder_add_null_value(builder);
+}
+
+static void
+add_s64(JsonBuilder *builder, const char *name, bool has, gint64 value)
+{
+    json_builder_set_member_name(builder, name);
+    if (has)
+        json_builder_add_int_value(builder, value);
+    else
+        json_builder_add_null_value(builder);
+}
+
+static void
+add_text(JsonBuilder *builder, const char *name, const char *text)
+{
+    json_builder_set_member_name(builder, name);
+    if (text)
+        json_builder_add_string_value(builder, text);
+    else
+        json_builder_add_null_value(builder);
+}
+
+static void
+add_bool(JsonBuilder *builder, const char *name, bool value)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_add_boolean_value(builder, value);
+}
+
+static void
+add_time(JsonBuilder *builder, const char *name, gint64 at_us, const Clocks *clocks)
+{
+    g_autofree char *text =
+        at_us > 0 ? report_utc(clocks->realtime_us - (clocks->monotonic_us - at_us)) : NULL;
+
+    add_text(builder, name, text);
+}
+
+static void
+add_verdict(JsonBuilder *builder, const Verdict *verdict, const Clocks *clocks)
+{
+    gint64 age = clocks->monotonic_us - verdict->since_us;
+
+    add_text(builder, "state", state_name(verdict->state));
+    add_text(builder, "layer", layer_name(verdict->layer));
+    add_text(builder, "cause", verdict->cause ? verdict->cause : "");
+    add_text(builder, "reason", verdict->reason ? verdict->reason : "");
+    add_time(builder, "since_utc", verdict->since_us, clocks);
+    add_s64(builder, "since_s", verdict->since_us > 0, age / G_USEC_PER_SEC);
+    add_time(builder, "named_utc", verdict->named_us, clocks);
+    add_bool(builder, "paged", verdict->is_paged);
+    add_u64(builder, "patience_ms", verdict->patience_us > 0, (guint64)verdict->patience_us / 1000);
+}
+
+static void
+add_disk(JsonBuilder *builder, const DiskSample *disk, const DiskTrack *track, const Clocks *clocks)
+{
+    json_builder_begin_object(builder);
+    add_text(builder, "label", disk->label);
+    add_text(builder, "driver", disk->driver);
+    add_text(builder, "storage", disk->storage);
+    if (track)
+        add_verdict(builder, &track->verdict, clocks);
+    add_u64(builder, "inflight", disk->has_queue, disk->queue_inflight);
+    add_u64(builder, "idle_ms", disk->has_idle_time, disk->idle_time_ns / 1000000);
+    add_u64(builder, "read_operations", disk->has_counters, disk->rd_ops);
+    add_u64(builder, "write_operations", disk->has_counters, disk->wr_ops);
+    add_u64(builder, "read_bytes", disk->has_counters, disk->rd_bytes);
+    add_u64(builder, "write_bytes", disk->has_counters, disk->wr_bytes);
+    add_u64(builder, "failed_operations", disk->has_counters, disk->failed_ops);
+    add_u64(builder, "limit_bytes_per_s", disk->has_limit && disk->limit_bps, disk->limit_bps);
+    add_u64(builder, "limit_operations_per_s", disk->has_limit && disk->limit_iops,
+            disk->limit_iops);
+    json_builder_end_object(builder);
+}
+
+static void
+add_disks(JsonBuilder *builder, const Vm *vm, const Clocks *clocks)
+{
+    bool is_known = vm->has_sample && vm->sample.has_disks;
+
+    json_builder_set_member_name(builder, "disks");
+    if (!is_known && vm->track.disks->len == 0) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    json_builder_begin_array(builder);
+    for (guint i = 0; is_known && i < vm->sample.n_disks; i++)
+        add_disk(builder, &vm->sample.disks[i], track_find_disk(&vm->track, vm->sample.disks[i].id),
+                 clocks);
+    /* the monitor is silent: the disks of the last answer, with what is concluded for them */
+    for (guint i = 0; !is_known && i < vm->track.disks->len; i++) {
+        const DiskTrack *track = vm->track.disks->pdata[i];
+        DiskSample last = {.label = track->label};
+
+        add_disk(builder, &last, track, clocks);
+    }
+    json_builder_end_array(builder);
+}
+
+/* The static model of this VM's policy, for the memory the user configured: the limit, or the
+ * guest's RAM where there is none. */
+static bool
+reservation(const Vm *vm, guint64 *ret_bytes)
+{
+    const MemorySample *memory = &vm->memory;
+    OverheadInput input = {.kubevirt_version = (gint32)vm->limits.kubevirt_version,
+                           .vcpus = 1,
+                           .has_graphics = true,
+                           .ratio_thousandths = vm->limits.kubevirt_ratio_thousandths};
+    OverheadResult result;
+    const char *problem;
+
+    if (!memory->has_limit && !memory->has_guest_ram)
+        return false;
+    input.configured_bytes = memory->has_limit ? memory->limit_bytes : memory->guest_ram_bytes;
+    input.request_bytes = input.configured_bytes;
+    problem = vm->limits.overhead_model == OVERHEAD_MODEL_KUBEVIRT
+                  ? overhead_kubevirt(&input, &result)
+                  : overhead_table(&input, &result);
+    if (problem)
+        return false;
+    *ret_bytes = result.reserved_bytes;
+    return true;
+}
+
+static void
+add_memory(JsonBuilder *builder, const Vm *vm)
+{
+    const MemorySample *memory = &vm->memory;
+    OverheadBounds bounds = overhead_measure(memory);
+    guint64 reserved = 0;
+    gint64 headroom = 0;
+    bool has_reservation = reservation(vm, &reserved);
+    bool has_headroom = overhead_headroom(memory, &headroom);
+
+    json_builder_set_member_name(builder, "memory");
+    json_builder_begin_object(builder);
+    add_u64(builder, "limit_bytes", memory->has_limit, memory->limit_bytes);
+    add_text(builder, "limit_group", vm->limit_path);
+    add_bool(builder, "limit_known", memory->limit_is_known);
+    add_u64(builder, "guest_ram_bytes", memory->has_guest_ram, memory->guest_ram_bytes);
+    add_u64(builder, "overhead_low_bytes", bounds.is_known, bounds.low_bytes);
+    add_u64(builder, "overhead_high_bytes", bounds.is_known, bounds.high_bytes);
+    add_bool(builder, "overhead_exact", bounds.is_known && bounds.is_exact);
+    add_text(builder, "overhead_source", bounds.is_known ? bounds.source : NULL);
+    add_u64(builder, "reservation_bytes", has_reservation, reserved);
+    add_text(builder, "reservation_model",
+             vm->limits.overhead_model == OVERHEAD_MODEL_KUBEVIRT ? "kubevirt" : "table");
+    add_s64(builder, "headroom_bytes", has_headroom, headroom);
+    add_text(builder, "group", vm->group_path);
+    add_u64(builder, "group_usage_bytes", memory->has_group, memory->group_usage_bytes);
+    add_u64(builder, "group_unreclaimable_bytes", memory->has_group,
+            memory->group_unreclaimable_bytes);
+    add_u64(builder, "process_anon_bytes", memory->has_rss, memory->rss_anon_bytes);
+    add_u64(builder, "process_file_bytes", memory->has_rss, memory->rss_file_bytes);
+    add_u64(builder, "process_shmem_bytes", memory->has_rss, memory->rss_shmem_bytes);
+    json_builder_end_object(builder);
+}
+
+static void
+add_monitor(JsonBuilder *builder, const Vm *vm)
+{
+    g_autofree char *path = vm->monitor_path ? units_printable(vm->monitor_path, -1) : NULL;
+
+    json_builder_set_member_name(builder, "monitor");
+    json_builder_begin_object(builder);
+    add_text(builder, "path", path);
+    add_text(builder, "use", !path ? NULL : vm->monitor_is_ours ? "own" : "shared");
+    add_text(builder, "stage", monitor_stage_name(vm->sample.monitor));
+    add_u64(builder, "waited_us", vm->has_sample && vm->sample.waited_us > 0,
+            (guint64)vm->sample.waited_us);
+    add_text(builder, "problem", vm->client_error);
+    json_builder_end_object(builder);
+}
+
+static void
+add_vm(JsonBuilder *builder, const Vm *vm, const Clocks *clocks)
+{
+    g_autofree char *sampled = vm->has_sample ? report_utc(vm->sample_realtime_us) : NULL;
+    bool is_asked = vm->has_sample && vm->sample.monitor == MONITOR_ANSWERED;
+
+    json_builder_begin_object(builder);
+    add_text(builder, "name", vm->name);
+    add_text(builder, "id", vm->id);
+    add_text(builder, "uuid", vm->uuid);
+    add_text(builder, "source", vm->source);
+    add_s64(builder, "pid", true, proc_pid(vm->proc));
+    add_verdict(builder, &vm->track.verdict, clocks);
+    add_text(builder, "run", is_asked ? run_state_name(vm->sample.run) : NULL);
+    add_text(builder, "qemu_version", vm->qemu_version);
+    add_text(builder, "sampled_utc", sampled);
+    add_s64(builder, "sample_age_ms", vm->has_sample,
+            (clocks->monotonic_us - vm->sample.now_us) / 1000);
+    add_s64(builder, "running_s", vm->has_sample && vm->sample.age_us >= 0,
+            vm->sample.age_us / G_USEC_PER_SEC);
+    add_monitor(builder, vm);
+    add_memory(builder, vm);
+    add_disks(builder, vm, clocks);
+    json_builder_end_object(builder);
+}
+
+JsonNode *
+report_state(const Guardian *guardian, bool is_daemon)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    const GPtrArray *vms = guardian_vms(guardian);
+    Clocks clocks = {.monotonic_us = host_monotonic_us(guardian_host(guardian)),
+                     .realtime_us = host_realtime_us(guardian_host(guardian))};
+    g_autofree char *now = report_utc(clocks.realtime_us);
+
+    json_builder_begin_object(builder);
+    add_s64(builder, "schema", true, 1);
+    add_text(builder, "version", VERSION);
+    add_text(builder, "now_utc", now);
+    add_bool(builder, "daemon", is_daemon);
+    add_text(builder, "mode", "observe");
+    add_s64(builder, "stuck_workers", true, guardian_stuck_workers(guardian));
+    json_builder_set_member_name(builder, "vms");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < vms->len; i++)
+        add_vm(builder, vms->pdata[i], &clocks);
+    json_builder_end_array(builder);
+    json_builder_end_object(builder);
+    return json_builder_get_root(builder);
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A sample goes through phases; each asks a few questions in one write and the next one begins when
+ * all are answered:
+ *
+ *   base     query-blockstats, and query-status where events do not keep it known; on a slow round
+ * also what hardly ever changes (version, RAM backends, limits of throttle groups)
+ *   list     which virtio devices there are          \
+ *   sizes    how many queues each of them has         > only for a disk whose judge wants evidence
+ * and queues   what is in flight in each queue         /  that made no progress since the last
+ * sample
+ *
+ * On a monitor of our own the connection stays; on a shared one we connect, ask and leave. A
+ * monitor that does not greet is busy: the one pending connect is kept, because each further one
+ * would fill the socket's backlog and lock out the others. */
+
+#include "sample-private.h"
+
+#include "query.h"
+#include "units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Version, backends and throttle groups change when somebody changes the VM: once a minute is soon
+ * enough. */
+#define SLOW_ROUND_US (60 * G_USEC_PER_SEC)
+
+static void
+sampling_finish(Sampling *sampling)
+{
+    Vm *vm = sampling->vm;
+    SampleDoneFunc done = sampling->done;
+    gpointer data = sampling->data;
+    QmpStage stage;
+
+    vm->sampling = NULL;
+    sample_queues_apply(sampling);
+    sampling->sample.memory = vm->memory;
+    sampling->sample.run = vm->run;
+    sample_clear(&vm->sample);
+    vm->sample = sampling->sample;
+    vm->has_sample = true;
+    vm->sample_realtime_us = host_realtime_us(sampling->context.host);
+    sample_queues_free(sampling);
+    g_free(sampling);
+
+    stage = vm->client ? qmp_client_stage(vm->client) : QMP_STAGE_CLOSED;
+    if (vm->client &&
+        (stage == QMP_STAGE_CLOSED || (!vm->monitor_is_ours && stage != QMP_STAGE_GREETING)))
+        g_clear_pointer(&vm->client, qmp_client_free);
+    if (done)
+        done(vm, data);
+}
+
+/* The monitor let us down: what stage did it come to? Nothing more is asked in this sample. */
+static void
+sampling_fail(Sampling *sampling, const GError *error, gint64 waited_us)
+{
+    Sample *sample = &sampling->sample;
+
+    sampling->phase = PHASE_DONE;
+    if (sample->monitor == MONITOR_NO_GREETING || sample->monitor == MONITOR_NO_NEGOTIATION ||
+        sample->monitor == MONITOR_SILENT)
+        return; /* the first failure says it all, the others follow from it */
+    sample->waited_us = MAX(sample->waited_us, waited_us);
+    if (g_error_matches(error, QMP_ERROR, QMP_ERROR_NO_GREETING))
+        sample->monitor = MONITOR_NO_GREETING;
+    else if (g_error_matches(error, QMP_ERROR, QMP_ERROR_NO_NEGOTIATION))
+        sample->monitor = MONITOR_NO_NEGOTIATION;
+    else if (g_error_matches(error, QMP_ERROR, QMP_ERROR_TIMEOUT))
+        sample->monitor = MONITOR_SILENT;
+    else
+        sample->monitor = MONITOR_BROKEN;
+    g_free(sampling->vm->client_error);
+    sampling->vm->client_error = units_printable(error->message, -1);
+}
+
+static void sampling_go_on(Sampling *sampling);
+
+static void
+question_answered(QmpClient *client, JsonNode *result, const GError *error, gint64 waited_us,
+                  gpointer data)
+{
+    Question *question = data;
+    Sampling *sampling = question->sampling;
+
+    sampling->open--;
+    if (error && !g_error_matches(error, QMP_ERROR, QMP_ERROR_COMMAND))
+        sampling_fail(sampling, error, waited_us);
+    else {
+        sampling->sample.waited_us = MAX(sampling->sample.waited_us, waited_us);
+        question->take(sampling, error ? NULL : result, question->index);
+    }
+    g_free(question);
+    if (!sampling->is_asking)
+        sampling_go_on(sampling);
+}
+
+void
+sampling_ask(Sampling *sampling, QmpCommand command, const char *arguments, QuestionTakeFunc take,
+             guint index)
+{
+    Question *question = g_new0(Question, 1);
+    gint64 left = sampling->deadline_us - g_get_monotonic_time();
+
+    question->sampling = sampling;
+    question->take = take;
+    question->index = index;
+    sampling->open++;
+    qmp_client_ask(sampling->vm->client, command, arguments, MAX(left, 1), question_answered,
+                   question);
+}
+
+static void
+take_status(Sampling *sampling, JsonNode *result, guint index)
+{
+    Vm *vm = sampling->vm;
+
+    vm->run = run_state_parse(result ? qmp_parse_status(result) : NULL);
+    vm->has_fresh_status = result != NULL;
+}
+
+static void
+take_version(Sampling *sampling, JsonNode *result, guint index)
+{
+    g_autofree char *version = result ? qmp_parse_version(result) : NULL;
+
+    g_free(sampling->vm->qemu_version);
+    sampling->vm->qemu_version = version ? units_printable(version, -1) : NULL;
+}
+
+static void
+take_memdev(Sampling *sampling, JsonNode *result, guint index)
+{
+    g_autoptr(GArray) backends = result ? qmp_parse_memdev(result) : NULL;
+    Vm *vm = sampling->vm;
+    guint64 sum = 0;
+    bool is_shared = backends && backends->len > 0;
+
+    vm->slow_round_us = sampling->context.now_us;
+    for (guint i = 0; backends && i < backends->len; i++) {
+        const QmpMemdev *backend = &g_array_index(backends, QmpMemdev, i);
+
+        if (!backend->has_size || sum + backend->size_bytes < sum)
+            return;
+        sum += backend->size_bytes;
+        is_shared = is_shared && backend->has_share && backend->is_shared;
+    }
+    if (sum == 0)
+        return;
+    vm->has_guest_ram = true;
+    vm->guest_ram_bytes = sum;
+    vm->guest_ram_is_shared = is_shared || vm->argv->memory_is_shared;
+}
+
+static void
+take_throttle(Sampling *sampling, JsonNode *result, guint index)
+{
+    const ArgvDisk *disk = sampling->vm->argv->disks->pdata[index];
+    QmpThrottle throttle;
+
+    if (result && qmp_parse_throttle_limits(result, &throttle))
+        g_hash_table_replace(sampling->vm->throttles, g_strdup(disk->throttle_group),
+                             g_memdup2(&throttle, sizeof throttle));
+}
+
+static void
+take_blockstats(Sampling *sampling, JsonNode *result, guint index)
+{
+    g_autoptr(GArray) stats = result ? qmp_parse_blockstats(result) : NULL;
+
+    if (stats)
+        sample_fill_disks(sampling, stats);
+}
+
+static void
+ask_slow_round(Sampling *sampling)
+{
+    Vm *vm = sampling->vm;
+
+    g_clear_pointer(&vm->virtio, g_array_unref);
+    qmp_client_set_class(vm->client, QMP_CLASS_SUSPECT);
+    if (!vm->qemu_version)
+        sampling_ask(sampling, QMP_QUERY_VERSION, NULL, take_version, 0);
+    sampling_ask(sampling, QMP_QUERY_MEMDEV, NULL, take_memdev, 0);
+    for (guint i = 0; i < vm->argv->disks->len; i++) {
+        const ArgvDisk *disk = vm->argv->disks->pdata[i];
+        g_autofree char *path = NULL, *arguments = NULL;
+
+        if (!disk->throttle_group)
+            continue;
+        path = g_strdup_printf("/objects/%s", disk->throttle_group);
+        arguments = qmp_arguments_path_property(path, "limits");
+        sampling_ask(sampling, QMP_QOM_GET, arguments, take_throttle, i);
+    }
+}
+
+static void
+ask_base(Sampling *sampling)
+{
+    Vm *vm = sampling->vm;
+    gint64 now = sampling->context.now_us;
+
+    sampling_ask(sampling, QMP_QUERY_BLOCKSTATS, NULL, take_blockstats, 0);
+    if (!vm->monitor_is_ours || !vm->has_fresh_status)
+        sampling_ask(sampling, QMP_QUERY_STATUS, NULL, take_status, 0);
+    if (vm->slow_round_us == 0 || now - vm->slow_round_us >= SLOW_ROUND_US)
+        ask_slow_round(sampling);
+}
+
+static void
+ask_phase(Sampling *sampling)
+{
+    switch (sampling->phase) {
+    case PHASE_BASE:
+        ask_base(sampling);
+        break;
+    case PHASE_LIST:
+        sample_ask_list(sampling);
+        break;
+    case PHASE_SIZES:
+        sample_ask_sizes(sampling);
+        break;
+    case PHASE_QUEUES:
+        sample_ask_queues(sampling);
+        break;
+    case PHASE_START:
+    case PHASE_DONE:
+        break;
+    }
+}
+
+static void
+sampling_go_on(Sampling *sampling)
+{
+    while (sampling->open == 0 && sampling->phase < PHASE_DONE) {
+        sampling->phase++;
+        sampling->is_asking = true;
+        ask_phase(sampling);
+        sampling->is_asking = false;
+    }
+    if (sampling->open == 0)
+        sampling_finish(sampling);
+}
+
+/* An event says that something happened to the VM: its status must be asked again. */
+static void
+monitor_event(QmpClient *client, const char *event, JsonNode *body, gpointer data)
+{
+    ((Vm *)data)->has_fresh_status = false;
+}
+
+/* The other client has left and it is our turn: ask now, not at the next period, and leave. */
+static void
+monitor_ready(QmpClient *client, gpointer data)
+{
+    Vm *vm = data;
+
+    if (vm->sampling || !vm->tick)
+        return;
+    vm->next_us = 0;
+    g_source_set_ready_time(vm->tick, 0);
+}
+
+static MonitorStage
+stage_of_error(const GError *error)
+{
+    if (g_error_matches(error, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY))
+        return MONITOR_NO_GREETING;
+    if (g_error_matches(error, GUARDIAN_ERROR, GUARDIAN_ERROR_DENIED))
+        return MONITOR_NOT_ASKED;
+    return MONITOR_REFUSED;
+}
+
+static int
+monitor_root_open(const Vm *vm, const Host *host)
+{
+    if (vm->monitor_root == HOST_RUN)
+        return dup(host_root_fd(host, HOST_RUN));
+    return openat(proc_dir_fd(vm->proc), *vm->monitor_path == '/' ? "root" : "cwd",
+                  O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* A socket at the right path is the VM's only when the VM's own process listens on it. */
+static bool
+monitor_connect(Vm *vm, const SampleContext *context, MonitorStage *ret_stage)
+{
+    g_autoptr(GError) error = NULL;
+    pid_t peer = 0;
+    int root = monitor_root_open(vm, context->host);
+    int fd = root < 0 ? -1 : host_connect_at(root, vm->monitor_path, &peer, &error);
+
+    g_clear_pointer(&vm->client_error, g_free);
+    if (root < 0)
+        vm->client_error =
+            g_strdup_printf("cannot enter the process's root: %s", g_strerror(errno));
+    else
+        close(root);
+    if (fd < 0) {
+        if (error)
+            vm->client_error = units_printable(error->message, -1);
+        *ret_stage = error ? stage_of_error(error) : MONITOR_NOT_ASKED;
+        return false;
+    }
+    if (peer != proc_pid(vm->proc)) {
+        close(fd);
+        vm->client_error =
+            g_strdup_printf("the socket belongs to process %d, not to the VM", (int)peer);
+        *ret_stage = MONITOR_NOT_ASKED;
+        return false;
+    }
+    vm->client = qmp_client_new(fd, context->context, QMP_CLASS_TICK);
+    qmp_client_set_event_func(vm->client, monitor_event, vm);
+    qmp_client_set_ready_func(vm->client, monitor_ready, vm);
+    vm->has_fresh_status = false;
+    return true;
+}
+
+/* Is the connection in a state to be asked at all? Else the sample already knows its monitor stage.
+ */
+static bool
+monitor_prepare(Sampling *sampling)
+{
+    Vm *vm = sampling->vm;
+    Sample *sample = &sampling->sample;
+
+    if (!vm->monitor_path)
+        return false;
+    if (!vm->client && !monitor_connect(vm, &sampling->context, &sample->monitor))
+        return false;
+    qmp_client_set_class(vm->client, QMP_CLASS_TICK);
+    sample->waited_us = g_get_monotonic_time() - qmp_client_since_us(vm->client);
+    switch (qmp_client_stage(vm->client)) {
+    case QMP_STAGE_LATE:
+        sample->monitor = MONITOR_SILENT;
+        return false;
+    case QMP_STAGE_NEGOTIATING:
+        sample->monitor = MONITOR_NO_NEGOTIATION;
+        return false;
+    case QMP_STAGE_GREETING: /* a fresh connect gets its chance, an old one is known to be busy */
+        sample->monitor = MONITOR_NO_GREETING;
+        return sample->waited_us < sampling->context.period_us / 2;
+    case QMP_STAGE_READY:
+    case QMP_STAGE_CLOSED:
+        break;
+    }
+    sample->waited_us = 0;
+    return true;
+}
+
+void
+sample_begin(Vm *vm, const SampleContext *context, SampleDoneFunc done, gpointer data)
+{
+    Sampling *sampling = g_new0(Sampling, 1);
+    Sample *sample = &sampling->sample;
+    gint64 allowed = vm->monitor_is_ours ? vm->limits.answer_deadline_us : vm->limits.hold_max_us;
+
+    g_assert(!vm->sampling);
+    vm->sampling = sampling;
+    sampling->vm = vm;
+    sampling->context = *context;
+    sampling->done = done;
+    sampling->data = data;
+    sampling->deadline_us = g_get_monotonic_time() + allowed;
+    sample->now_us = context->now_us;
+    sample->boottime_us = context->boottime_us;
+    sample->period_us = context->period_us;
+    sample->monitor_is_ours = vm->monitor_is_ours;
+    sample_fill_process(sampling);
+    if (sample->process_is_gone || !monitor_prepare(sampling)) {
+        sampling_finish(sampling);
+        return;
+    }
+    sample->monitor = MONITOR_ANSWERED;
+    sampling->phase = PHASE_START;
+    sampling_go_on(sampling);
+}
+
+void
+sample_cancel(Vm *vm)
+{
+    if (!vm->sampling)
+        return;
+    vm->sampling->done = NULL;
+    vm->sampling->phase = PHASE_DONE;
+    g_clear_pointer(&vm->client, qmp_client_free);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vm.h"
+
+#include "storage.h"
+#include "units.h"
+
+#include <string.h>
+
+static void
+virtio_device_clear(gpointer data)
+{
+    VirtioDevice *device = data;
+
+    g_free(device->path);
+    g_free(device->name);
+}
+
+GArray *
+vm_virtio_array_new(void)
+{
+    GArray *array = g_array_new(FALSE, TRUE, sizeof(VirtioDevice));
+
+    g_array_set_clear_func(array, virtio_device_clear);
+    return array;
+}
+
+/* NULL stays NULL. */
+static char *
+printable(const char *raw)
+{
+    return raw ? units_printable(raw, -1) : NULL;
+}
+
+Vm *
+vm_new(Proc *proc, Argv *argv, const char *source)
+{
+    Vm *vm = g_new0(Vm, 1);
+    char pid[32];
+
+    g_snprintf(pid, sizeof pid, "pid-%d", (int)proc_pid(proc));
+    vm->proc = proc;
+    vm->argv = argv;
+    vm->source = source;
+    vm->raw_name = g_strdup(argv->name ? argv->name : argv->id ? argv->id : pid);
+    vm->name = *vm->raw_name ? printable(vm->raw_name) : g_strdup(pid);
+    vm->id = printable(argv->id);
+    vm->uuid = printable(argv->uuid);
+    vm->throttles = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    vm->storages = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    track_init(&vm->track);
+    return vm;
+}
+
+void
+vm_free(Vm *vm)
+{
+    if (!vm)
+        return;
+    storage_forget(vm);
+    qmp_client_free(vm->client);
+    track_clear(&vm->track);
+    sample_clear(&vm->sample);
+    limits_clear(&vm->limits);
+    g_hash_table_unref(vm->throttles);
+    g_hash_table_unref(vm->storages);
+    g_clear_pointer(&vm->virtio, g_array_unref);
+    cgroup_free(vm->cgroup);
+    argv_free(vm->argv);
+    proc_free(vm->proc);
+    g_free(vm->raw_name);
+    g_free(vm->name);
+    g_free(vm->id);
+    g_free(vm->uuid);
+    g_free(vm->monitor_path);
+    g_free(vm->client_error);
+    g_free(vm->qemu_version);
+    g_free(vm->limit_path);
+    g_free(vm->group_path);
+    g_free(vm);
+}
+
+bool
+vm_matches(const Vm *vm, const char *word)
+{
+    char pid[32];
+
+    g_snprintf(pid, sizeof pid, "%d", (int)proc_pid(vm->proc));
+    return strcmp(word, vm->raw_name) == 0 || strcmp(word, vm->name) == 0 ||
+           g_strcmp0(word, vm->id) == 0 || (vm->uuid && g_ascii_strcasecmp(word, vm->uuid) == 0) ||
+           strcmp(word, pid) == 0;
+}
+
+const ArgvDisk *
+vm_argv_disk(const Vm *vm, const char *word)
+{
+    for (guint i = 0; word && i < vm->argv->disks->len; i++) {
+        const ArgvDisk *disk = vm->argv->disks->pdata[i];
+
+        if (g_strcmp0(disk->id, word) == 0 || g_strcmp0(disk->drive, word) == 0)
+            return disk;
+    }
+    return NULL;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One watched VM: who it is (pid + start time, kept descriptors), how it may be asked, what was
+ * last seen and judged. A name that a VM chose is two strings: raw bytes to match on, printable
+ * text to show. */
+
+#include "argv.h"
+#include "cgroup.h"
+#include "client.h"
+#include "freeze.h"
+#include "proc.h"
+#include "settings.h"
+
+typedef struct {
+    char *path;      /* QOM path of the virtio device's backend */
+    char *name;      /* "virtio-blk", "virtio-scsi" */
+    bool has_queues; /* n_queues is known */
+    guint n_queues;
+} VirtioDevice;
+
+typedef struct Vm {
+    char *raw_name;     /* as the VM says it */
+    char *name;         /* printable, never empty */
+    char *id;           /* printable, NULL without: Proxmox' vmid, -id */
+    char *uuid;         /* printable, NULL without */
+    const char *source; /* "proxmox", "bare" */
+    Proc *proc;
+    uid_t uid;
+    Argv *argv;
+    Cgroup *cgroup;   /* NULL: none that can be read */
+    char *group_path; /* printable; NULL without cgroup */
+
+    char *monitor_path; /* as written; NULL: none */
+    HostRoot
+        monitor_root; /* where to start from: HOST_RUN for Proxmox, else the process's own root */
+    bool monitor_is_ours;
+
+    Limits limits;
+
+    QmpClient *client;     /* NULL while not connected */
+    char *client_error;    /* why there is none, printable; NULL */
+    bool has_fresh_status; /* the run state is known from events since it was last asked */
+    RunState run;
+    char *qemu_version;   /* NULL unknown */
+    gint64 slow_round_us; /* last time of the questions whose answers hardly ever change */
+    bool has_guest_ram;
+    guint64 guest_ram_bytes;
+    bool guest_ram_is_shared;
+    GArray *virtio;                       /* of VirtioDevice; NULL not asked yet */
+    bool has_no_virtio_query;             /* QEMU before 7.2 */
+    GHashTable *throttles;                /* throttle-group id -> QmpThrottle */
+    GHashTable *storages;                 /* argv's storage -> identity by device number */
+    bool has_storages;                    /* looked up once */
+    struct StorageLookup *storage_lookup; /* in flight, owned by its child; NULL */
+
+    MemorySample memory; /* newest, copied into every sample */
+    char *limit_path;    /* printable; NULL without a limit */
+    gint64 memory_us;    /* when it was read */
+
+    GSource
+        *tick; /* of the loop that samples it, borrowed: woken when next_us is brought forward */
+    gint64 next_us;            /* next sample is due */
+    struct Sampling *sampling; /* a sample in the making; NULL between */
+    bool has_sample;
+    Sample sample; /* the newest complete one */
+    gint64 sample_realtime_us;
+    Track track;
+} Vm;
+
+/* Takes proc and argv. */
+Vm *vm_new(Proc *proc, Argv *argv, const char *source);
+void vm_free(Vm *vm);
+/* Is it called that? By name, id, uuid or pid. */
+bool vm_matches(const Vm *vm, const char *word);
+/* The disk of the command line with that device id, drive id or node name; borrowed, NULL for none.
+ */
+const ArgvDisk *vm_argv_disk(const Vm *vm, const char *word);
+/* Of VirtioDevice, with its clear function. */
+GArray *vm_virtio_array_new(void);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vm, vm_free)
