@@ -12,6 +12,12 @@
 
 /* QEMU's own limit. json-glib 1.6 needs about 100 bytes of stack a level. */
 #define MESSAGE_DEPTH_MAX 1024
+/* A key counts as one value, an object as four: then json-glib needs at most 140 bytes for each,
+ * 14 MB for the worst line. An 80-layer backing chain (115 KB) has about 11,000. */
+#define MESSAGE_VALUES_MAX 100000
+/* In one object. json-glib compares each repeated key with all before it: 32,768 repeats of one
+ * key in an object of as many took 14 s. */
+#define MESSAGE_MEMBERS_MAX 1024
 
 #define QMP_ERROR (qmp_error_quark())
 GQuark qmp_error_quark(void);
@@ -39,19 +45,21 @@ typedef struct {
     MessageKind kind;
     JsonNode *root;   /* the whole object, owned */
     JsonNode *body;   /* borrowed from root: QMP greeting, return value, error, event data or
-                       * arguments;   NULL where absent */
-    const char *name; /* borrowed: event name, error class, command to execute; NULL otherwise */
-    const char *text; /* borrowed: error description; NULL otherwise */
+                       * arguments; NULL where absent */
+    const char *name; /* borrowed: event name, error class (NULL when left out), command to
+                       * execute; NULL otherwise */
+    const char *text; /* borrowed: error description (NULL when left out); NULL otherwise */
     bool has_id;
-    gint64 id; /* only integer ids are ours */
+    gint64 id; /* only integer ids are ours; the serving side echoes any from root */
 } Message;
 
 /* NULL with QMP_ERROR_MALFORMED for anything that is not exactly one QMP object. */
 Message *message_parse(const char *line, gsize length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void message_free(Message *message);
 
-/* Range-checked readers. true and *ret_ set only when the member exists and is a whole number in
- * the range (a number past int64 comes out of json-glib as negative and so counts as missing). */
+/* Range-checked readers; object may be NULL: nothing is in it. true and *ret_ set only when the
+ * member exists and is a whole number in the range (a number past int64 comes out of json-glib as
+ * negative and so counts as missing). */
 bool message_get_u64(JsonObject *object, const char *member, guint64 *ret_value);
 bool message_get_bool(JsonObject *object, const char *member, bool *ret_value);
 /* Borrowed; NULL when absent or not a string. */
