@@ -2,8 +2,8 @@
 #pragma once
 
 /* Bytes -> lines, capped. Pure: no descriptor, no clock. A line ends at '\n'; a '\r' before it is
- * dropped. Memory never exceeds the cap, whatever the peer sends, and shrinks again after a large
- * line. */
+ * dropped. The owner takes all lines after each push; then memory never exceeds the cap and one
+ * push, whatever the peer sends, and shrinks again after a large line. */
 
 #include <glib.h>
 #include <stdbool.h>
@@ -18,13 +18,14 @@ typedef struct Frame Frame;
 
 Frame *frame_new(gsize cap_bytes);
 void frame_free(Frame *frame);
-/* Adds what was read. false: a line grew past the cap; the connection must be dropped, the frame
- * holds nothing any more. */
+/* Adds what was read. false: a line grew past the cap, or more than the cap was left untaken; the
+ * connection must be dropped, the frame holds nothing any more. */
 bool frame_push(Frame *frame, const char *bytes, gsize length) G_GNUC_WARN_UNUSED_RESULT;
 /* The next whole line, without its end; NUL-terminated, valid until the next frame_ call; NULL when
  * there is none yet. Embedded NULs stand: trust *ret_length. Empty lines are skipped. */
 const char *frame_next(Frame *frame, gsize *ret_length);
-/* What came after the last newline (a hook that closes at once may send no newline); as above. */
+/* Takes what came after the last newline (a hook that closes at once may send no newline); as
+ * above, and NULL when nothing did. */
 const char *frame_rest(Frame *frame, gsize *ret_length);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Frame, frame_free)
