@@ -6,6 +6,7 @@
 /* The gate is one pass over the tokens, stricter than json-glib 1.6 where that is lenient:
  *
  *   string   "..." only; no byte below 0x20; JSON's escapes, but no \u0000 (json-glib cuts there)
+ *            and no half of a surrogate pair (it makes bad UTF-8 of one)
  *   number   JSON's grammar (json-glib reads 010 as 8 and 0x10 as 16), and no integer below int64
  *            (it would come out positive)
  *   word     true, false, null
@@ -26,24 +27,47 @@ typedef struct {
 
 G_DEFINE_QUARK(qmp - error - quark, qmp_error)
 
+/* Takes the byte if it is one of these. */
 static bool
-gate_escape(Gate *gate)
+gate_take(Gate *gate, const char *bytes)
 {
-    if (gate->at == gate->end)
+    if (gate->at == gate->end || *gate->at == '\0' || !strchr(bytes, *gate->at))
         return false;
-    char kind = *gate->at++;
-    if (kind != 'u')
-        return kind != '\0' && strchr("\"\\/bfnrt", kind);
+    gate->at++;
+    return true;
+}
+
+/* The four digits of \uXXXX; -1 for anything else. */
+static int
+gate_code_unit(Gate *gate)
+{
+    int unit = 0;
+
     if (gate->end - gate->at < 4)
-        return false;
-    guint digits = 0;
+        return -1;
     for (guint i = 0; i < 4; i++) {
         int digit = g_ascii_xdigit_value(*gate->at++);
         if (digit < 0)
-            return false;
-        digits = digits << 4 | digit;
+            return -1;
+        unit = unit << 4 | digit;
     }
-    return digits != 0;
+    return unit;
+}
+
+static bool
+gate_escape(Gate *gate)
+{
+    if (gate_take(gate, "\"\\/bfnrt"))
+        return true;
+    if (!gate_take(gate, "u"))
+        return false;
+    int unit = gate_code_unit(gate);
+    if (unit < 0xd800 || unit > 0xdfff)
+        return unit > 0;
+    if (unit > 0xdbff || !gate_take(gate, "\\") || !gate_take(gate, "u"))
+        return false;
+    int low = gate_code_unit(gate);
+    return low >= 0xdc00 && low <= 0xdfff;
 }
 
 static const char *
@@ -71,16 +95,6 @@ gate_digits(Gate *gate)
     while (gate->at < gate->end && g_ascii_isdigit(*gate->at))
         gate->at++;
     return gate->at - first;
-}
-
-/* Takes the byte if it is one of these. */
-static bool
-gate_take(Gate *gate, const char *bytes)
-{
-    if (gate->at == gate->end || *gate->at == '\0' || !strchr(bytes, *gate->at))
-        return false;
-    gate->at++;
-    return true;
 }
 
 static const char *
