@@ -7,6 +7,9 @@
 #include <glib.h>
 #include <stdbool.h>
 
+/* Between the words of a SETTING_LIST. */
+#define SETTING_SEPARATORS " \t,"
+
 typedef enum {
     SETTING_BOOL,     /* yes|no|true|false|on|off|1|0 -> 0, 1 */
     SETTING_DURATION, /* -> microseconds */
@@ -15,7 +18,7 @@ typedef enum {
     SETTING_RATIO,   /* -> thousandths */
     SETTING_VERSION, /* -> units_parse_version() */
     SETTING_CHOICE,  /* one word of `choices` -> its index */
-    SETTING_LIST,    /* words separated by blanks or commas -> text */
+    SETTING_LIST,    /* words separated by blanks or commas -> text, one blank between words */
 } SettingType;
 
 typedef enum {
@@ -27,7 +30,8 @@ typedef enum {
 typedef enum {
     OWNER_HOST,
     OWNER_VM
-} SettingOwner; /* who may set it: the host's files only, or vm.d too */
+} SettingOwner; /* whose word counts: only the host's files (vm.d is one of them), or also what the
+                   VM's owner writes into its metadata */
 typedef enum { APPLY_RELOAD, APPLY_RESTART } SettingApply;
 
 typedef enum { MODE_OBSERVE, MODE_ENFORCE } Mode;
@@ -77,6 +81,15 @@ char *setting_apply(const Setting *setting, const char *text,
                     Limits *limits) G_GNUC_WARN_UNUSED_RESULT;
 /* The value as the parser would read it back; a new string; NULL when unset. */
 char *setting_format(const Setting *setting, const Limits *limits);
+
+/* What may be written: "observe or enforce", "500ms to 1h"; a new string. */
+char *setting_describe_values(const Setting *setting);
+/* Does one word of a SETTING_LIST's text match? A word is a glob of bytes: * any run, ? any one.
+ * false when either is NULL. */
+bool setting_list_matches(const char *list, const char *text);
+/* The whole table as guardian.conf: every key commented out, with its default, its help and its
+ * values. A new string. */
+char *settings_print_sample(void);
 
 void limits_init_defaults(Limits *ret_limits);
 void limits_copy(const Limits *limits, Limits *ret_copy);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "settings.h"
+
+#include <string.h>
+
+#define MILLISECOND G_GINT64_CONSTANT(1000)
+#define SECOND (1000 * MILLISECOND)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+
+#define SAMPLE_COLUMNS 80 /* a terminal's width: the sample is read in an editor on a server */
+
+static const char *const mode_words[] = {
+    [MODE_OBSERVE] = "observe",
+    [MODE_ENFORCE] = "enforce",
+    NULL,
+};
+
+static const char *const overhead_model_words[] = {
+    [OVERHEAD_MODEL_TABLE] = "table",
+    [OVERHEAD_MODEL_KUBEVIRT] = "kubevirt",
+    NULL,
+};
+
+const Setting settings[] = {
+    {"guardian", "mode", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "observe", 0, 0,
+     mode_words, G_STRUCT_OFFSET(Limits, mode),
+     "observe: nothing is written to any VM, cgroup or unit; what would be done is only written "
+     "down. enforce: what is allowed is done. The default is observe because a watcher that was "
+     "merely installed must not change anything."},
+    {"guardian", "watch", SETTING_BOOL, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "yes", 0, 0, NULL,
+     G_STRUCT_OFFSET(Limits, watch),
+     "no: the VM is not watched at all. The default is yes because the VM nobody thought of is "
+     "the one that freezes unseen."},
+    {"guardian", "include", SETTING_LIST, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, NULL, 0, 0, NULL,
+     G_STRUCT_OFFSET(Limits, include),
+     "Only VMs whose name or id matches one of these globs (* and ?) are found. Unset means all, "
+     "so that a new VM is watched without anybody's doing."},
+    {"guardian", "exclude", SETTING_LIST, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, NULL, 0, 0, NULL,
+     G_STRUCT_OFFSET(Limits, exclude),
+     "VMs whose name or id matches one of these globs are never found, whatever include says. "
+     "Unset means none."},
+    {"guardian", "discovery_period", SETTING_DURATION, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, "10s",
+     SECOND, HOUR, NULL, G_STRUCT_OFFSET(Limits, discovery_period_us),
+     "How often new VMs are looked for. 10s because a new VM has to settle that long before its "
+     "disks are judged anyway."},
+
+    {"monitor", "period_own", SETTING_DURATION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "2s",
+     500 * MILLISECOND, HOUR, NULL, G_STRUCT_OFFSET(Limits, period_own_us),
+     "How often a monitor is asked that nobody else uses. 2s because a question costs QEMU about "
+     "a quarter of a millisecond, and a freeze is then dated to two seconds."},
+    {"monitor", "period_shared", SETTING_DURATION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "10s",
+     2 * SECOND, HOUR, NULL, G_STRUCT_OFFSET(Limits, period_shared_us),
+     "How often a monitor is asked that others need too. 10s because the socket serves one "
+     "client at a time, and Proxmox's own pvestatd asks every 10 s."},
+    {"monitor", "period_suspect", SETTING_DURATION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "2s",
+     SECOND, HOUR, NULL, G_STRUCT_OFFSET(Limits, period_suspect_us),
+     "How often a shared monitor is asked while its VM is suspect. 2s because the evidence must "
+     "hold in every sample, and ten of them then fit into the patience."},
+    {"monitor", "answer_deadline", SETTING_DURATION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "5s",
+     100 * MILLISECOND, MINUTE, NULL, G_STRUCT_OFFSET(Limits, answer_deadline_us),
+     "How long a question may wait on a monitor of our own before the silence is a fact. 5s "
+     "because a healthy QEMU answers within a millisecond, and Proxmox's qm waits 5 s too."},
+    {"monitor", "hold_max", SETTING_DURATION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "500ms",
+     10 * MILLISECOND, 500 * MILLISECOND, NULL, G_STRUCT_OFFSET(Limits, hold_max_us),
+     "The longest hold of a shared monitor; normal is a few milliseconds. 500ms, and never more, "
+     "because Proxmox's qm retries for 3 s before it fails: one hold must not use that up."},
+    {"monitor", "own", SETTING_BOOL, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "no", 0, 0, NULL,
+     G_STRUCT_OFFSET(Limits, monitor_own),
+     "yes: a bare VM's only monitor is the guardian's alone and stays connected. The default is "
+     "no because whoever started the VM would then be locked out of it."},
+
+    {"freeze", "settle", SETTING_DURATION, SCOPE_VM, OWNER_VM, APPLY_RELOAD, "10s", SECOND, HOUR,
+     NULL, G_STRUCT_OFFSET(Limits, settle_us),
+     "How long a VM must have been running without a break before its disks are judged. 10s "
+     "because a disk stands still around a start, a pause and a migration."},
+    {"freeze", "patience", SETTING_DURATION, SCOPE_DISK, OWNER_VM, APPLY_RELOAD, "20s", SECOND,
+     HOUR, NULL, G_STRUCT_OFFSET(Limits, patience_us),
+     "How long requests stay in flight without progress until the disk is named frozen. 20s "
+     "because 98 recorded runs that were not freezes gave no false alarm at 20 s, while at 10 s "
+     "storage that takes 15 s a write did."},
+    {"freeze", "patience_max", SETTING_DURATION, SCOPE_DISK, OWNER_VM, APPLY_RELOAD, "120s", SECOND,
+     HOUR, NULL, G_STRUCT_OFFSET(Limits, patience_max_us),
+     "How far a slow throttle limit of the disk itself may stretch the patience. 120s because a "
+     "limit that needs longer for one request is a problem of its own, and is named throttle."},
+    {"freeze", "page_after", SETTING_DURATION, SCOPE_DISK, OWNER_VM, APPLY_RELOAD, "60s", 0,
+     24 * HOUR, NULL, G_STRUCT_OFFSET(Limits, page_after_us),
+     "How long a freeze lasts until it is paged although no second signal agrees. 60s because one "
+     "legitimate request, a long fsync or a big discard, may take longer than the patience."},
+    {"freeze", "silent", SETTING_DURATION, SCOPE_VM, OWNER_VM, APPLY_RELOAD, "12s", SECOND, HOUR,
+     NULL, G_STRUCT_OFFSET(Limits, silent_us),
+     "How long a monitor is silent, and at least three periods, until the main loop is called "
+     "blocked. 12s because no recorded run that was not a freeze was silent that long."},
+
+    {"memory", "period", SETTING_DURATION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "5s", SECOND, HOUR,
+     NULL, G_STRUCT_OFFSET(Limits, memory_period_us),
+     "How often memory use and limits are read. 5s because it is a few small files that stay "
+     "open, and a forecast needs several readings before the limit is reached."},
+    {"memory", "overhead_model", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "table", 0, 0,
+     overhead_model_words, G_STRUCT_OFFSET(Limits, overhead_model),
+     "How much memory is reserved beside the guest's RAM: by the table of sizes, or as KubeVirt "
+     "calculates it. The default is table because it needs to know nothing about the host."},
+    {"memory", "kubevirt_version", SETTING_VERSION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "main", 0,
+     0, NULL, G_STRUCT_OFFSET(Limits, kubevirt_version),
+     "Which release's formula overhead_model = kubevirt follows, such as 1.2. The default is "
+     "main, the newest one known, because nothing on the host tells the release."},
+    {"memory", "kubevirt_ratio", SETTING_RATIO, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "1", 1000,
+     10000, NULL, G_STRUCT_OFFSET(Limits, kubevirt_ratio_thousandths),
+     "KubeVirt's additionalGuestMemoryOverheadRatio, a factor on the whole overhead. 1 because "
+     "that is KubeVirt's own default."},
+};
+
+const guint n_settings = G_N_ELEMENTS(settings);
+
+const Setting *
+setting_find(const char *section, const char *key)
+{
+    for (guint i = 0; i < n_settings; i++) {
+        if (strcmp(settings[i].section, section) == 0 && strcmp(settings[i].key, key) == 0)
+            return &settings[i];
+    }
+    return NULL;
+}
+
+bool
+setting_section_exists(const char *section)
+{
+    for (guint i = 0; i < n_settings; i++) {
+        if (strcmp(settings[i].section, section) == 0)
+            return true;
+    }
+    return false;
+}
+
+void
+limits_init_defaults(Limits *ret_limits)
+{
+    memset(ret_limits, 0, sizeof *ret_limits);
+    for (guint i = 0; i < n_settings; i++) {
+        g_autofree char *wrong = NULL;
+
+        if (settings[i].default_text != NULL)
+            wrong = setting_apply(&settings[i], settings[i].default_text, ret_limits);
+        g_assert(wrong == NULL);
+    }
+}
+
+void
+limits_copy(const Limits *limits, Limits *ret_copy)
+{
+    *ret_copy = *limits;
+    for (guint i = 0; i < n_settings; i++) {
+        if (settings[i].type == SETTING_LIST)
+            G_STRUCT_MEMBER(char *, ret_copy, settings[i].offset) =
+                g_strdup(G_STRUCT_MEMBER(char *, limits, settings[i].offset));
+    }
+}
+
+void
+limits_clear(Limits *limits)
+{
+    for (guint i = 0; i < n_settings; i++) {
+        if (settings[i].type == SETTING_LIST)
+            g_free(G_STRUCT_MEMBER(char *, limits, settings[i].offset));
+    }
+    memset(limits, 0, sizeof *limits);
+}
+
+static const char sample_intro[] =
+    "# /etc/vm-guardian/guardian.conf: every setting of vm-guardian with its default.\n"
+    "#\n"
+    "# Uncomment what you change. A comment stands on its own line. After this file\n"
+    "# come guardian.conf.d/*.conf in the order of their names; what is read later\n"
+    "# wins.\n"
+    "#\n"
+    "# Single VMs are configured in vm.d/*.conf, which win over all of these. Such a\n"
+    "# file says whom it is for; every key given there must match, with one of its\n"
+    "# words, in which * stands for any text and ? for any byte:\n"
+    "#\n"
+    "#   [Match]\n"
+    "#   name = web-*, db1\n"
+    "#   id = 101 102\n"
+    "#   uuid = 12345678-9abc-def0-1234-56789abcdef0\n"
+    "#   source = proxmox\n"
+    "#\n"
+    "# `guardianctl config check` reads everything as the daemon does and names each\n"
+    "# error; `guardianctl config show [VM]` prints what is in force, and from where.\n";
+
+/* Appends the text as comment lines. */
+static void
+sample_append_comment(GString *sample, const char *text)
+{
+    gsize column = 0;
+
+    while (*text != '\0') {
+        gsize length = strcspn(text, " ");
+        bool is_new_line = column == 0 || column + 1 + length > SAMPLE_COLUMNS;
+
+        if (is_new_line)
+            g_string_append(sample, column == 0 ? "#" : "\n#");
+        g_string_append_c(sample, ' ');
+        g_string_append_len(sample, text, (gssize)length);
+        column = (is_new_line ? 1 : column) + 1 + length;
+        text += length + strspn(text + length, " ");
+    }
+    g_string_append_c(sample, '\n');
+}
+
+char *
+settings_print_sample(void)
+{
+    GString *sample = g_string_new(sample_intro);
+
+    for (guint i = 0; i < n_settings; i++) {
+        const Setting *setting = &settings[i];
+        g_autofree char *values = setting_describe_values(setting);
+
+        if (i == 0 || strcmp(setting->section, settings[i - 1].section) != 0)
+            g_string_append_printf(sample, "\n[%s]\n", setting->section);
+        else
+            g_string_append_c(sample, '\n');
+        sample_append_comment(sample, setting->help);
+        g_string_append_printf(sample, "# Values: %s.%s\n", values,
+                               setting->scope == SCOPE_HOST ? " Not in vm.d." : "");
+        g_string_append_printf(sample, "#%s =%s%s\n", setting->key,
+                               setting->default_text ? " " : "",
+                               setting->default_text ? setting->default_text : "");
+    }
+    return g_string_free(sample, FALSE);
+}
