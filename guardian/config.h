@@ -16,8 +16,10 @@ typedef struct {
     const char *name, *id, *uuid, *source; /* source: "proxmox", "bare", ... */
 } ConfigSubject;
 
-/* Reads guardian.conf and so on below HOST_CONFIG. No file at all is a valid
- * configuration. */
+#define CONFIG_ORIGIN_DEFAULT "default"
+
+/* Reads guardian.conf and so on below HOST_CONFIG. No file at all is a valid configuration. The
+ * error (GUARDIAN_ERROR_CONFIG) has one line for each of the first errors, "<file>:<line>: ...". */
 Config *config_load(const Host *host, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void config_free(Config *config);
 /* Fills the limits of one VM, or of the host when subject is NULL; the caller clears them. */
@@ -26,5 +28,12 @@ void config_limits(const Config *config, const ConfigSubject *subject, Limits *r
 char *config_origin(const Config *config, const ConfigSubject *subject, const Setting *setting);
 /* The vm.d files that match the subject, in order; g_strfreev. */
 char **config_matching_files(const Config *config, const ConfigSubject *subject);
+
+typedef struct {
+    guint files, settings; /* settings: values given in all files */
+    guint overrides;       /* of the files, those in vm.d */
+} ConfigCount;
+
+ConfigCount config_count(const Config *config);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
