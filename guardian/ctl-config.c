@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl.h"
+
+#include "config.h"
+#include "units.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* guardianctl config show [VM]    what is in force, for the host or one VM, and from where
+ *             config check [DIR]  reads everything as the daemon does; needs no daemon, no root
+ *             config sample       prints guardian.conf with every default
+ *
+ * Without the daemon nobody knows which VM a name stands for: `show VM` takes the word for its
+ * name, its id and its uuid alike, and a file that matches on the source applies to nobody. */
+
+#define USAGE "usage: guardianctl config show [VM] | check [DIR] | sample"
+
+/* A configuration as one VM, or the host, sees it. */
+typedef struct {
+    const Config *config;
+    const char *vm; /* printable; NULL = the host */
+    const ConfigSubject *subject;
+    Limits limits;
+} View;
+
+/* The words of a list one by one: the whole may be longer than one printable text. */
+static char *
+printable_words(const char *text)
+{
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+
+    for (guint i = 0; words[i] != NULL; i++) {
+        char *word = units_printable(words[i], -1);
+
+        g_free(words[i]);
+        words[i] = word;
+    }
+    return g_strjoinv(" ", words);
+}
+
+/* Printable, a new string; NULL when unset. */
+static char *
+view_text(const View *view, const Setting *setting)
+{
+    g_autofree char *text = setting_format(setting, &view->limits);
+
+    return text != NULL ? printable_words(text) : NULL;
+}
+
+static void
+print_text(const View *view)
+{
+    g_auto(GStrv) files = config_matching_files(view->config, view->subject);
+
+    if (view->vm != NULL)
+        printf("# %s, taken as name, id or uuid; files in vm.d that match it: %u\n", view->vm,
+               g_strv_length(files));
+    for (guint i = 0; i < n_settings; i++) {
+        g_autofree char *name = g_strdup_printf("%s.%s", settings[i].section, settings[i].key);
+        g_autofree char *text = view_text(view, &settings[i]);
+        g_autofree char *origin = config_origin(view->config, view->subject, &settings[i]);
+
+        /* As wide as the longest name and the usual values: a long list shifts its line only. */
+        printf("%-25s = %-8s  %s\n", name, text != NULL ? text : "(unset)", origin);
+    }
+}
+
+static void
+add_string(JsonBuilder *builder, const char *name, const char *value)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_add_string_value(builder, value);
+}
+
+static void
+add_strings(JsonBuilder *builder, char **strings)
+{
+    json_builder_begin_array(builder);
+    for (guint i = 0; strings[i] != NULL; i++)
+        json_builder_add_string_value(builder, strings[i]);
+    json_builder_end_array(builder);
+}
+
+static void
+add_list(JsonBuilder *builder, const char *text)
+{
+    g_auto(GStrv) words = NULL;
+
+    if (text == NULL) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    words = g_strsplit(text, " ", -1);
+    add_strings(builder, words);
+}
+
+/* The value in the type that a program wants it in, after its text. */
+static void
+add_value(JsonBuilder *builder, const View *view, const Setting *setting)
+{
+    g_autofree char *text = view_text(view, setting);
+
+    add_string(builder, "text", text);
+    json_builder_set_member_name(builder, "value");
+    switch (setting->type) {
+    case SETTING_BOOL:
+        json_builder_add_boolean_value(
+            builder, G_STRUCT_MEMBER(gint64, &view->limits, setting->offset) != 0);
+        return;
+    case SETTING_DURATION:
+    case SETTING_SIZE:
+    case SETTING_INTEGER:
+    case SETTING_RATIO:
+        json_builder_add_int_value(builder,
+                                   G_STRUCT_MEMBER(gint64, &view->limits, setting->offset));
+        return;
+    case SETTING_VERSION:
+    case SETTING_CHOICE:
+        json_builder_add_string_value(builder, text);
+        return;
+    case SETTING_LIST:
+        add_list(builder, text);
+        return;
+    }
+}
+
+static void
+add_setting(JsonBuilder *builder, const View *view, const Setting *setting)
+{
+    static const char *const units[] = {
+        [SETTING_DURATION] = "us",
+        [SETTING_SIZE] = "bytes",
+        [SETTING_RATIO] = "thousandths",
+        [SETTING_LIST] = NULL,
+    };
+    g_autofree char *origin = config_origin(view->config, view->subject, setting);
+
+    json_builder_begin_object(builder);
+    add_string(builder, "section", setting->section);
+    add_string(builder, "key", setting->key);
+    add_value(builder, view, setting);
+    add_string(builder, "unit", units[setting->type]);
+    add_string(builder, "origin", origin);
+    json_builder_set_member_name(builder, "is_default");
+    json_builder_add_boolean_value(builder, strcmp(origin, CONFIG_ORIGIN_DEFAULT) == 0);
+    json_builder_end_object(builder);
+}
+
+/* {"schema": 1, and open for more. */
+static JsonBuilder *
+begin_json(void)
+{
+    JsonBuilder *builder = json_builder_new();
+
+    json_builder_begin_object(builder);
+    json_builder_set_member_name(builder, "schema");
+    json_builder_add_int_value(builder, 1);
+    return builder;
+}
+
+static void
+end_json(JsonBuilder *builder)
+{
+    json_builder_end_object(builder);
+    ctl_print_json(json_builder_get_root(builder));
+}
+
+static void
+print_json(const View *view)
+{
+    g_autoptr(JsonBuilder) builder = begin_json();
+    g_auto(GStrv) files = config_matching_files(view->config, view->subject);
+
+    add_string(builder, "vm", view->vm);
+    json_builder_set_member_name(builder, "vm_files");
+    add_strings(builder, files);
+    json_builder_set_member_name(builder, "settings");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < n_settings; i++)
+        add_setting(builder, view, &settings[i]);
+    json_builder_end_array(builder);
+    end_json(builder);
+}
+
+/* The errors of a configuration are lines of their own, each with its file: editors jump there. */
+static int
+fail_to_load(const GError *error)
+{
+    if (!g_error_matches(error, GUARDIAN_ERROR, GUARDIAN_ERROR_CONFIG))
+        return ctl_fail("%s", error->message);
+    fprintf(stderr, "%s\n", error->message);
+    return 2;
+}
+
+static Config *
+load(const char *const roots[HOST_N_ROOTS], GError **error)
+{
+    g_autoptr(Host) host = host_new(roots, error);
+
+    return host != NULL ? config_load(host, error) : NULL;
+}
+
+static int
+config_show(const CtlOptions *options, const char *vm)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Config) config = load(options->roots, &error);
+    g_autofree char *printable = vm != NULL ? units_printable(vm, -1) : NULL;
+    ConfigSubject subject = {.name = vm, .id = vm, .uuid = vm};
+    View view = {.config = config, .vm = printable, .subject = vm != NULL ? &subject : NULL};
+
+    if (config == NULL)
+        return fail_to_load(error);
+    config_limits(config, view.subject, &view.limits);
+    if (options->is_json)
+        print_json(&view);
+    else
+        print_text(&view);
+    limits_clear(&view.limits);
+    return 0;
+}
+
+static void
+print_check_json(const Config *config, const GError *error)
+{
+    g_autoptr(JsonBuilder) builder = begin_json();
+    ConfigCount count = config != NULL ? config_count(config) : (ConfigCount){0};
+    g_auto(GStrv) errors = g_strsplit(error != NULL ? error->message : "", "\n", -1);
+
+    json_builder_set_member_name(builder, "is_good");
+    json_builder_add_boolean_value(builder, config != NULL);
+    if (config != NULL) {
+        json_builder_set_member_name(builder, "files");
+        json_builder_add_int_value(builder, count.files);
+        json_builder_set_member_name(builder, "settings");
+        json_builder_add_int_value(builder, count.settings);
+        json_builder_set_member_name(builder, "overrides");
+        json_builder_add_int_value(builder, count.overrides);
+    }
+    json_builder_set_member_name(builder, "errors");
+    add_strings(builder, errors);
+    end_json(builder);
+}
+
+static int
+config_check(const CtlOptions *options, const char *directory)
+{
+    const char *roots[HOST_N_ROOTS];
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Config) config = NULL;
+    ConfigCount count;
+
+    memcpy(roots, options->roots, sizeof roots);
+    if (directory != NULL)
+        roots[HOST_CONFIG] = directory;
+    config = load(roots, &error);
+    if (options->is_json) {
+        print_check_json(config, error);
+        return config != NULL ? 0 : 2;
+    }
+    if (config == NULL)
+        return fail_to_load(error);
+    count = config_count(config);
+    printf("configuration is good: %u files, %u settings, %u VM overrides\n", count.files,
+           count.settings, count.overrides);
+    return 0;
+}
+
+static int
+config_sample(void)
+{
+    g_autofree char *sample = settings_print_sample();
+
+    fputs(sample, stdout);
+    return 0;
+}
+
+int
+ctl_config(const CtlOptions *options, int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "";
+    const char *argument = argc > 2 ? argv[2] : NULL;
+
+    if (argc > 3 || (argument != NULL && *argument == '-'))
+        return ctl_fail(USAGE);
+    if (strcmp(verb, "show") == 0)
+        return config_show(options, argument);
+    if (strcmp(verb, "check") == 0)
+        return config_check(options, argument);
+    if (strcmp(verb, "sample") == 0 && argument == NULL)
+        return config_sample();
+    return ctl_fail(USAGE);
+}
