@@ -5,7 +5,10 @@
  * never sends a command outside its class, and every question gets exactly one answer: a reply, an
  * error of QEMU, a deadline, or the end of the connection. After a deadline the connection stays
  * open and nothing more is sent until the late reply arrives (a wedged QEMU must not find a queue
- * of our questions when it comes back); that reply is dropped and the client is ready again.
+ * of our questions when it comes back); that reply is dropped and the client is ready again. A
+ * deadline that passes during the handshake leaves the one pending connection in place as well:
+ * what is asked after the greeting came at last works. A malformed or oversized line, and a flood
+ * of lines nobody asked for, end the connection.
  *
  * connect-ask-leave = new, ask (as often as needed), free in the last answer's callback.
  * persistent = new once, ask at every tick. */
@@ -37,16 +40,19 @@ void qmp_client_set_event_func(QmpClient *client, QmpEventFunc func, gpointer da
 /* Raises or lowers what may be sent from now on (a suspect, a capture). */
 void qmp_client_set_class(QmpClient *client, QmpClass allowed);
 
-/* Asks. arguments is a JSON object as text, or NULL. Questions may be pipelined. Asked during the
+/* Asks. arguments is a JSON object as text, or NULL. deadline_us counts from this call. Questions
+ * may be pipelined: what is asked in one turn of the loop leaves in one write. Asked during the
  * handshake, it is sent when the handshake is done, and its deadline covers the handshake too: the
- * error then says how far it came (NO_GREETING, NO_NEGOTIATION, TIMEOUT). A refused class and a
- * closed or late client are answered at once, from within the call. */
+ * error then says how far it came (NO_GREETING, NO_NEGOTIATION, TIMEOUT). A refused class
+ * (REFUSED), a closed client (CLOSED) and a late one (TIMEOUT) are answered at once, from within
+ * the call. */
 void qmp_client_ask(QmpClient *client, QmpCommand command, const char *arguments,
                     gint64 deadline_us, QmpAnswerFunc func, gpointer data);
 
 QmpStage qmp_client_stage(const QmpClient *client);
 /* Connected since, for the time a shared monitor is held. g_get_monotonic_time() scale. */
 gint64 qmp_client_since_us(const QmpClient *client);
+/* Asked and not answered yet. */
 guint qmp_client_open_questions(const QmpClient *client);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QmpClient, qmp_client_free)
