@@ -34,6 +34,8 @@ static const Peer peers[] = {
     {"a peer that refuses to negotiate is left", FAKE_GREETING,
      "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no\"}}\n", NULL, false,
      QMP_ERROR_NO_NEGOTIATION, QMP_STAGE_CLOSED},
+    {"a reply with an id is no handshake", FAKE_GREETING, "{\"return\": {}, \"id\": 1}\n", NULL,
+     false, QMP_ERROR_NO_NEGOTIATION, QMP_STAGE_NEGOTIATING},
     {"a peer that only negotiates is late", OK_CAPABILITIES, NULL, false, QMP_ERROR_TIMEOUT,
      QMP_STAGE_LATE},
     {"a greeting of garbage ends it", "SSH-2.0-OpenSSH\n", NULL, NULL, false, QMP_ERROR_MALFORMED,
@@ -126,6 +128,19 @@ teardown(void **state)
 }
 
 static void
+test_drip(void **state)
+{
+    ClientFixture *fixture = *state;
+
+    fake_qmp_set_chunk(fixture->fake, 1);
+    fake_qmp_greet(fixture->fake);
+    fake_qmp_expect(fixture->fake, STATUS_1, "{\"return\": {}, \"id\": 1}\n");
+    Answer *answer = client_fixture_ask(fixture, 0, QMP_QUERY_STATUS, PATIENT_US);
+    client_fixture_run_until(fixture, &answer->n, 1);
+    assert_true(answer->has_result);
+}
+
+static void
 test_endless_drip(void **state)
 {
     ClientFixture *fixture = *state;
@@ -194,6 +209,7 @@ int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
+        {"a drip of single bytes is put together", test_drip, setup, teardown, NULL},
         {"a peer that drips for ever meets the deadline", test_endless_drip, setup, teardown, NULL},
         {"11 MiB without a newline end it", test_one_line_without_end, setup, teardown, NULL},
         {"80,000 nested brackets end it", test_nested_brackets, setup, teardown, NULL},
