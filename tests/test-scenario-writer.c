@@ -152,7 +152,8 @@ world_init(World *world)
 static void
 world_go_on(World *world, GRand *rand)
 {
-    gint64 step_us = g_rand_int_range(rand, 1, 5000000) + any_bool(rand) * G_GINT64_CONSTANT(86400000000);
+    gint64 step_us =
+        g_rand_int_range(rand, 1, 5000000) + any_bool(rand) * G_GINT64_CONSTANT(86400000000);
     Sample *sample = &world->sample;
 
     sample->now_us += step_us;
