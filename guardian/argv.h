@@ -4,43 +4,43 @@
 /* What a QEMU command line says: name, id, uuid, memory, monitors, disks, throttles. Nothing here
  * is trusted or resolved: paths are as written, values that do not parse are absent. Understands
  * key=value lists with ",," escapes and JSON objects (-blockdev, -device, -object), both "-opt
- * value" and
- * "--opt value". Pure: argv in, struct out. */
+ * value" and "--opt value". Pure: argv in, struct out. */
 
 #include <glib.h>
 #include <stdbool.h>
-#include <sys/types.h>
 
-/* A VM with 256 disks has about 2,000. */
+/* A VM with 256 disks has about 2,000. What comes after is not read. */
 #define ARGV_ARGUMENTS_MAX 4096u
 
 typedef struct {
     char *path;    /* of a listening unix socket in QMP (control) mode */
-    char *chardev; /* NULL for -qmp */
+    char *chardev; /* NULL for -qmp unix: */
 } ArgvMonitor;
 
 typedef struct {
-    char *id;      /* of -device, or of -drive with if= other than none; NULL */
-    char *driver;  /* device model: "virtio-blk-pci", "scsi-hd", "ide-hd", ... */
-    char *bus;     /* bus= as written: "scsi0.0"; NULL */
-    char *drive;   /* drive id or node name it uses; NULL */
-    char *storage; /* storage identity of the lowest node that could be followed: "file:<path>",
-                    * "dev:<path>" (under /dev), "nbd:<host:port or socket>", "rbd:<pool/image>",
-                    * "iscsi:<portal/target/lun>",
-                    * "<driver>:" else; NULL unknown. Printable only after units_printable(). */
-    char *throttle_group; /* id of the throttle-group object in its chain, or of throttling.group;
-                             NULL */
-    bool has_limit;       /* limits written in argv: -drive throttling.*, bps*, iops*; -object
-                             throttle-group */
+    /* Of -device, or of a -drive that is its own device: there QEMU's name where it has none
+     * ("virtio0", "ide0-hd1"). NULL none. */
+    char *id;
+    char *driver; /* device model: "virtio-blk-pci", "scsi-hd", "ide-hd", ... */
+    char *bus;    /* bus= as written: "scsi0.0"; NULL */
+    char *drive;  /* drive id or node name it uses */
+    /* Of the lowest node that could be followed: "file:<path>", "dev:<path>" (under /dev),
+     * "nbd:<host:port or socket>", "rbd:<pool/image>", "iscsi:<portal/target/lun>", "<driver>:"
+     * else; NULL unknown. Printable only after units_printable(). */
+    char *storage;
+    char *throttle_group; /* the first throttle node's, or throttling.group; NULL none */
+    /* What argv says: -drive throttling.*, bps*, iops*; the throttle-group object. A monitor may
+     * have changed it since. */
+    bool has_limit;
     guint64 limit_bps, limit_iops; /* tightest of total, read, write; 0 = none */
 } ArgvDisk;
 
 typedef struct {
-    char *name, *id,
-        *uuid; /* -name (guest= or first value), -id (Proxmox), -uuid; NULL when absent */
+    /* -name (guest= or first value), -id (Proxmox), -uuid; NULL when absent */
+    char *name, *id, *uuid;
     bool has_memory;
     guint64 memory_bytes;  /* -m, without hotplugged */
-    bool memory_is_shared; /* a memfd, file or share=on backend, or -mem-path */
+    bool memory_is_shared; /* all of guest RAM is in memfd or share=on backends: it is RssShmem */
     bool is_incoming, is_daemonized, is_paused_at_start;
     GPtrArray *monitors;   /* of ArgvMonitor */
     GPtrArray *disks;      /* of ArgvDisk */

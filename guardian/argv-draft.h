@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A command line between its two passes: argv.c fills it, argv-resolve.c makes the Argv of it. */
+
+#include "argv-options.h"
+#include "argv.h"
+
+/* Every table and list owns its Options. */
+typedef struct {
+    Argv *argv;
+    GHashTable *nodes, *objects, *chardevs, *drives; /* by node-name or id */
+    GPtrArray *own_drives; /* of Options: drives that bring their own device, in order */
+    GPtrArray *devices, *monitors;
+    GPtrArray *ram_backends; /* of char *: ids of what guest RAM is made of */
+    GHashTable *drive_slots;
+    const char *default_interface; /* what a -drive without if= gets */
+} Draft;
+
+/* Resolves the references: monitors, disks, scsi_hosts, memory_is_shared. */
+void argv_resolve(const Draft *draft, Argv *argv);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "argv-draft.h"
+#include "argv-drive.h"
+#include "argv-storage.h"
+
+/* More than any machine type has slots for; a longer list is not worth its memory. */
+#define DISKS_MAX 1024
+
+static void
+tighten(guint64 *limit, guint64 value)
+{
+    if (value > 0 && (*limit == 0 || value < *limit))
+        *limit = value;
+}
+
+/* prefix "throttling." is of a -drive; "x-" and, in JSON, "limits." are of a throttle-group. */
+static void
+limits_add(ArgvDisk *disk, Options *options, const char *prefix)
+{
+    static const char *const kinds[] = {"total", "read", "write"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        tighten(&disk->limit_bps, options_get_u64(options, "%sbps-%s", prefix, kinds[i]));
+        tighten(&disk->limit_iops, options_get_u64(options, "%siops-%s", prefix, kinds[i]));
+    }
+}
+
+/* The short names of a -drive's limits. */
+static void
+limits_add_short(ArgvDisk *disk, Options *drive)
+{
+    static const char *const kinds[] = {"", "_rd", "_wr"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        tighten(&disk->limit_bps, options_get_u64(drive, "bps%s", kinds[i]));
+        tighten(&disk->limit_iops, options_get_u64(drive, "iops%s", kinds[i]));
+    }
+}
+
+static void
+disk_follow_drive(ArgvDisk *disk, Options *drive)
+{
+    ArgvChain chain = argv_chain_of_drive(drive);
+    const char *group = options_get(drive, "throttling.group");
+
+    disk->storage = chain.storage;
+    disk->throttle_group = chain.throttle_group;
+    if (!group)
+        group = options_get(drive, "group");
+    if (!disk->throttle_group)
+        disk->throttle_group = g_strdup(group);
+    limits_add(disk, drive, "throttling.");
+    limits_add_short(disk, drive);
+}
+
+static void
+disk_follow_node(ArgvDisk *disk, GHashTable *nodes)
+{
+    ArgvChain chain = argv_chain_of_node(nodes, disk->drive);
+
+    disk->storage = chain.storage;
+    disk->throttle_group = chain.throttle_group;
+}
+
+/* Follows what the disk's drive names and adds the disk. */
+static void
+disk_add(const Draft *draft, Argv *argv, ArgvDisk *disk)
+{
+    Options *drive = g_hash_table_lookup(draft->drives, disk->drive);
+    Options *group;
+
+    if (drive)
+        disk_follow_drive(disk, drive);
+    else
+        disk_follow_node(disk, draft->nodes);
+    group = disk->throttle_group ? g_hash_table_lookup(draft->objects, disk->throttle_group) : NULL;
+    if (group) {
+        limits_add(disk, group, "x-");
+        limits_add(disk, group, "limits.");
+    }
+    disk->has_limit = disk->limit_bps > 0 || disk->limit_iops > 0;
+    g_ptr_array_add(argv->disks, disk);
+}
+
+static void
+device_resolve(const Draft *draft, Argv *argv, Options *device)
+{
+    const char *driver = options_get(device, "driver");
+    const char *drive = options_get(device, "drive");
+    const char *id = options_get(device, "id");
+    ArgvDisk *disk;
+
+    if (!driver)
+        return;
+    if (g_str_has_prefix(driver, "virtio-scsi"))
+        g_ptr_array_add(argv->scsi_hosts, g_strdup(id ? id : ""));
+    if (!drive || argv->disks->len == DISKS_MAX)
+        return;
+    disk = g_new0(ArgvDisk, 1);
+    disk->id = g_strdup(id);
+    disk->driver = g_strdup(driver);
+    disk->bus = g_strdup(options_get(device, "bus"));
+    disk->drive = g_strdup(drive);
+    disk_add(draft, argv, disk);
+}
+
+static void
+own_drive_resolve(const Draft *draft, Argv *argv, Options *drive)
+{
+    const char *id = options_get(drive, "id");
+    ArgvDisk *disk;
+
+    if (argv->disks->len == DISKS_MAX)
+        return;
+    disk = g_new0(ArgvDisk, 1);
+    disk->id = g_strdup(id);
+    disk->driver = g_strdup(drive_device(drive, drive_interface(drive, draft->default_interface)));
+    disk->drive = g_strdup(id);
+    disk_add(draft, argv, disk);
+}
+
+/* Only who listens at a path in the file system can be asked: not a client, which dials out itself
+ * (reconnect=), not an inherited descriptor (fd=), not an abstract name. */
+static bool
+chardev_listens(Options *chardev)
+{
+    const char *backend = options_get(chardev, "backend");
+    const char *path = options_get(chardev, "path");
+
+    return g_strcmp0(backend, "socket") == 0 && path && *path != '\0' &&
+           options_is_on(chardev, "server") && !options_is_on(chardev, "abstract") &&
+           !options_get(chardev, "reconnect") && !options_get(chardev, "reconnect-ms");
+}
+
+static void
+monitor_resolve(const Draft *draft, Argv *argv, Options *options)
+{
+    const char *id = options_get(options, "chardev");
+    Options *chardev = id ? g_hash_table_lookup(draft->chardevs, id) : options;
+    ArgvMonitor *monitor;
+
+    /* Without a mode it is a human's. */
+    if (g_strcmp0(options_get(options, "mode"), "control") != 0 || !chardev ||
+        !chardev_listens(chardev))
+        return;
+    monitor = g_new0(ArgvMonitor, 1);
+    monitor->path = g_strdup(options_get(chardev, "path"));
+    monitor->chardev = g_strdup(id);
+    g_ptr_array_add(argv->monitors, monitor);
+}
+
+/* A memfd is shared unless told otherwise; the others are private unless told otherwise, a file
+ * (and so -mem-path) too: its pages become anonymous when they are written. */
+static bool
+backend_is_shared(const Draft *draft, const char *id)
+{
+    Options *backend = g_hash_table_lookup(draft->objects, id);
+
+    if (!backend)
+        return false;
+    if (g_strcmp0(options_get(backend, "qom-type"), "memory-backend-memfd") == 0 &&
+        !options_get(backend, "share"))
+        return true;
+    return options_is_on(backend, "share");
+}
+
+static bool
+ram_is_shared(const Draft *draft)
+{
+    for (guint i = 0; i < draft->ram_backends->len; i++) {
+        if (!backend_is_shared(draft, g_ptr_array_index(draft->ram_backends, i)))
+            return false;
+    }
+    return draft->ram_backends->len > 0;
+}
+
+void
+argv_resolve(const Draft *draft, Argv *argv)
+{
+    for (guint i = 0; i < draft->monitors->len; i++)
+        monitor_resolve(draft, argv, g_ptr_array_index(draft->monitors, i));
+    for (guint i = 0; i < draft->own_drives->len; i++)
+        own_drive_resolve(draft, argv, g_ptr_array_index(draft->own_drives, i));
+    for (guint i = 0; i < draft->devices->len; i++)
+        device_resolve(draft, argv, g_ptr_array_index(draft->devices, i));
+    argv->memory_is_shared = ram_is_shared(draft);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a drive or block node stands on: its chain is followed to the lowest node. */
+
+#include "argv-options.h"
+
+typedef struct {
+    char *storage;        /* as in ArgvDisk; NULL unknown */
+    char *throttle_group; /* of the throttle node nearest to the device; NULL none */
+} ArgvChain;
+
+/* Where a -drive begins: its "file" is a file name, and not the name of a node. nodes: node-name ->
+ * Options of every -blockdev. */
+ArgvChain argv_chain_of_drive(Options *drive);
+ArgvChain argv_chain_of_node(GHashTable *nodes, const char *node_name);
