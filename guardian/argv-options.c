@@ -164,6 +164,9 @@ options_parse(const char *text, const char *implied)
     return *text == '{' ? json_parse(text, length) : list_parse(text, implied);
 }
 
+static const char *get_va(Options *options, const char *format, va_list arguments)
+    G_GNUC_PRINTF(2, 0);
+
 static const char *
 get_va(Options *options, const char *format, va_list arguments)
 {

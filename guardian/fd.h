@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define auto_fd __attribute__((cleanup(fd_clear))) int
+/* "unused", because holding one open can be its whole use. */
+#define auto_fd __attribute__((cleanup(fd_clear), unused)) int
 
 static inline void
 fd_clear(int *fd)
