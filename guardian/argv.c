@@ -362,18 +362,20 @@ options_free(gpointer options)
     g_hash_table_unref(options);
 }
 
+static GHashTable *
+options_table_new(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, options_free);
+}
+
 Argv *
 argv_parse(const char *const *argv)
 {
     Argv *parsed = g_new0(Argv, 1);
-    g_autoptr(GHashTable) nodes =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, options_free);
-    g_autoptr(GHashTable) objects =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, options_free);
-    g_autoptr(GHashTable) chardevs =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, options_free);
-    g_autoptr(GHashTable) drives =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, options_free);
+    g_autoptr(GHashTable) nodes = options_table_new();
+    g_autoptr(GHashTable) objects = options_table_new();
+    g_autoptr(GHashTable) chardevs = options_table_new();
+    g_autoptr(GHashTable) drives = options_table_new();
     g_autoptr(GHashTable) slots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GPtrArray) own_drives = g_ptr_array_new_with_free_func(options_free);
     g_autoptr(GPtrArray) devices = g_ptr_array_new_with_free_func(options_free);
