@@ -127,8 +127,8 @@ typedef struct {
     const char *cause;  /* static word from the glossary, "" for none; never freed */
     gint64 since_us;    /* when what is described began, as far as it can be told */
     gint64 named_us;    /* when the state became what it is */
-    bool has_alert;      /* an alert is out: since frozen was named, until it is over */
-    bool is_paged;       /* and it has become urgent */
+    bool has_alert;     /* an alert is out: since frozen was named, until it is over */
+    bool is_paged;      /* and it has become urgent */
     const char *reason; /* static sentence: the rule that decided */
     guint32 inflight;   /* requests seen in flight, for the reader */
     gint64 patience_us; /* what was granted before frozen */

@@ -73,9 +73,8 @@ verdict_set(Verdict *verdict, Verdict next, const Sample *sample, const Limits *
     if (next.state == STATE_FROZEN && sample->now_us - next.since_us >= limits->page_after_us)
         next.is_paged = true;
     /* not knowing is no recovery: a verdict that turns unknown keeps its alert */
-    next.has_alert =
-        next.state == STATE_FROZEN || (verdict->has_alert && next.state != STATE_OK &&
-                                       next.layer != LAYER_PROCESS_GONE);
+    next.has_alert = next.state == STATE_FROZEN || (verdict->has_alert && next.state != STATE_OK &&
+                                                    next.layer != LAYER_PROCESS_GONE);
     *verdict = next;
 }
 

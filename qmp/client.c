@@ -58,6 +58,8 @@ struct QmpClient {
     guint n_unasked;
     QmpEventFunc event_func;
     gpointer event_data;
+    QmpReadyFunc ready_func;
+    gpointer ready_data;
     guint n_holds;
     bool is_freed;
 };
@@ -161,6 +163,14 @@ client_take_answer(QmpClient *client, const Message *message)
 }
 
 static void
+client_become_ready(QmpClient *client)
+{
+    client->stage = QMP_STAGE_READY;
+    if (client->ready_func)
+        client->ready_func(client, client->ready_data);
+}
+
+static void
 client_take_message(QmpClient *client, const Message *message)
 {
     bool is_answer = message->kind == MESSAGE_REPLY || message->kind == MESSAGE_ERROR;
@@ -171,7 +181,7 @@ client_take_message(QmpClient *client, const Message *message)
                                qmp_command_info(QMP_CAPABILITIES)->name);
     } else if (is_answer && client->stage == QMP_STAGE_NEGOTIATING && !message->has_id) {
         if (message->kind == MESSAGE_REPLY)
-            client->stage = QMP_STAGE_READY;
+            client_become_ready(client);
         else
             client_close(client, QMP_ERROR_NO_NEGOTIATION, "QEMU refused qmp_capabilities");
     } else if (is_answer && client->stage == QMP_STAGE_READY) {
@@ -318,6 +328,13 @@ qmp_client_set_event_func(QmpClient *client, QmpEventFunc func, gpointer data)
 {
     client->event_func = func;
     client->event_data = data;
+}
+
+void
+qmp_client_set_ready_func(QmpClient *client, QmpReadyFunc func, gpointer data)
+{
+    client->ready_func = func;
+    client->ready_data = data;
 }
 
 void

@@ -32,11 +32,16 @@ typedef void (*QmpAnswerFunc)(QmpClient *client, JsonNode *result, const GError 
                               gint64 waited_us, gpointer data);
 typedef void (*QmpEventFunc)(QmpClient *client, const char *event, JsonNode *body, gpointer data);
 
+/* The handshake is done. */
+typedef void (*QmpReadyFunc)(QmpClient *client, gpointer data);
+
 /* Takes the connected, non-blocking descriptor. No command above `allowed` will be sent. */
 QmpClient *qmp_client_new(int fd, GMainContext *context, QmpClass allowed);
 /* Answers what is still open with QMP_ERROR_CLOSED (before it returns), then closes. */
 void qmp_client_free(QmpClient *client);
 void qmp_client_set_event_func(QmpClient *client, QmpEventFunc func, gpointer data);
+/* For who waits on a busy monitor: it must ask and leave as soon as it is its turn. */
+void qmp_client_set_ready_func(QmpClient *client, QmpReadyFunc func, gpointer data);
 /* Raises or lowers what may be sent from now on (a suspect, a capture). */
 void qmp_client_set_class(QmpClient *client, QmpClass allowed);
 

@@ -96,7 +96,7 @@ setup(void **state)
     monitor->directory = g_dir_make_tmp("vm-guardian-XXXXXX", NULL);
     monitor->socket_path = g_build_filename(monitor->directory, "qmp", NULL);
     monitor->qemu = start_qemu(monitor->socket_path);
-    monitor->proxy = proxy_new(monitor->socket_path, NULL, NULL, &error);
+    monitor->proxy = proxy_new(-1, monitor->socket_path, NULL, NULL, &error);
     if (!monitor->proxy)
         fail_msg("%s", error->message);
     monitor->context = g_main_context_new();

@@ -12,9 +12,9 @@
 static char *
 data_path(const char *name)
 {
-    const char *tests = g_getenv("G_TEST_SRCDIR");
+    const char *data = g_getenv("TEST_DATA");
 
-    return g_build_filename(tests ? tests : "tests", "data", "qmp", name, NULL);
+    return g_build_filename(data ? data : "tests/data", "qmp", name, NULL);
 }
 
 static Message *

@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "proxy.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
-/* qmp-proxy LISTEN TARGET RECORD-FILE: the recording monitor as a program. It says "ready" when it
- * listens, and prints a summary when it is told to end (SIGTERM, SIGINT). */
+/* qmp-proxy SOCKET RECORD-FILE -- QEMU...: becomes that QEMU, whose monitor is at SOCKET, with the
+ * recording monitor before it in a child process.
+ *
+ * The guardian accepts a socket only when the VM's own process listens on it, and the kernel tells
+ * it who called listen(). So this process does, before it becomes QEMU, and leaves the socket to
+ * the child; QEMU's own socket is moved aside as soon as it appears. The child ends with QEMU, and
+ * appends a summary to its standard output. */
+
+/* QEMU makes its monitor within a second, on a loaded machine within some. */
+#define APPEAR_TRIES 3000
+#define APPEAR_PERIOD_US 10000
 
 static void
 print_summary(Proxy *proxy)
@@ -24,29 +37,58 @@ print_summary(Proxy *proxy)
            summary.held_median_us, summary.held_p99_us, summary.held_max_us);
 }
 
-int
-main(int argc, char **argv)
+static void
+wait_for_end(void)
 {
-    g_autoptr(GError) error = NULL;
     sigset_t end;
     int signal_number;
 
-    if (argc != 4) {
-        fprintf(stderr, "usage: qmp-proxy LISTEN TARGET RECORD-FILE\n");
-        return 2;
-    }
     sigemptyset(&end);
     sigaddset(&end, SIGTERM);
     sigaddset(&end, SIGINT);
     pthread_sigmask(SIG_BLOCK, &end, NULL);
-    g_autoptr(Proxy) proxy = proxy_new(argv[1], argv[2], argv[3], &error);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() == 1)
+        return;
+    sigwait(&end, &signal_number);
+}
+
+static int
+run_proxy(int listen_fd, const char *path, const char *record_path)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Proxy) proxy = NULL;
+
+    for (guint i = 0; i < APPEAR_TRIES && access(path, F_OK) < 0; i++)
+        g_usleep(APPEAR_PERIOD_US);
+    proxy = proxy_new(listen_fd, path, NULL, record_path, &error);
     if (!proxy) {
         fprintf(stderr, "qmp-proxy: %s\n", error->message);
         return 1;
     }
-    printf("ready\n");
-    fflush(stdout);
-    sigwait(&end, &signal_number);
+    wait_for_end();
     print_summary(proxy);
     return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    int listen_fd;
+    pid_t child;
+
+    if (argc < 5 || strcmp(argv[3], "--") != 0) {
+        fprintf(stderr, "usage: qmp-proxy SOCKET RECORD-FILE -- QEMU...\n");
+        return 2;
+    }
+    listen_fd = proxy_listen_beside(argv[1], &error);
+    child = listen_fd < 0 ? -1 : fork();
+    if (child == 0)
+        return run_proxy(listen_fd, argv[1], argv[2]);
+    if (child > 0)
+        execvp(argv[4], argv + 4);
+    fprintf(stderr, "qmp-proxy: cannot start %s: %s\n", argv[4],
+            error ? error->message : g_strerror(errno));
+    return 1;
 }

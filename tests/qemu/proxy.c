@@ -234,32 +234,55 @@ fail_errno(GError **error, const char *what, const char *path)
     return false;
 }
 
-static bool
-proxy_listen(Proxy *proxy, GError **error)
+/* Bound at path and listening; -1 with error set. */
+static int
+listen_at(const char *path, GError **error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd;
 
-    if (g_strlcpy(address.sun_path, proxy->listen_path, sizeof(address.sun_path)) >=
-            sizeof(address.sun_path) ||
-        strlen(proxy->target_path) >= sizeof(address.sun_path)) {
+    if (g_strlcpy(address.sun_path, path, sizeof(address.sun_path)) >= sizeof(address.sun_path)) {
         errno = ENAMETOOLONG;
-        return fail_errno(error, "use", proxy->listen_path);
+        fail_errno(error, "use", path);
+        return -1;
     }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    fail_errno(error, "listen at", path);
+    close(fd);
+    return -1;
+}
+
+int
+proxy_listen_beside(const char *path, GError **error)
+{
+    g_autofree char *beside = g_strconcat(path, ".proxy", NULL);
+
+    return listen_at(beside, error);
+}
+
+static bool
+proxy_listen(Proxy *proxy, int listen_fd, GError **error)
+{
+    g_autofree char *beside = g_strconcat(proxy->listen_path, ".proxy", NULL);
+
     if (!g_file_test(proxy->target_path, G_FILE_TEST_EXISTS)) {
         if (rename(proxy->listen_path, proxy->target_path) < 0)
             return fail_errno(error, "move", proxy->listen_path);
         proxy->is_moved = true;
     }
-    proxy->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(proxy->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        return fail_errno(error, "bind", proxy->listen_path);
-    if (listen(proxy->listen_fd, BACKLOG) < 0)
-        return fail_errno(error, "listen at", proxy->listen_path);
-    return true;
+    proxy->listen_fd = listen_fd;
+    if (listen_fd < 0)
+        proxy->listen_fd = listen_at(proxy->listen_path, error);
+    else if (rename(beside, proxy->listen_path) < 0)
+        return fail_errno(error, "move", beside);
+    return proxy->listen_fd >= 0;
 }
 
 Proxy *
-proxy_new(const char *listen_path, const char *target_path, const char *record_path, GError **error)
+proxy_new(int listen_fd, const char *listen_path, const char *target_path, const char *record_path,
+          GError **error)
 {
     g_autoptr(Proxy) proxy = g_new0(Proxy, 1);
 
@@ -275,7 +298,7 @@ proxy_new(const char *listen_path, const char *target_path, const char *record_p
         fail_errno(error, "write", record_path);
         return NULL;
     }
-    if (!proxy_listen(proxy, error))
+    if (!proxy_listen(proxy, listen_fd, error))
         return NULL;
     proxy->thread = g_thread_new("proxy", proxy_run, proxy);
     return g_steal_pointer(&proxy);

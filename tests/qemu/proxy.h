@@ -6,7 +6,8 @@
  * client at a time as QEMU does; the next waits in the kernel's backlog. Every test with a real
  * QEMU looks through it and fails on a command outside its class.
  *
- * A client that asks for its peer (SO_PEERCRED) sees the proxy's process, not QEMU's. */
+ * A client that asks for its peer (SO_PEERCRED) sees the process that called listen(): the proxy's,
+ * or, through qmp-proxy, QEMU's own. */
 
 #include "query.h"
 
@@ -25,12 +26,17 @@ typedef struct {
 
 typedef struct Proxy Proxy;
 
-/* Listens at listen_path and connects each client to target_path (NULL: listen_path with ".real").
+/* A listening socket beside path (path with ".proxy"), for proxy_new(); whoever calls this is the
+ * peer that clients see. -1 with error set. */
+int proxy_listen_beside(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* listen_fd: of proxy_listen_beside(), moved to listen_path and taken; -1: listens by itself.
+ * Listens at listen_path and connects each client to target_path (NULL: listen_path with ".real").
  * Where nothing is at target_path yet, listen_path is QEMU's own socket: it is moved there, and
  * back by proxy_free(). record_path (NULL: none) gets the record as it grows. Runs a thread of its
  * own. NULL with error set. */
-Proxy *proxy_new(const char *listen_path, const char *target_path, const char *record_path,
-                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+Proxy *proxy_new(int listen_fd, const char *listen_path, const char *target_path,
+                 const char *record_path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Ends the connection in progress. */
 void proxy_free(Proxy *proxy);
 
