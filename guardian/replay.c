@@ -121,12 +121,14 @@ expectation_judge(const Player *player, const ScenarioExpectation *told)
 {
     const DiskTrack *disk = told->disk ? track_find_disk(&player->track, told->disk) : NULL;
     const Verdict *verdict = disk ? &disk->verdict : &player->track.verdict;
-    g_autofree char *at = replay_format_time(player->last_us);
+    bool is_there = disk || !told->disk;
+    g_autofree char *at = NULL;
 
-    if (told->disk && !disk)
-        return told->is_never ? NULL : g_strdup_printf("at %s there was no such disk", at);
-    if (verdict_is(verdict, told) != told->is_never)
+    if ((is_there && verdict_is(verdict, told)) != told->is_never)
         return NULL;
+    at = replay_format_time(player->last_us);
+    if (!is_there)
+        return g_strdup_printf("at %s there was no such disk", at);
     return g_strdup_printf("from %s it was %s/%s%s%s", at, state_name(verdict->state),
                            layer_name(verdict->layer), *verdict->cause ? "/" : "", verdict->cause);
 }
