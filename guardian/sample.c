@@ -327,7 +327,8 @@ monitor_prepare(Sampling *sampling)
     Vm *vm = sampling->vm;
     Sample *sample = &sampling->sample;
 
-    if (!vm->monitor_path)
+    /* a stopped process answers nothing, and a connect would stay in its backlog */
+    if (!vm->monitor_path || sample->process_state == 'T' || sample->process_state == 't')
         return false;
     if (!vm->client && !monitor_connect(vm, &sampling->context, &sample->monitor))
         return false;
@@ -356,7 +357,9 @@ sample_begin(Vm *vm, const SampleContext *context, SampleDoneFunc done, gpointer
 {
     Sampling *sampling = g_new0(Sampling, 1);
     Sample *sample = &sampling->sample;
-    gint64 allowed = vm->monitor_is_ours ? vm->limits.answer_deadline_us : vm->limits.hold_max_us;
+    /* never longer than a period: silence is judged at the pace of everything else */
+    gint64 allowed = vm->monitor_is_ours ? MIN(vm->limits.answer_deadline_us, context->period_us)
+                                         : vm->limits.hold_max_us;
 
     g_assert(!vm->sampling);
     vm->sampling = sampling;
