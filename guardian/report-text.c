@@ -244,11 +244,12 @@ report_status_text(JsonObject *state, bool is_coloured)
         if (worst >= STATE_SUSPECT)
             append_open_disks(text, vms->pdata[i], is_coloured);
     }
-    g_string_append_printf(text, "%u VM%s: %u ok, %u unknown, %u suspect, %u frozen  (%s, %s)\n",
+    g_string_append_printf(text, "%u VM%s: %u ok, %u unknown, %u suspect, %u frozen, at %s\n",
                            vms->len, vms->len == 1 ? "" : "s", counts[STATE_OK],
                            counts[STATE_UNKNOWN], counts[STATE_SUSPECT], counts[STATE_FROZEN],
-                           is_daemon ? "daemon" : "no daemon: two samples of our own",
                            report_text_of(state, "now_utc", "?"));
+    if (!is_daemon)
+        g_string_append(text, "No daemon answers here: these are two samples of our own.\n");
     return g_string_free(text, FALSE);
 }
 

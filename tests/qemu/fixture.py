@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Real QEMU VMs, storage that can be frozen, and a private guardian, for the cases in this folder.
+
+Every monitor lies behind the recording proxy: a command outside the guardian's table, or outside the class
+it may use at that moment, fails the case whatever the verdict was. Environment, set by meson:
+
+  GUARDIAN_BUILD  where vm-guardiand, guardianctl and qmp-proxy are
+  GUEST_DIR       kernel, initrd, append made by contrib/demo/guest; made on the spot when unset
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.environ["GUARDIAN_BUILD"]
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# What an idle VM may be asked, and what a suspect may be asked besides: qmp/query.c's classes.
+ALLOWED_CLASSES = {"tick", "suspect"}
+
+
+class Skipped(Exception):
+    """The case cannot run here; the text says why. With MUST_WORK=1 that is a failure."""
+
+
+class Failed(Exception):
+    """The case failed; the text says how."""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def wait_for(what, seconds, text, every=0.25):
+    """Calls what() until it is true; returns its value and the seconds it took."""
+    begin = time.monotonic()
+    while True:
+        value = what()
+        if value:
+            return value, time.monotonic() - begin
+        if time.monotonic() - begin > seconds:
+            raise Failed(f"after {seconds} s: {text}")
+        time.sleep(every)
+
+
+def guest_dir():
+    directory = os.environ.get("GUEST_DIR")
+    if not directory:
+        directory = os.path.join(BUILD, "guest")
+        subprocess.run([os.path.join(SOURCE, "contrib/demo/guest"), "build", directory], check=True,
+                       stdout=sys.stderr)
+    return directory
+
+
+class Scratch:
+    """One case's directory and processes; everything is gone at the end."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="vm-guardian-ring-")
+        self.processes = []
+        self.cleanups = []
+
+    def path(self, *parts):
+        return os.path.join(self.directory, *parts)
+
+    def spawn(self, *argv, **options):
+        log = open(self.path(f"log-{len(self.processes)}"), "wb")
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+        process.log = log.name
+        self.processes.append(process)
+        return process
+
+    def close(self):
+        for process in reversed(self.processes):
+            for number in (signal.SIGCONT, signal.SIGKILL):
+                try:
+                    process.send_signal(number)
+                except ProcessLookupError:
+                    pass
+            process.wait()
+        for cleanup in reversed(self.cleanups):
+            cleanup()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def join_group(group):
+    with open(os.path.join(group, "cgroup.procs"), "w") as file:
+        file.write("0")
+
+
+class Group:
+    """A real cgroup v1 memory group with a limit."""
+
+    ROOT = "/sys/fs/cgroup/memory"
+
+    def __init__(self, scratch, name, limit):
+        self.name = f"/{name}-{os.getpid()}"
+        self.directory = self.ROOT + self.name
+        os.mkdir(self.directory)
+        scratch.cleanups.append(lambda: os.rmdir(self.directory))
+        with open(os.path.join(self.directory, "memory.limit_in_bytes"), "w") as file:
+            file.write(str(limit))
+
+    @classmethod
+    def is_possible(cls):
+        return os.geteuid() == 0 and os.path.exists(cls.ROOT + "/memory.limit_in_bytes")
+
+
+class Nbd:
+    """A disk on an NBD server of its own: stop() freezes it, heal() gives it back."""
+
+    def __init__(self, scratch, name, megabytes=64):
+        image = scratch.path(name + ".img")
+        self.socket = scratch.path(name + ".nbd")
+        with open(image, "wb") as file:
+            file.truncate(megabytes << 20)
+        self.process = scratch.spawn("qemu-nbd", "-f", "raw", "-k", self.socket, "-t", "-e", "8", image)
+        wait_for(lambda: os.path.exists(self.socket), 10, "qemu-nbd did not listen", 0.02)
+
+    def drive(self):
+        return f"file=nbd:unix:{self.socket},format=raw,cache=none"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def heal(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Vm:
+    """A QEMU whose guest does what the kernel arguments say (contrib/demo/guest-init); paused=True starts
+    none. disks: -drive values without if= and id=; each gets the label virtio<N>, or what devices says.
+    is_ours=False: the one monitor is shared, and asked by connect, ask, leave. directory: where its monitor
+    lies; group: the directory of a cgroup that it runs in."""
+
+    def __init__(self, scratch, name, disks=(), does="guardian.write=all", memory="96", extra=(),
+                 paused=False, devices=None, is_ours=True, directory=None, group=None):
+        self.scratch = scratch
+        self.name = name
+        self.memory = int(memory)
+        self.monitor = os.path.join(directory or scratch.directory, name + ".qmp")
+        self.test_monitor = scratch.path(name + ".test") if is_ours else None
+        self.record = scratch.path(name + ".record")
+        self.console = scratch.path(name + ".console")
+        argv = [os.path.join(BUILD, "tests/qmp-proxy"), self.monitor, self.record, "--",
+                "qemu-system-x86_64", "-name", name, "-accel", "tcg", "-cpu", "qemu64,+rdrand", "-m", memory,
+                "-nodefaults", "-display", "none", "-no-reboot",
+                *extra]
+        if is_ours:  # with two monitors the guardian takes the last one for its own
+            argv += ["-qmp", f"unix:{self.test_monitor},server=on,wait=off"]
+        argv += ["-qmp", f"unix:{self.monitor},server=on,wait=off"]
+        for i, drive in enumerate(disks):
+            argv += ["-drive", f"{drive},if=none,id=drive-{i}"]
+            argv += ["-device", devices[i] if devices else f"virtio-blk-pci,drive=drive-{i},id=virtio{i}"]
+        if paused:
+            argv += ["-S"]
+        else:
+            guest = guest_dir()
+            with open(os.path.join(guest, "append")) as file:
+                append = file.read().strip()
+            argv += ["-kernel", os.path.join(guest, "kernel"), "-initrd", os.path.join(guest, "initrd"),
+                     "-append", f"{append} {does}", "-serial", f"file:{self.console}"]
+        self.process = scratch.spawn(*argv, preexec_fn=(lambda: join_group(group)) if group else None)
+        wait_for(lambda: os.path.exists(self.monitor) or self.is_dead(), 20, "no monitor", 0.02)
+        if not paused:
+            wait_for(self.is_ready, 90, f"{name}: the guest did not get ready")
+
+    def is_dead(self):
+        if self.process.poll() is not None:
+            with open(self.process.log) as file:
+                raise Failed(f"{self.name} ended: {file.read()}")
+        return False
+
+    def is_ready(self):
+        self.is_dead()
+        try:
+            with open(self.console, errors="replace") as file:
+                text = file.read()
+        except FileNotFoundError:
+            return False
+        check("guest failed" not in text, f"{self.name}: {text[-200:]}")
+        return "guest ready" in text
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def own_memory(self):
+        """Ground truth from smaps (in tests only): resident bytes beside guest RAM, page tables included."""
+        own = 0
+        with open(f"/proc/{self.pid}/smaps") as file:
+            size = 0
+            for line in file:
+                words = line.split()
+                if words[0] == "Size:":
+                    size = int(words[1]) << 10
+                elif words[0] == "Anonymous:" and size != self.memory << 20:
+                    own += int(words[1]) << 10
+        with open(f"/proc/{self.pid}/status") as file:
+            for line in file:
+                if line.startswith("VmPTE:"):
+                    own += int(line.split()[1]) << 10
+        return own
+
+    def asked(self):
+        """What the guardian sent, as recorded by the proxy: a list of {"command", "class", ...}."""
+        try:
+            with open(self.record) as file:
+                lines = [json.loads(line) for line in file if line.strip()]
+        except FileNotFoundError:
+            return []
+        return [line for line in lines if line.get("command")]
+
+    def check_asked(self):
+        """The proxy's verdict on us: nothing outside the table, nothing of a forbidden class."""
+        for entry in self.asked():
+            if entry["command"] == "qmp_capabilities":
+                continue
+            check(entry["class"] in ALLOWED_CLASSES, f"{self.name} was sent {entry}")
+
+    def qmp(self, *commands):
+        """Asks on the test's own monitor."""
+        answers = []
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(self.test_monitor)
+            with client.makefile("rw") as stream:
+                stream.readline()
+                for command in ({"execute": "qmp_capabilities"},) + commands:
+                    stream.write(json.dumps(command) + "\n")
+                    stream.flush()
+                    while True:
+                        answer = json.loads(stream.readline())
+                        if "event" not in answer:
+                            break
+                    answers.append(answer)
+        return answers[1:]
+
+
+class Guardian:
+    """A private daemon that sees only the VMs named."""
+
+    def __init__(self, scratch, vms, run_root=None, settings=""):
+        self.scratch = scratch
+        self.vms = vms
+        self.config = scratch.path("etc")
+        self.run = run_root or scratch.path("run")
+        for directory in (self.config, self.run):
+            os.makedirs(directory, exist_ok=True)
+        with open(os.path.join(self.config, "guardian.conf"), "w") as file:
+            file.write("[guardian]\ninclude = %s\n%s" % (" ".join(vm.name for vm in vms), settings))
+        self.roots = ["--config-root", self.config, "--run-root", self.run]
+        self.process = scratch.spawn(os.path.join(BUILD, "vm-guardiand"), *self.roots)
+        wait_for(self.is_up, 10, "the daemon did not come up", 0.05)
+
+    def is_up(self):
+        if self.process.poll() is not None:
+            with open(self.process.log) as file:
+                raise Failed(f"vm-guardiand ended: {file.read()}")
+        return os.path.exists(os.path.join(self.run, "vm-guardian/control.sock"))
+
+    def log(self):
+        with open(self.process.log) as file:
+            return file.read()
+
+    def ctl(self, *argv):
+        return subprocess.run([os.path.join(BUILD, "guardianctl"), *self.roots, *argv],
+                              capture_output=True, text=True, timeout=60)
+
+    def state(self):
+        result = self.ctl("status", "--json")
+        check(result.returncode in (0, 1), f"status: {result.stderr}")
+        return json.loads(result.stdout)
+
+    def vm(self, vm):
+        for entry in self.state()["vms"]:
+            if entry["name"] == vm.name:
+                return entry
+        return None
+
+    def disk(self, vm, label):
+        entry = self.vm(vm) or {}
+        for disk in entry.get("disks") or []:
+            if disk["label"] == label:
+                return disk
+        return {}
+
+    def wait_writing(self, vm, label, seconds=30):
+        """A case whose guest was not really writing proves nothing."""
+        first = {}
+
+        def moves():
+            now = self.disk(vm, label).get("write_operations")
+            if now is None:
+                return False
+            return now > first.setdefault("count", now)
+        wait_for(moves, seconds, f"{vm.name} {label} does not write")
+
+
+def run(cases):
+    """Runs the cases named in argv (all without), as TAP; the process ends with the right status."""
+    names = sys.argv[1:] or list(cases)
+    failures = 0
+    print(f"1..{len(names)}", flush=True)
+    for number, name in enumerate(names, 1):
+        scratch = Scratch()
+        try:
+            title = cases[name].__doc__.strip().splitlines()[0].rstrip(".")
+            cases[name](scratch)
+            print(f"ok {number} - {title}", flush=True)
+        except Skipped as reason:
+            if os.environ.get("MUST_WORK") == "1":
+                failures += 1
+                print(f"not ok {number} - {title}\n# must work here, but: {reason}", flush=True)
+            else:
+                print(f"ok {number} - {title} # SKIP {reason}", flush=True)
+        except Exception as error:  # pylint: disable=broad-except
+            failures += 1
+            print(f"not ok {number} - {title}\n# {type(error).__name__}: {error}", flush=True)
+            for process in scratch.processes:
+                with open(process.log, errors="replace") as file:
+                    tail = file.read()[-2000:]
+                if tail:
+                    print("".join(f"# {process.args[0]}: {line}\n" for line in tail.splitlines()), end="")
+        finally:
+            scratch.close()
+    sys.exit(1 if failures else 0)
