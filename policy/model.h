@@ -60,6 +60,25 @@ typedef struct {
     guint64 queue_used_idx; /* sum of the used indexes, modulo 65536 each: only "moved" counts */
     bool queue_is_shared;   /* other disks of this VM use the same queues */
 
+    bool has_thread;        /* QEMU's threads were looked at; only for a suspect */
+    guint32 blocked_thread; /* id of a thread in state D that works on this disk; 0 none */
+
+    bool has_ring; /* an io_uring that carries this disk; only for a suspect */
+    guint32 ring_inflight;
+    guint64 ring_completed; /* its completion queue's tail: only "moved" counts */
+
+    bool has_device; /* the host's block device below this disk; only for a suspect */
+    guint32 device_inflight;
+    guint64 device_completed; /* reads and writes since boot: only "moved" counts */
+    bool device_is_stale;     /* QEMU holds a device number that its path no longer leads to */
+
+    bool has_neighbours; /* busy disks of other VMs on the same storage, at their last samples */
+    guint32 neighbours_moving, neighbours_still;
+
+    bool has_canary; /* a read of 512 bytes was sent into the block layer, see Limits.canary */
+    bool canary_is_back;
+    gint64 canary_waited_us; /* until it came back, or until now */
+
     bool has_job; /* a block job (backup, mirror, stream) runs on this disk */
     guint64 job_offset_bytes;
 } DiskSample;
@@ -95,6 +114,13 @@ typedef struct {
     gint64 waited_us;     /* how long the answer took, or how long we have waited in vain */
     bool monitor_is_ours; /* nobody else is expected on it */
     RunState run;         /* meaningful when monitor is MONITOR_ANSWERED */
+
+    bool has_cpu; /* of the whole QEMU process */
+    guint64 cpu_time_us;
+    bool has_network; /* received and sent by the VM's tap devices together */
+    guint64 network_bytes;
+    bool has_events; /* seen on a persistent monitor since this process is watched */
+    guint32 n_stops, n_resets;
 
     DiskSample *disks; /* owned, n_disks long */
     guint n_disks;
