@@ -152,7 +152,7 @@ parse_options(int argc, char **argv, Options *options, GError **error)
          "DIR"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->is_version, "Print the version and exit",
          NULL},
-        {NULL},
+        G_OPTION_ENTRY_NULL,
     };
     g_autoptr(GOptionContext) context = g_option_context_new("- watch the VMs of this host");
 

@@ -60,6 +60,8 @@ report_journal_change(const GuardianChange *change, const char *step, const char
                     change->after.cause ? change->after.cause : "", "ALERT=%s", step, NULL);
 }
 
+static void say(int priority, const char *format, va_list arguments) G_GNUC_PRINTF(2, 0);
+
 static void
 say(int priority, const char *format, va_list arguments)
 {

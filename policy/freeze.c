@@ -7,81 +7,47 @@
  * this order, and the first line that applies decides:
  *
  *   of the VM, for all its disks
- *     the sample is late, or the host slept      unknown; an open freeze stays, every window starts
- * again the process is gone                        unknown / process-gone the process is in state T
- * suspect, in two samples in a row frozen / process-stopped no greeting unknown / socket-busy:
- * another client holds the monitor a greeting or more, then no answer         suspect, for max(3
- * periods, `silent`) frozen / main-loop-blocked not running                                ok /
- * not-running / the status
+ *     the process is gone                        unknown / process-gone
+ *     the process is in state T                  suspect, in two samples in a row frozen /
+ * process-stopped no greeting                                unknown / socket-busy: another client
+ * holds the monitor a greeting or more, then no answer         unknown; for half of max(3 periods,
+ * `silent`) suspect, for all of it frozen / main-loop-blocked three pauses or resets in a minute ok
+ * / not-running / pause-loop, reset-loop, with an alert not running ok / not-running / the status
  *
- *   of one disk
- *     it made progress                           ok
- *     nothing in flight                          ok
- *     in flight in every sample, patience over   frozen / block-path, or / throttle at the cap of
- * patience in flight for half the patience            suspect, same layer its limit is so slow that
- * it explains all  suspect / throttle / throttle-bound, at once no evidence to be had, and not yet
- * settled unknown else                                       ok
+ *   of one disk (judge_disk)
+ *     it made progress                           ok; suspect / throttle where its own limit made
+ * that request older than everybody's patience two or more completions in a row, each     frozen: a
+ * controller's reset loop lets one 47 s old write older than the patience through every 47 s, and
+ * that is no progress in flight in every sample, patience over   frozen / block-path; / storage
+ * when the host's device holds it or the neighbours stand still too; / backup-target when a block
+ * job stands still with it; / throttle at the cap of patience in flight for half the patience
+ * suspect, same layer its limit is so slow that it explains all  suspect / throttle /
+ * throttle-bound, at once its virtqueue is empty                     ok: that is proof the canary
+ * is not back after 10 s          frozen / block-path a writer, quiet for longer than its habit
+ * suspect / unknown (throttle-bound where its limit explains allows (habit.h), nothing proves why
+ * it; device-model where the canary came back); frozen / device-model only after a day of learning,
+ * when the CPU ramps while the neighbours on the same storage move nothing to go by, and not yet
+ * settled      unknown else                                       ok
  *
- * Progress is a completed or failed operation, unless what completed was itself older than the
- * patience: a controller's reset loop lets one 47 s old write through every 47 s, and that is no
- * progress. A request counts as the same one while its queue's used index stands still; where
- * several disks share the queue the index moves with the neighbour, and there "never empty, and
- * this disk without progress" is the evidence.
+ * A request counts as the same one while its evidence's mark stands still (evidence.h). Progress is
+ * a completed or failed operation, unless what completed was itself older than the patience. Only a
+ * VM that has been running for `settle` is named frozen: after io-error and incoming the queue
+ * holds requests that wait for their retry. A sample that came late, or after the host slept,
+ * neither accuses nor acquits: windows start again, an open freeze stays, an open suspicion becomes
+ * unknown.
  *
- * Only a VM that has been running for `settle` is named frozen: after io-error and incoming the
- * queue holds requests that wait for their retry. Named and paged are two moments: frozen is named
- * as soon as the rule holds, and paged when it has lasted `page_after`. */
+ * Named and paged are two moments: frozen is named as soon as the rule holds, and paged at once
+ * when a second signal agrees (network collapsed, CPU ramps, neighbours still, host device stuck),
+ * else when it has lasted `page_after`. The guest that died while its disk did not is not judged
+ * here. */
 
 #include "freeze.h"
+#include "freeze-disk.h"
 
-#include <string.h>
-
-/* Linux splits at 1280 KiB by default (max_sectors_kb): the largest single request a limit must let
- * pass. */
-#define REQUEST_BYTES_MAX (1280 * 1024.0)
-/* A limit may hold one request while it pays for two before it. */
-#define PATIENCE_REQUESTS 3
-/* Two still samples before costly evidence: one is what every slow writer shows. */
+/* A writer that is still for two samples is quiet; one is what every slow writer shows. */
 #define STILL_SAMPLES_MIN 2
-/* An idle disk is asked again after 2, 4, 8 s and not more rarely: a freeze that meets an idle
- * disk's first request must still be named within 30 s. */
-#define EVIDENCE_GAP_MIN_US (2 * G_USEC_PER_SEC)
-#define EVIDENCE_GAP_MAX_US (8 * G_USEC_PER_SEC)
 /* Process in T in two samples: a debugger that stops it for a stack trace is gone by then. */
 #define STOPPED_SAMPLES_MIN 2
-
-/* Seconds one legal request can take under the disk's own limit; 0 without one. */
-static double
-limit_request_s(const DiskSample *disk)
-{
-    double by_bytes = 0, by_operations = 0;
-
-    if (!disk->has_limit)
-        return 0;
-    if (disk->limit_bps > 0)
-        by_bytes = REQUEST_BYTES_MAX / (double)disk->limit_bps;
-    if (disk->limit_iops > 0)
-        by_operations = 1.0 / (double)disk->limit_iops;
-    return MAX(by_bytes, by_operations);
-}
-
-gint64
-freeze_patience_us(const DiskSample *disk, const Limits *limits)
-{
-    double wanted_us = PATIENCE_REQUESTS * limit_request_s(disk) * G_USEC_PER_SEC;
-
-    if (wanted_us >= (double)limits->patience_max_us)
-        return MAX(limits->patience_max_us, limits->patience_us);
-    return MAX((gint64)wanted_us, limits->patience_us);
-}
-
-/* Can its own limit explain what is seen? Only a limit that earned more patience than everybody
- * has. */
-static bool
-limit_explains(const DiskSample *disk, const Limits *limits)
-{
-    return PATIENCE_REQUESTS * limit_request_s(disk) * G_USEC_PER_SEC > (double)limits->patience_us;
-}
 
 static Verdict
 judge_silence(Track *track, const Sample *sample, const Limits *limits)
@@ -102,6 +68,33 @@ judge_silence(Track *track, const Sample *sample, const Limits *limits)
         verdict.layer = LAYER_UNKNOWN;
     }
     return verdict;
+}
+
+/* A VM that stops and goes on again and again is neither frozen nor well: the loop is told, once.
+ */
+static Verdict
+judge_loops(Track *track, const Sample *sample)
+{
+    bool is_pausing =
+        loop_update(&track->pauses, sample->has_events, sample->n_stops, sample->now_us);
+    bool is_resetting =
+        loop_update(&track->resets, sample->has_events, sample->n_resets, sample->now_us);
+
+    if (is_pausing)
+        return (Verdict){.state = STATE_OK,
+                         .layer = LAYER_NOT_RUNNING,
+                         .cause = "pause-loop",
+                         .has_alert = true,
+                         .since_us = track->pauses.looping_since_us,
+                         .reason = "it pauses and goes on, three times a minute or more"};
+    if (is_resetting)
+        return (Verdict){.state = STATE_OK,
+                         .layer = LAYER_NOT_RUNNING,
+                         .cause = "reset-loop",
+                         .has_alert = true,
+                         .since_us = track->resets.looping_since_us,
+                         .reason = "its guest resets three times a minute or more"};
+    return (Verdict){.layer = LAYER_NONE};
 }
 
 static Verdict
@@ -182,6 +175,9 @@ judge_vm(Track *track, const Sample *sample, const Limits *limits)
     verdict = judge_monitor(track, sample, limits);
     if (verdict.layer != LAYER_NONE)
         return verdict;
+    verdict = judge_loops(track, sample);
+    if (verdict.layer != LAYER_NONE)
+        return verdict;
     if (sample->run != RUN_RUNNING)
         return judge_not_running(sample);
     if (!sample->has_disks)
@@ -193,171 +189,37 @@ judge_vm(Track *track, const Sample *sample, const Limits *limits)
 }
 
 static bool
-disk_progressed(DiskTrack *track, const DiskSample *disk, gint64 patience_us)
+is_strangely_quiet(const Track *track)
 {
-    guint64 ops = disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
-    guint64 done = ops - track->last_ops;
-    guint64 spent_ns = disk->total_time_ns - track->last_time_ns;
-    bool is_first = !track->has_last;
-    bool has_failed = disk->failed_ops != track->last_failed_ops;
-    bool has_restarted = ops < track->last_ops || disk->total_time_ns < track->last_time_ns;
+    for (guint i = 0; i < track->disks->len; i++) {
+        const DiskTrack *disk = track->disks->pdata[i];
 
-    track->has_last = true;
-    track->last_ops = ops;
-    track->last_failed_ops = disk->failed_ops;
-    track->last_time_ns = disk->total_time_ns;
-    if (is_first)
-        return false;
-    if (has_failed || has_restarted)
-        return true;
-    return done > 0 && spent_ns / done <= (guint64)patience_us * 1000;
+        if (disk->still_samples >= STILL_SAMPLES_MIN && habit_is_writer(&disk->habit))
+            return true;
+    }
+    return false;
 }
 
 static void
-disk_note_progress(DiskTrack *track, gint64 now_us)
-{
-    track->has_progressed = true;
-    track->clear_us = now_us;
-    track->still_samples = 0;
-    track->evidence_since_us = 0;
-    track->evidence_samples = 0;
-    track->evidence_gap_us = 0;
-    track->next_evidence_us = 0;
-}
-
-/* Asked for evidence and got none, or none in flight: the next look may wait, longer each time. */
-static void
-disk_back_off(DiskTrack *track, gint64 now_us)
-{
-    if (track->still_samples < STILL_SAMPLES_MIN || now_us < track->next_evidence_us)
-        return;
-    track->evidence_gap_us =
-        CLAMP(2 * track->evidence_gap_us, EVIDENCE_GAP_MIN_US, EVIDENCE_GAP_MAX_US);
-    track->next_evidence_us = now_us + track->evidence_gap_us;
-}
-
-static void
-disk_note_evidence(DiskTrack *track, const DiskSample *disk, gint64 now_us)
-{
-    track->has_evidence = disk->has_queue;
-    if (!disk->has_queue || disk->queue_inflight == 0) {
-        if (disk->has_queue) {
-            track->clear_us = now_us;
-            track->evidence_since_us = 0;
-            track->evidence_samples = 0;
-        }
-        disk_back_off(track, now_us);
-        return;
-    }
-    if (track->evidence_since_us == 0 ||
-        (!disk->queue_is_shared && disk->queue_used_idx != track->evidence_used_idx)) {
-        track->evidence_since_us = now_us;
-        track->evidence_samples = 0;
-        track->evidence_used_idx = disk->queue_used_idx;
-    }
-    track->evidence_samples++;
-    track->evidence_gap_us = 0;
-    track->next_evidence_us = 0;
-}
-
-/* A request is in flight and has been for `waited`: what does that make of the disk? */
-static Verdict
-judge_inflight(const DiskTrack *track, const DiskSample *disk, gint64 waited_us, bool is_settled,
-               const Limits *limits)
-{
-    gint64 patience = freeze_patience_us(disk, limits);
-    bool is_throttle = limit_explains(disk, limits);
-    bool is_at_cap = is_throttle && patience >= limits->patience_max_us;
-    Verdict verdict = {.state = STATE_OK,
-                       .layer = LAYER_NONE,
-                       .cause = "",
-                       .inflight = disk->queue_inflight,
-                       .patience_us = patience,
-                       .since_us = track->clear_us};
-
-    if (waited_us >= patience && is_settled) {
-        verdict.state = STATE_FROZEN;
-        verdict.layer = is_at_cap ? LAYER_THROTTLE : LAYER_BLOCK_PATH;
-        verdict.cause = is_at_cap ? "throttle-bound" : "in-flight";
-        verdict.reason = is_at_cap
-                             ? "its own limit has held the same request up to the cap of patience"
-                             : "the same request is in flight in every sample, patience is over";
-    } else if (is_throttle && track->evidence_samples > 1) {
-        verdict.state = STATE_SUSPECT;
-        verdict.layer = LAYER_THROTTLE;
-        verdict.cause = "throttle-bound";
-        verdict.reason = "a request is in flight, and its own limit explains the wait";
-    } else if (waited_us >= patience / 2 || (!is_settled && track->evidence_samples > 1)) {
-        verdict.state = STATE_SUSPECT;
-        verdict.layer = LAYER_BLOCK_PATH;
-        verdict.cause = "in-flight";
-        verdict.reason = "the same request is in flight in every sample, patience is not over";
-    } else {
-        verdict.reason = "a request is in flight, as in any busy disk";
-    }
-    return verdict;
-}
-
-static Verdict
-judge_disk(DiskTrack *track, const DiskSample *disk, const Sample *sample, bool is_settled,
-           const Limits *limits)
-{
-    Verdict verdict = {.state = STATE_OK, .layer = LAYER_NONE, .cause = ""};
-
-    if (!disk->has_counters) {
-        track->has_last = false;
-        verdict.state = STATE_UNKNOWN;
-        verdict.layer = LAYER_UNKNOWN;
-        verdict.cause = "no-counters";
-        verdict.reason = "the counters of this disk cannot be read";
-        return verdict;
-    }
-    if (disk_progressed(track, disk, freeze_patience_us(disk, limits))) {
-        disk_note_progress(track, sample->now_us);
-        verdict.reason = "requests complete";
-        return verdict;
-    }
-    track->still_samples++;
-    disk_note_evidence(track, disk, sample->now_us);
-    if (track->evidence_since_us > 0 && track->has_evidence)
-        return judge_inflight(track, disk, sample->now_us - track->evidence_since_us, is_settled,
-                              limits);
-    if (track->has_evidence) {
-        verdict.reason = "nothing is in flight";
-        return verdict;
-    }
-    if (track->verdict.state >= STATE_SUSPECT) /* evidence failed this once: nothing new is known */
-        return track->verdict;
-    if (!is_settled && !track->has_progressed) {
-        verdict.state = STATE_UNKNOWN;
-        verdict.layer = LAYER_UNKNOWN;
-        verdict.cause = "young";
-        verdict.reason = "watched for too short a time, and nothing completed meanwhile";
-        return verdict;
-    }
-    verdict.reason = "quiet, without evidence that anything is in flight";
-    return verdict;
-}
-
-static void
-judge_disks(Track *track, const Sample *sample, const Limits *limits)
+judge_disks(Track *track, const Sample *sample, const Limits *limits, bool is_late)
 {
     const Verdict *gravest = NULL;
-    bool is_settled;
+    DiskContext context = {
+        .sample = sample, .limits = limits, .signals = &track->signals, .is_late = is_late};
 
     if (track->gate_since_us == 0)
         track->gate_since_us = sample->now_us;
-    is_settled = sample->now_us - track->gate_since_us >= limits->settle_us;
+    context.is_settled = sample->now_us - track->gate_since_us >= limits->settle_us;
     track_follow_disks(track, sample);
     for (guint i = 0; i < track->disks->len; i++) {
         DiskTrack *disk = track->disks->pdata[i];
         const DiskSample *seen = sample_find_disk(sample, disk->id);
 
-        verdict_set(&disk->verdict, judge_disk(disk, seen, sample, is_settled, limits), sample,
-                    limits);
+        verdict_set(&disk->verdict, freeze_judge_disk(disk, seen, &context), sample, limits);
         if (!gravest || verdict_is_graver(&disk->verdict, gravest))
             gravest = &disk->verdict;
     }
+    signals_update(&track->signals, sample, is_strangely_quiet(track));
     if (gravest)
         verdict_set(&track->verdict, *gravest, sample, limits);
     else
@@ -375,79 +237,88 @@ judge_all_alike(Track *track, Verdict verdict, const Sample *sample, const Limit
     for (guint i = 0; i < track->disks->len; i++) {
         DiskTrack *disk = track->disks->pdata[i];
 
-        disk->still_samples = 0;
-        disk->evidence_since_us = 0;
-        disk->evidence_samples = 0;
-        disk->clear_us = sample->now_us;
+        disk_track_restart(disk, sample->now_us);
         verdict_set(&disk->verdict, verdict, sample, limits);
     }
 }
 
+/* What was open before a late sample must not be closed by it, and not go on as if nothing was. */
 static void
-judge_late(Track *track, const Sample *sample, const Limits *limits)
+keep_open(Verdict *verdict, const Verdict *before, const Sample *sample, const Limits *limits)
 {
-    Verdict late = {.state = STATE_UNKNOWN,
-                    .layer = LAYER_UNKNOWN,
-                    .cause = "late-tick",
-                    .reason =
-                        "our own sample came late, or the host slept: nothing can be concluded"};
-
-    track_discard_windows(track, sample);
-    for (guint i = 0; i < track->disks->len; i++) {
-        DiskTrack *disk = track->disks->pdata[i];
-
-        if (disk->verdict.state != STATE_FROZEN)
-            verdict_set(&disk->verdict, late, sample, limits);
-    }
-    if (track->verdict.state != STATE_FROZEN)
-        verdict_set(&track->verdict, late, sample, limits);
+    if (before->state == STATE_FROZEN)
+        *verdict = *before;
+    else if (before->state == STATE_SUSPECT)
+        verdict_set(verdict, freeze_late, sample, limits);
 }
 
-void
-freeze_judge(Track *track, const Sample *sample, const Limits *limits)
+static void
+judge_sample(Track *track, const Sample *sample, const Limits *limits, bool is_late)
 {
-    bool is_late = track_is_late(track, sample);
-    Verdict vm;
+    Verdict vm = judge_vm(track, sample, limits);
 
-    track->has_last = true;
-    track->last_us = sample->now_us;
-    track->last_boottime_us = sample->boottime_us;
-    track->last_period_us = sample->period_us;
-    if (is_late) {
-        judge_late(track, sample, limits);
-        return;
-    }
-    vm = judge_vm(track, sample, limits);
     if (vm.layer == LAYER_NONE) {
-        judge_disks(track, sample, limits);
+        judge_disks(track, sample, limits, is_late);
         return;
     }
     track->gate_since_us = 0;
     judge_all_alike(track, vm, sample, limits);
 }
 
-bool
-freeze_wants_evidence(const DiskTrack *disk, gint64 now_us)
+static void
+judge_late(Track *track, const Sample *sample, const Limits *limits)
 {
-    if (!disk || !disk->has_last)
-        return true;
-    if (disk->verdict.state >= STATE_SUSPECT || disk->evidence_since_us > 0)
-        return true;
-    return (disk->still_samples >= STILL_SAMPLES_MIN || !disk->has_progressed) &&
-           now_us >= disk->next_evidence_us;
+    guint n = track->disks->len;
+    g_autofree Verdict *before = g_new0(Verdict, n + 1);
+    g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+    Verdict vm_before = track->verdict;
+
+    for (guint i = 0; i < n; i++) {
+        const DiskTrack *disk = track->disks->pdata[i];
+
+        before[i] = disk->verdict;
+        g_ptr_array_add(ids, g_strdup(disk->id));
+    }
+    track_discard_windows(track, sample);
+    judge_sample(track, sample, limits, true);
+    for (guint i = 0; i < track->disks->len; i++) {
+        DiskTrack *disk = track->disks->pdata[i];
+
+        for (guint j = 0; j < n; j++)
+            if (g_strcmp0(ids->pdata[j], disk->id) == 0)
+                keep_open(&disk->verdict, &before[j], sample, limits);
+    }
+    keep_open(&track->verdict, &vm_before, sample, limits);
+}
+
+void
+freeze_judge(Track *track, const Sample *sample, const Limits *limits)
+{
+    bool is_late = track_is_late(track, sample);
+
+    track->has_last = true;
+    track->last_us = sample->now_us;
+    track->last_boottime_us = sample->boottime_us;
+    track->last_period_us = sample->period_us;
+    if (is_late)
+        judge_late(track, sample, limits);
+    else
+        judge_sample(track, sample, limits, false);
 }
 
 bool
 freeze_is_suspect(const Track *track)
 {
+    EvidenceKind kind;
+
     for (guint i = 0; i < track->disks->len; i++) {
         const DiskTrack *disk = track->disks->pdata[i];
-
         /* it was busy, went still, and nobody has looked into its queue since */
         bool is_unexplained =
-            disk->has_progressed && disk->still_samples > 0 && disk->next_evidence_us == 0;
+            habit_is_writer(&disk->habit) && disk->still_samples > 0 && disk->next_evidence_us == 0;
 
-        if (disk->verdict.state >= STATE_SUSPECT || disk->evidence_since_us > 0 || is_unexplained)
+        if (disk->verdict.state >= STATE_SUSPECT || is_unexplained ||
+            evidence_longest(&disk->evidence, &kind))
             return true;
     }
     return track->verdict.state >= STATE_SUSPECT || track->silent_since_us > 0;

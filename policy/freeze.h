@@ -9,8 +9,8 @@
 
 /* Judges one sample: updates every disk's verdict and the VM's. */
 void freeze_judge(Track *track, const Sample *sample, const Limits *limits);
-/* Is costly evidence (virtqueues) of this disk worth its price in the next sample? disk may be
- * NULL: never seen yet. */
+/* Is costly evidence of this disk worth its price in the sample being made, in which its counters
+ * stand still? disk may be NULL: never seen yet. */
 bool freeze_wants_evidence(const DiskTrack *disk, gint64 now_us);
 /* Is any verdict open, so that a shared monitor is worth asking at the suspect's period? */
 bool freeze_is_suspect(const Track *track);

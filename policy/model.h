@@ -147,6 +147,13 @@ typedef enum {
     LAYER_PROCESS_GONE,
 } Layer;
 
+typedef enum {
+    VERDICT_SIGNAL_NETWORK = 1 << 0,    /* the VM's traffic collapsed with it */
+    VERDICT_SIGNAL_CPU = 1 << 1,        /* its CPU load ramps: processes pile up */
+    VERDICT_SIGNAL_NEIGHBOURS = 1 << 2, /* other VMs' disks on the same storage are still, too */
+    VERDICT_SIGNAL_DEVICE = 1 << 3,     /* the host's device below completes nothing */
+} VerdictSignal;
+
 typedef struct {
     State state;
     Layer layer;
@@ -157,6 +164,7 @@ typedef struct {
     bool is_paged;      /* and it has become urgent */
     const char *reason; /* static sentence: the rule that decided */
     guint32 inflight;   /* requests seen in flight, for the reader */
+    guint signals;      /* second signals that agree: VERDICT_SIGNAL_ bits */
     gint64 patience_us; /* what was granted before frozen */
 } Verdict;
 

@@ -70,11 +70,13 @@ verdict_set(Verdict *verdict, Verdict next, const Sample *sample, const Limits *
     }
     if (verdict->state == STATE_SUSPECT && next.state == STATE_FROZEN)
         next.since_us = MIN(next.since_us, verdict->since_us);
-    if (next.state == STATE_FROZEN && sample->now_us - next.since_us >= limits->page_after_us)
+    if (next.state == STATE_FROZEN &&
+        (next.signals > 0 || sample->now_us - next.since_us >= limits->page_after_us))
         next.is_paged = true;
     /* not knowing is no recovery: a verdict that turns unknown keeps its alert */
-    next.has_alert = next.state == STATE_FROZEN || (verdict->has_alert && next.state != STATE_OK &&
-                                                    next.layer != LAYER_PROCESS_GONE);
+    next.has_alert =
+        next.has_alert || next.state == STATE_FROZEN ||
+        (verdict->has_alert && next.state != STATE_OK && next.layer != LAYER_PROCESS_GONE);
     *verdict = next;
 }
 
@@ -90,19 +92,28 @@ track_is_late(const Track *track, const Sample *sample)
 }
 
 void
+disk_track_restart(DiskTrack *disk, gint64 now_us)
+{
+    disk->clear_us = now_us;
+    disk->still_samples = 0;
+    disk->next_evidence_us = 0;
+    disk->evidence_gap_us = 0;
+    disk->old_completions = 0;
+    disk->job_since_us = 0;
+    evidence_clear(&disk->evidence);
+}
+
+void
 track_discard_windows(Track *track, const Sample *sample)
 {
     track->gate_since_us = 0;
     track->silent_since_us = 0;
     track->stopped_samples = 0;
+    signals_discard(&track->signals);
     for (guint i = 0; i < track->disks->len; i++) {
         DiskTrack *disk = track->disks->pdata[i];
 
-        disk->still_samples = 0;
-        disk->evidence_since_us = 0;
-        disk->evidence_samples = 0;
-        disk->next_evidence_us = 0;
-        disk->clear_us = sample->now_us;
+        disk_track_restart(disk, sample->now_us);
     }
 }
 
@@ -136,4 +147,29 @@ verdict_is_graver(const Verdict *a, const Verdict *b)
     if (a->is_paged != b->is_paged)
         return a->is_paged;
     return a->since_us < b->since_us;
+}
+
+/* Within a minute three times: a person who pauses a VM twice is no loop. */
+#define LOOP_WINDOW_US (60 * (gint64)G_USEC_PER_SEC)
+#define LOOP_COUNT_MIN 3
+
+bool
+loop_update(Loop *loop, bool has_count, guint32 count, gint64 now_us)
+{
+    guint new_ones = has_count && loop->has_last ? count - loop->last : 0;
+
+    if (has_count) {
+        loop->has_last = true;
+        loop->last = count;
+    }
+    if (now_us - loop->window_since_us >= LOOP_WINDOW_US) {
+        if (loop->in_window < LOOP_COUNT_MIN)
+            loop->looping_since_us = 0;
+        loop->window_since_us = now_us;
+        loop->in_window = 0;
+    }
+    loop->in_window += MIN(new_ones, LOOP_COUNT_MIN);
+    if (loop->in_window >= LOOP_COUNT_MIN && loop->looping_since_us == 0)
+        loop->looping_since_us = loop->window_since_us;
+    return loop->looping_since_us > 0;
 }

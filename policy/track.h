@@ -4,23 +4,37 @@
 /* What the judge remembers of one VM between two samples, and the bookkeeping of verdicts: since
  * when, when named, when paged. The rules are in freeze.c. */
 
+#include "evidence.h"
+#include "habit.h"
 #include "model.h"
 #include "settings.h"
+
+/* Pauses or resets that come again and again: counted over a window, because between two samples a
+ * VM can stop and go on many times. */
+typedef struct {
+    bool has_last;
+    guint32 last;
+    gint64 window_since_us;
+    guint in_window;
+    gint64 looping_since_us; /* 0 = no loop */
+} Loop;
 
 typedef struct {
     char *id;
     char *label; /* a disk that has just vanished is still named */
     bool has_last;
     guint64 last_ops, last_failed_ops, last_time_ns;
-    bool has_progressed; /* since this track began */
-    gint64 clear_us;     /* last sample with progress, or with nothing in flight; the first one */
-    guint still_samples; /* in a row without progress */
-    bool has_evidence;   /* the newest sample carried the queue */
-    gint64 evidence_since_us; /* start of the unbroken run of in-flight evidence; 0 = none */
-    guint evidence_samples;   /* in that run */
-    guint64 evidence_used_idx;
+    gint64 clear_us;       /* last sample with progress, or with an empty queue; the first one */
+    guint still_samples;   /* in a row without progress */
+    bool queue_is_visible; /* its virtqueue was seen once: an empty one is proof of innocence */
+    Evidence evidence;
     gint64 next_evidence_us; /* costly evidence is not worth its price before this */
     gint64 evidence_gap_us;  /* present back-off */
+    guint old_completions;   /* in a row, each older than the patience: a trickle */
+    gint64 old_since_us;     /* when the first of them had been issued */
+    gint64 job_since_us;     /* a block job has not moved since; 0 = none runs */
+    guint64 job_offset_bytes;
+    Habit habit;
     Verdict verdict;
 } DiskTrack;
 
@@ -30,8 +44,10 @@ typedef struct {
     gint64 gate_since_us;   /* seen running without interruption since; 0 = gate shut */
     gint64 silent_since_us; /* start of the present silence of the monitor; 0 = it answers */
     guint stopped_samples;  /* in a row with the process in state T */
-    GPtrArray *disks;       /* of DiskTrack, owned */
-    Verdict verdict;        /* of the VM: its monitor's, or the gravest of its disks */
+    Loop pauses, resets;
+    Signals signals;
+    GPtrArray *disks; /* of DiskTrack, owned */
+    Verdict verdict;  /* of the VM: its monitor's, or the gravest of its disks */
 } Track;
 
 void track_init(Track *ret_track);
@@ -43,6 +59,10 @@ const DiskTrack *track_find_disk(const Track *track, const char *id);
 void track_follow_disks(Track *track, const Sample *sample);
 /* Did this sample come so late, or after a suspend, that the time before it says nothing? */
 bool track_is_late(const Track *track, const Sample *sample);
+/* Every window of the disk starts again now; counters and habit stay. */
+void disk_track_restart(DiskTrack *disk, gint64 now_us);
+/* Three or more in a minute are a loop, until a minute has fewer. count is the running total. */
+bool loop_update(Loop *loop, bool has_count, guint32 count, gint64 now_us);
 /* After a gap nothing is known about the time between: every window starts again. */
 void track_discard_windows(Track *track, const Sample *sample);
 /* Takes next over; since, named and paged go on while the state does. */

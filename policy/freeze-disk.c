@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "freeze-disk.h"
+
+/* Linux splits at 1280 KiB by default (max_sectors_kb): the largest single request a limit must let
+ * pass. */
+#define REQUEST_BYTES_MAX (1280 * 1024.0)
+/* A limit may hold one request while it pays for two before it. */
+#define PATIENCE_REQUESTS 3
+/* Two still samples before costly evidence of a disk that hardly ever writes. */
+#define STILL_SAMPLES_MIN 2
+/* An idle disk is asked again after 2, 4, 8 s and not more rarely: a freeze that meets an idle
+ * disk's first request must still be named within 30 s. */
+#define EVIDENCE_GAP_MIN_US (2 * (gint64)G_USEC_PER_SEC)
+#define EVIDENCE_GAP_MAX_US (8 * (gint64)G_USEC_PER_SEC)
+/* One old completion is the end of a hiccup, the second is a trickle. */
+#define OLD_COMPLETIONS_MIN 2
+/* A 512-byte read takes milliseconds, and on storage of 15 s a write its turn comes too. */
+#define CANARY_PATIENCE_US (10 * (gint64)G_USEC_PER_SEC)
+
+typedef enum { STEP_STILL, STEP_PROGRESS, STEP_SLOW_PROGRESS } Step;
+
+const Verdict freeze_late = {
+    .state = STATE_UNKNOWN,
+    .layer = LAYER_UNKNOWN,
+    .cause = "late-tick",
+    .reason = "our own sample came late, or the host slept: nothing can be concluded"};
+
+static const Verdict fine = {.state = STATE_OK, .layer = LAYER_NONE, .cause = ""};
+
+/* Seconds one legal request can take under the disk's own limit; 0 without one. */
+static double
+limit_request_s(const DiskSample *disk)
+{
+    double by_bytes = 0, by_operations = 0;
+
+    if (!disk->has_limit)
+        return 0;
+    if (disk->limit_bps > 0)
+        by_bytes = REQUEST_BYTES_MAX / (double)disk->limit_bps;
+    if (disk->limit_iops > 0)
+        by_operations = 1.0 / (double)disk->limit_iops;
+    return MAX(by_bytes, by_operations);
+}
+
+gint64
+freeze_patience_us(const DiskSample *disk, const Limits *limits)
+{
+    double wanted_us = PATIENCE_REQUESTS * limit_request_s(disk) * G_USEC_PER_SEC;
+
+    if (wanted_us >= (double)limits->patience_max_us)
+        return MAX(limits->patience_max_us, limits->patience_us);
+    return MAX((gint64)wanted_us, limits->patience_us);
+}
+
+/* Can its own limit explain what is seen? Only a limit that earned more patience than everybody
+ * has. */
+static bool
+limit_explains(const DiskSample *disk, const Limits *limits)
+{
+    return PATIENCE_REQUESTS * limit_request_s(disk) * G_USEC_PER_SEC > (double)limits->patience_us;
+}
+
+static void
+note_old_completion(DiskTrack *track, gint64 now_us, gint64 age_us)
+{
+    if (track->old_completions++ == 0)
+        track->old_since_us = MAX(now_us - age_us, track->clear_us);
+}
+
+/* Takes the counters over, and says what they did since the last sample. */
+static Step
+disk_step(DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+{
+    guint64 ops = disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
+    guint64 done = ops - track->last_ops;
+    guint64 spent_ns = disk->total_time_ns - track->last_time_ns;
+    bool is_first = !track->has_last;
+    bool has_failed = disk->failed_ops != track->last_failed_ops;
+    bool has_restarted = ops < track->last_ops || disk->total_time_ns < track->last_time_ns;
+    gint64 age_us;
+
+    track->has_last = true;
+    track->last_ops = ops;
+    track->last_failed_ops = disk->failed_ops;
+    track->last_time_ns = disk->total_time_ns;
+    if (is_first)
+        return STEP_STILL;
+    if (has_failed || has_restarted)
+        return STEP_PROGRESS;
+    if (done == 0)
+        return STEP_STILL;
+    age_us = (gint64)(spent_ns / done / 1000);
+    if (age_us > freeze_patience_us(disk, context->limits)) {
+        note_old_completion(track, context->sample->now_us, age_us);
+        return STEP_STILL;
+    }
+    return age_us > context->limits->patience_us ? STEP_SLOW_PROGRESS : STEP_PROGRESS;
+}
+
+static void
+note_job(DiskTrack *track, const DiskSample *disk, gint64 now_us)
+{
+    if (!disk->has_job)
+        track->job_since_us = 0;
+    else if (track->job_since_us == 0 || disk->job_offset_bytes != track->job_offset_bytes)
+        track->job_since_us = now_us;
+    track->job_offset_bytes = disk->job_offset_bytes;
+}
+
+/* Asked for evidence and got none, or none in flight: the next look may wait, longer each time. */
+static void
+back_off(DiskTrack *track, gint64 now_us)
+{
+    if (now_us < track->next_evidence_us)
+        return;
+    track->evidence_gap_us =
+        CLAMP(2 * track->evidence_gap_us, EVIDENCE_GAP_MIN_US, EVIDENCE_GAP_MAX_US);
+    track->next_evidence_us = now_us + track->evidence_gap_us;
+}
+
+static void
+note_still(DiskTrack *track, const DiskSample *disk, gint64 now_us)
+{
+    EvidenceKind kind;
+
+    track->still_samples++;
+    track->queue_is_visible = track->queue_is_visible || disk->has_queue;
+    evidence_update(&track->evidence, disk, now_us);
+    note_job(track, disk, now_us);
+    if (track->evidence.is_queue_empty)
+        track->clear_us = now_us;
+    if (evidence_longest(&track->evidence, &kind)) {
+        track->evidence_gap_us = 0;
+        track->next_evidence_us = 0;
+    } else {
+        back_off(track, now_us);
+    }
+}
+
+static guint
+second_signals(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+{
+    const EvidenceRun *device = &track->evidence.runs[EVIDENCE_DEVICE];
+    gint64 now = context->sample->now_us;
+    guint signals = 0;
+
+    if (signals_network_collapsed(context->signals))
+        signals |= VERDICT_SIGNAL_NETWORK;
+    if (signals_cpu_ramps(context->signals))
+        signals |= VERDICT_SIGNAL_CPU;
+    if (disk->has_neighbours && disk->neighbours_still > 0 && disk->neighbours_moving == 0)
+        signals |= VERDICT_SIGNAL_NEIGHBOURS;
+    if (device->is_current && now - device->since_us >= context->limits->patience_us / 2)
+        signals |= VERDICT_SIGNAL_DEVICE;
+    return signals;
+}
+
+/* A request is stuck: below what? */
+static void
+name_layer(Verdict *verdict, const DiskTrack *track, EvidenceKind kind, const DiskContext *context)
+{
+    gint64 now = context->sample->now_us;
+    bool is_job_still =
+        track->job_since_us > 0 && now - track->job_since_us >= context->limits->patience_us / 2;
+
+    verdict->layer = LAYER_BLOCK_PATH;
+    verdict->cause = evidence_cause(kind);
+    if (is_job_still) {
+        verdict->layer = LAYER_BACKUP_TARGET;
+        verdict->cause = "job-stalled";
+    } else if (verdict->signals & VERDICT_SIGNAL_DEVICE) {
+        verdict->layer = LAYER_STORAGE;
+        verdict->cause = "device-stuck";
+    } else if (verdict->signals & VERDICT_SIGNAL_NEIGHBOURS) {
+        verdict->layer = LAYER_STORAGE;
+        verdict->cause = "neighbours-still";
+    }
+}
+
+/* One sample, young VM: QEMU's own clock of the last completion says whether the wait is long
+ * already. */
+static bool
+is_long_already(const DiskTrack *track, const DiskSample *disk, const DiskContext *context,
+                const EvidenceRun *run)
+{
+    return !context->is_settled && run->samples > 1 && !habit_is_writer(&track->habit) &&
+           disk->has_idle_time &&
+           disk->idle_time_ns / 1000 >= (guint64)context->limits->patience_us / 2;
+}
+
+static Verdict
+judge_inflight(const DiskTrack *track, const DiskSample *disk, const DiskContext *context,
+               EvidenceKind kind)
+{
+    const EvidenceRun *run = &track->evidence.runs[kind];
+    gint64 waited = context->sample->now_us - run->since_us;
+    gint64 patience = freeze_patience_us(disk, context->limits);
+    bool is_throttle = limit_explains(disk, context->limits);
+    bool is_at_cap = is_throttle && patience >= context->limits->patience_max_us;
+    bool was_suspect = track->verdict.state >= STATE_SUSPECT;
+    Verdict verdict = fine;
+
+    verdict.inflight = disk->queue_inflight;
+    verdict.patience_us = patience;
+    verdict.since_us = track->clear_us;
+    verdict.signals = second_signals(track, disk, context);
+    verdict.reason = "a request is in flight, as in any busy disk";
+    if (waited >= patience && context->is_settled) {
+        verdict.state = STATE_FROZEN;
+        name_layer(&verdict, track, kind, context);
+        verdict.reason = "the same request is in flight in every sample, and patience is over";
+        if (is_at_cap) {
+            verdict.layer = LAYER_THROTTLE;
+            verdict.cause = "throttle-bound";
+            verdict.reason = "its own limit has held the same request up to the cap of patience";
+        }
+    } else if (is_throttle && run->samples > 1) {
+        verdict.state = STATE_SUSPECT;
+        verdict.layer = LAYER_THROTTLE;
+        verdict.cause = "throttle-bound";
+        verdict.reason = "a request is in flight, and its own limit explains the wait";
+    } else if (waited >= context->limits->patience_us / 2 || was_suspect ||
+               is_long_already(track, disk, context, run)) {
+        verdict.state = STATE_SUSPECT;
+        name_layer(&verdict, track, kind, context);
+        verdict.reason = "the same request is in flight in every sample, patience is not over";
+    }
+    return verdict;
+}
+
+static Verdict
+judge_trickle(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+{
+    bool is_throttle = limit_explains(disk, context->limits);
+    Verdict verdict = {.state = context->is_settled ? STATE_FROZEN : STATE_SUSPECT,
+                       .layer = is_throttle ? LAYER_THROTTLE : LAYER_BLOCK_PATH,
+                       .cause = is_throttle ? "throttle-bound" : "trickle",
+                       .since_us = track->old_since_us,
+                       .patience_us = freeze_patience_us(disk, context->limits),
+                       .inflight = disk->queue_inflight,
+                       .signals = second_signals(track, disk, context)};
+
+    verdict.reason = "what completes is older than the patience, again and again: a trickle";
+    return verdict;
+}
+
+static Verdict
+judge_canary(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+{
+    Verdict verdict = {.state = context->is_settled ? STATE_FROZEN : STATE_SUSPECT,
+                       .layer = LAYER_BLOCK_PATH,
+                       .cause = "canary-late",
+                       .since_us = track->clear_us,
+                       .signals = second_signals(track, disk, context)};
+
+    verdict.reason = "a read that we sent into the block layer does not come back either";
+    return verdict;
+}
+
+/* Nothing proves a request in flight; all there is is that this disk was busy and is not. */
+static Verdict
+judge_habit(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+{
+    gint64 now = context->sample->now_us;
+    bool is_throttle = limit_explains(disk, context->limits);
+    bool is_back = disk->has_canary && disk->canary_is_back;
+    guint signals = second_signals(track, disk, context);
+    gint64 allowed =
+        habit_patience_us(&track->habit, now, context->limits->patience_us, signals != 0);
+    Verdict verdict = fine;
+
+    verdict.reason = "quiet, as it often is; nothing can be seen in flight";
+    if (is_throttle) /* and once it is bound, only a request that did not wait sets it free */
+        allowed = track->verdict.layer == LAYER_THROTTLE
+                      ? 0
+                      : MIN(allowed, context->limits->patience_us / 2);
+    if (!habit_is_writer(&track->habit) || now - track->habit.last_progress_us < allowed)
+        return verdict;
+    verdict.state = STATE_SUSPECT;
+    verdict.layer = is_throttle ? LAYER_THROTTLE : is_back ? LAYER_DEVICE_MODEL : LAYER_UNKNOWN;
+    verdict.cause = is_throttle ? "throttle-bound" : "habit-broken";
+    verdict.since_us = track->clear_us;
+    verdict.patience_us = allowed;
+    verdict.signals = signals;
+    verdict.reason = "it was busy and is strangely quiet; this controller shows nothing in flight";
+    if (is_back)
+        verdict.reason = "strangely quiet, and a read of ours passed: it points above the block "
+                         "layer, at the device model or a stall of writes only";
+    if (!is_throttle && (signals & VERDICT_SIGNAL_CPU) && disk->has_neighbours &&
+        disk->neighbours_moving > 0 && habit_is_learned(&track->habit, now)) {
+        verdict.state = STATE_FROZEN;
+        verdict.layer = LAYER_DEVICE_MODEL;
+        verdict.reason = "strangely quiet while its CPU ramps and its neighbours on the same "
+                         "storage move: processes pile up behind it, inside QEMU";
+    }
+    return verdict;
+}
+
+static Verdict
+judge_progress(DiskTrack *track, const DiskSample *disk, const DiskContext *context, Step step)
+{
+    gint64 now = context->sample->now_us;
+    Verdict verdict = fine;
+
+    disk_track_restart(track, now);
+    habit_note_progress(&track->habit, now);
+    verdict.reason = "requests complete";
+    if (step == STEP_SLOW_PROGRESS) {
+        verdict.state = STATE_SUSPECT;
+        verdict.layer = LAYER_THROTTLE;
+        verdict.cause = "throttle-bound";
+        verdict.patience_us = freeze_patience_us(disk, context->limits);
+        verdict.reason = "requests complete, each after a long wait for its own limit";
+    }
+    return verdict;
+}
+
+static Verdict
+judge_still(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+{
+    EvidenceKind kind;
+    Verdict verdict = fine;
+
+    if (track->evidence.is_queue_empty) {
+        verdict.reason = "nothing is in flight";
+        return verdict;
+    }
+    if (context->is_late)
+        return freeze_late;
+    if (track->old_completions >= OLD_COMPLETIONS_MIN)
+        return judge_trickle(track, disk, context);
+    if (evidence_longest(&track->evidence, &kind))
+        return judge_inflight(track, disk, context, kind);
+    if (disk->has_canary && !disk->canary_is_back && disk->canary_waited_us >= CANARY_PATIENCE_US)
+        return judge_canary(track, disk, context);
+    if (!context->is_settled && !habit_is_writer(&track->habit))
+        return (Verdict){.state = STATE_UNKNOWN,
+                         .layer = LAYER_UNKNOWN,
+                         .cause = "young",
+                         .reason = "watched for too short a time, and nothing completed meanwhile"};
+    if (track->verdict.state == STATE_FROZEN) /* evidence failed this once: nothing new is known */
+        return track->verdict;
+    if (track->queue_is_visible) { /* it shows what is in flight, and was empty at the last look */
+        verdict.reason = "nothing was in flight at the last look";
+        return verdict;
+    }
+    return judge_habit(track, disk, context);
+}
+
+Verdict
+freeze_judge_disk(DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+{
+    Step step;
+
+    if (!disk->has_counters) {
+        track->has_last = false;
+        return (Verdict){.state = STATE_UNKNOWN,
+                         .layer = LAYER_UNKNOWN,
+                         .cause = "no-counters",
+                         .reason = "the counters of this disk cannot be read"};
+    }
+    step = disk_step(track, disk, context);
+    if (step != STEP_STILL)
+        return judge_progress(track, disk, context, step);
+    note_still(track, disk, context->sample->now_us);
+    return judge_still(track, disk, context);
+}
+
+bool
+freeze_wants_evidence(const DiskTrack *disk, gint64 now_us)
+{
+    EvidenceKind kind;
+    bool is_writer;
+
+    if (!disk || !disk->has_last)
+        return true;
+    if (disk->verdict.state >= STATE_SUSPECT || evidence_longest(&disk->evidence, &kind))
+        return true;
+    /* a writer that stands still in this very sample; anything else that did not move twice */
+    is_writer = habit_is_writer(&disk->habit);
+    return (is_writer || disk->still_samples >= STILL_SAMPLES_MIN ||
+            disk->habit.progress_samples == 0) &&
+           now_us >= disk->next_evidence_us;
+}
