@@ -95,21 +95,33 @@ def join_group(group):
 
 
 class Group:
-    """A real cgroup v1 memory group with a limit."""
+    """A real memory cgroup with a limit, of the hierarchy this machine has."""
 
-    ROOT = "/sys/fs/cgroup/memory"
+    V1 = "/sys/fs/cgroup/memory"
+    V2 = "/sys/fs/cgroup"
 
     def __init__(self, scratch, name, limit):
+        root, knob = self.V1, "memory.limit_in_bytes"
+        if not os.path.exists(f"{root}/{knob}"):
+            root, knob = self.V2, "memory.max"
         self.name = f"/{name}-{os.getpid()}"
-        self.directory = self.ROOT + self.name
+        self.directory = root + self.name
         os.mkdir(self.directory)
         scratch.cleanups.append(lambda: os.rmdir(self.directory))
-        with open(os.path.join(self.directory, "memory.limit_in_bytes"), "w") as file:
+        with open(os.path.join(self.directory, knob), "w") as file:
             file.write(str(limit))
 
     @classmethod
     def is_possible(cls):
-        return os.geteuid() == 0 and os.path.exists(cls.ROOT + "/memory.limit_in_bytes")
+        if os.geteuid() != 0:
+            return False
+        if os.path.exists(cls.V1 + "/memory.limit_in_bytes"):
+            return True
+        try:
+            with open(cls.V2 + "/cgroup.subtree_control") as file:
+                return "memory" in file.read().split()
+        except FileNotFoundError:
+            return False
 
 
 class Nbd:
@@ -142,7 +154,7 @@ class Vm:
     def __init__(self, scratch, name, disks=(), does="guardian.write=all", memory="96", extra=(),
                  paused=False, devices=None, is_ours=True, directory=None, group=None):
         self.scratch = scratch
-        self.name = name
+        self.name = name = f"{name}-{os.getpid()}"  # cases run side by side, each sees its own VMs
         self.memory = int(memory)
         self.monitor = os.path.join(directory or scratch.directory, name + ".qmp")
         self.test_monitor = scratch.path(name + ".test") if is_ours else None
