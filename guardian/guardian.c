@@ -98,6 +98,7 @@ guardian_sampled(Vm *vm, gpointer data)
     Guardian *guardian = data;
 
     guardian->samples_open--;
+    recorder_add(vm->recorder, &vm->sample);
     guardian_judge(guardian, vm);
     if (vm->sample.process_is_gone)
         g_ptr_array_remove_fast(guardian->vms, vm);

@@ -47,6 +47,7 @@ vm_new(Proc *proc, Argv *argv, const char *source)
     vm->uuid = printable(argv->uuid);
     vm->throttles = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     vm->storages = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    vm->recorder = recorder_new(vm->raw_name);
     track_init(&vm->track);
     return vm;
 }
@@ -58,6 +59,7 @@ vm_free(Vm *vm)
         return;
     storage_forget(vm);
     qmp_client_free(vm->client);
+    recorder_free(vm->recorder);
     track_clear(&vm->track);
     sample_clear(&vm->sample);
     limits_clear(&vm->limits);

@@ -10,6 +10,7 @@
 #include "client.h"
 #include "freeze.h"
 #include "proc.h"
+#include "recorder.h"
 #include "settings.h"
 
 typedef struct {
@@ -65,6 +66,7 @@ typedef struct Vm {
     bool has_sample;
     Sample sample; /* the newest complete one */
     gint64 sample_realtime_us;
+    Recorder *recorder;
     Track track;
 } Vm;
 
