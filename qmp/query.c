@@ -42,9 +42,16 @@ static const QmpCommandInfo commands[QMP_N_COMMANDS] = {
                            "A long reply for one number, how many queues there are."},
     [QMP_VIRTIO_QUEUE_STATUS] = {"x-query-virtio-queue-status", QMP_CLASS_SUSPECT, "7.2", true,
                                  "Requests in flight, 0.7 ms a queue: too dear for every tick."},
+    [QMP_QUERY_JOBS] = {"query-jobs", QMP_CLASS_CAPTURE, "3.0", true,
+                        "Reads the states of all jobs; evidence, but no signal of its own."},
+    [QMP_QUERY_IOTHREADS] = {"query-iothreads", QMP_CLASS_CAPTURE, "2.0", true,
+                             "Reads thread ids; tells which of /proc's threads serves a disk."},
+    [QMP_QUERY_CPUS] = {"query-cpus-fast", QMP_CLASS_CAPTURE, "2.12", true,
+                        "Reads thread ids without stopping a vCPU, as query-cpus did."},
     [QMP_QUERY_BLOCK] = {"query-block", QMP_CLASS_CAPTURE, "0.14", false,
-                         "Stats every medium in the main loop: an ISO on dead storage hangs the "
-                         "VM."},
+                         "Stats every medium in the main loop: one on dead storage hangs the VM."},
+    [QMP_QUERY_NODES] = {"query-named-block-nodes", QMP_CLASS_CAPTURE, "2.0", false,
+                         "Stats every image of every chain in the main loop, as query-block."},
 };
 
 /* A member of "stats" and the field it adds to. */

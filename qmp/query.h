@@ -14,7 +14,7 @@
 typedef enum {
     QMP_CLASS_TICK,    /* every tick, on every VM */
     QMP_CLASS_SUSPECT, /* costly evidence, on a suspect or a slow round */
-    QMP_CLASS_CAPTURE, /* last steps of a capture; may hang a wedged QEMU */
+    QMP_CLASS_CAPTURE, /* once, for the evidence; what is not safe in a freeze last, if at all */
     QMP_CLASS_ENFORCE, /* changes the VM */
 } QmpClass;
 
@@ -29,7 +29,11 @@ typedef enum {
     QMP_VIRTIO_LIST,         /* x-query-virtio */
     QMP_VIRTIO_STATUS,       /* x-query-virtio-status */
     QMP_VIRTIO_QUEUE_STATUS, /* x-query-virtio-queue-status */
+    QMP_QUERY_JOBS,
+    QMP_QUERY_IOTHREADS,
+    QMP_QUERY_CPUS, /* query-cpus-fast */
     QMP_QUERY_BLOCK,
+    QMP_QUERY_NODES, /* query-named-block-nodes */
     QMP_N_COMMANDS,
 } QmpCommand;
 
