@@ -6,16 +6,16 @@
 /* Reading a file and splitting a string; 8 MiB would be locked memory for nothing. */
 #define WORKER_STACK_BYTES (256 * 1024)
 
-/* One call. The thread and the table hold a reference each; the thread hands over by an idle source
- * and the two never look at the same field at once, except result, which the source carries across.
- */
+/* One call. The thread and the table hold a reference each. The thread writes result and then wakes
+ * `returned`; the context looks at result only in that source. The source is the context's: when
+ * the workers end it is destroyed there, and waking it means nothing any more. */
 typedef struct {
     gint references;
-    Workers *workers; /* only read in the context, NULL after workers_free() */
+    Workers *workers; /* only read in the context */
     char *target;
     WorkerCall call;
-    GMainContext *context;
-    GSource *deadline;
+    GMainContext *context; /* must outlive the source */
+    GSource *deadline, *returned;
     gpointer result;
     bool is_late;
 } Job;
@@ -33,6 +33,7 @@ job_unref(Job *job)
         return;
     if (job->result && job->call.free_result)
         job->call.free_result(job->result);
+    g_source_unref(job->returned);
     g_main_context_unref(job->context);
     g_free(job->target);
     g_free(job);
@@ -52,13 +53,11 @@ job_returned(gpointer data)
 {
     Job *job = data;
 
-    if (job->workers) {
-        g_hash_table_steal(job->workers->jobs, job->target);
-        job_end_deadline(job);
-        if (!job->is_late)
-            job->call.done(g_steal_pointer(&job->result), false, job->call.user_data);
-        job_unref(job);
-    }
+    g_hash_table_steal(job->workers->jobs, job->target);
+    job_end_deadline(job);
+    if (!job->is_late)
+        job->call.done(g_steal_pointer(&job->result), false, job->call.user_data);
+    job_unref(job);
     return G_SOURCE_REMOVE;
 }
 
@@ -77,15 +76,12 @@ static void *
 job_thread(void *data)
 {
     Job *job = data;
-    GSource *source = g_idle_source_new();
 
     job->result = job->call.run(job->call.data);
     if (job->call.free_data)
         job->call.free_data(job->call.data);
-    g_source_set_priority(source, G_PRIORITY_DEFAULT);
-    g_source_set_callback(source, job_returned, job, (GDestroyNotify)job_unref);
-    g_source_attach(source, job->context);
-    g_source_unref(source);
+    g_source_set_ready_time(job->returned, 0);
+    job_unref(job);
     return NULL;
 }
 
@@ -110,7 +106,7 @@ job_orphan(gpointer data)
 {
     Job *job = data;
 
-    job->workers = NULL;
+    g_source_destroy(job->returned);
     job_end_deadline(job);
     job_unref(job);
 }
@@ -136,28 +132,45 @@ workers_free(Workers *workers)
     g_free(workers);
 }
 
-bool
-workers_run(Workers *workers, const char *target, const WorkerCall *call)
+static gboolean
+returned_dispatch(GSource *source, GSourceFunc callback, gpointer data)
 {
-    Job *job;
+    return callback(data);
+}
 
-    if (workers_is_busy(workers, target) ||
-        g_hash_table_size(workers->jobs) >= workers->threads_max) {
-        if (call->free_data)
-            call->free_data(call->data);
-        return false;
-    }
-    job = g_new0(Job, 1);
+static Job *
+job_new(Workers *workers, const char *target, const WorkerCall *call)
+{
+    static const GSourceFuncs funcs = {.dispatch = returned_dispatch};
+    Job *job = g_new0(Job, 1);
+
     job->references = 2;
     job->workers = workers;
     job->target = g_strdup(target);
     job->call = *call;
     job->context = g_main_context_ref(workers->context);
-    if (!job_start(job)) {
+    job->returned = g_source_new((GSourceFuncs *)&funcs, sizeof(GSource));
+    g_source_set_callback(job->returned, job_returned, job, NULL);
+    g_source_attach(job->returned, job->context);
+    return job;
+}
+
+bool
+workers_run(Workers *workers, const char *target, const WorkerCall *call)
+{
+    Job *job = NULL;
+
+    if (!workers_is_busy(workers, target) &&
+        g_hash_table_size(workers->jobs) < workers->threads_max)
+        job = job_new(workers, target, call);
+    if (!job || !job_start(job)) {
         if (call->free_data)
             call->free_data(call->data);
-        job->references = 1;
-        job_unref(job);
+        if (job) {
+            g_source_destroy(job->returned);
+            job->references = 1;
+            job_unref(job);
+        }
         return false;
     }
     job->deadline = g_timeout_source_new((guint)(call->deadline_us / 1000));
