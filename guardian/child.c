@@ -6,26 +6,21 @@
 #include <glib-unix.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-/* How often a killed child is looked at until it is gone; it cannot be waited for. */
-#define REAP_PERIOD_MS 1000
 
 typedef struct {
     Children *children;
     pid_t pid;
     int fd;
-    GSource *readable, *deadline;
+    GSource *readable, *deadline, *ended;
     GString *answer;
     ChildDoneFunc done; /* NULL once called */
-    gpointer user_data;
+    gpointer data;
 } Child;
 
 struct Children {
     GMainContext *context;
-    GPtrArray *running; /* of Child, owned: until reaped */
-    GSource *reaper;
+    GPtrArray *running; /* of Child, owned: until ended */
 };
 
 static void
@@ -44,88 +39,89 @@ child_free(gpointer data)
 
     source_clear(&child->readable);
     source_clear(&child->deadline);
-    if (child->fd >= 0)
-        close(child->fd);
+    source_clear(&child->ended);
+    close(child->fd);
     g_string_free(child->answer, TRUE);
     g_free(child);
 }
 
-static gboolean
-children_reap(gpointer data)
+/* Takes what is in the pipe; false when nothing more will come, or no more is taken. */
+static bool
+child_read(Child *child)
 {
-    Children *children = data;
+    char buffer[4096];
 
-    for (guint i = children->running->len; i-- > 0;) {
-        const Child *child = children->running->pdata[i];
+    while (child->answer->len < CHILD_ANSWER_MAX) {
+        gsize wanted = MIN(sizeof buffer, CHILD_ANSWER_MAX - child->answer->len);
+        gssize got = read(child->fd, buffer, wanted);
 
-        if (!child->done && waitpid(child->pid, NULL, WNOHANG) != 0)
-            g_ptr_array_remove_index_fast(children->running, i);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got < 0 && errno == EAGAIN;
+        g_string_append_len(child->answer, buffer, got);
     }
-    if (children->running->len > 0)
-        return G_SOURCE_CONTINUE;
-    g_clear_pointer(&children->reaper, g_source_unref);
-    return G_SOURCE_REMOVE;
+    return false;
 }
 
-/* The answer is in, or will not come: tell, and end the child. */
+/* The last thing a caller does with a child that is in the table: done() may end them all. */
 static void
-child_finish(Child *child, bool is_answered)
+child_answer(Child *child, bool has_answer)
 {
     ChildDoneFunc done = g_steal_pointer(&child->done);
-    Children *children = child->children;
-    g_autofree char *answer = g_strndup(child->answer->str, child->answer->len);
-    gsize length = child->answer->len;
-    gpointer user_data = child->user_data;
 
     source_clear(&child->readable);
     source_clear(&child->deadline);
-    if (!is_answered)
-        kill(child->pid, SIGKILL);
-    if (waitpid(child->pid, NULL, WNOHANG) != 0) {
-        g_ptr_array_remove_fast(children->running, child);
-    } else if (!children->reaper) {
-        children->reaper = g_timeout_source_new(REAP_PERIOD_MS);
-        g_source_set_callback(children->reaper, children_reap, children, NULL);
-        g_source_attach(children->reaper, children->context);
-    }
-    done(is_answered ? answer : NULL, is_answered ? length : 0, user_data);
+    if (done)
+        done(has_answer ? child->answer->str : NULL, has_answer ? child->answer->len : 0,
+             child->data);
 }
 
+/* Its end is waited for, not the end of its answer: only its status tells whether it is whole. */
 static gboolean
 child_readable(gint fd, GIOCondition condition, gpointer data)
 {
     Child *child = data;
-    char buffer[4096];
-    gssize got = read(fd, buffer, sizeof buffer);
 
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    if (child_read(child))
         return G_SOURCE_CONTINUE;
-    if (got > 0 && child->answer->len + (gsize)got <= CHILD_ANSWER_MAX) {
-        g_string_append_len(child->answer, buffer, got);
-        return G_SOURCE_CONTINUE;
+    g_clear_pointer(&child->readable, g_source_unref);
+    if (child->answer->len == CHILD_ANSWER_MAX) {
+        kill(child->pid, SIGKILL); /* it may wait for room in the pipe for ever */
+        child_answer(child, true);
     }
-    child_finish(child, got == 0);
     return G_SOURCE_REMOVE;
 }
 
 static gboolean
 child_is_late(gpointer data)
 {
-    child_finish(data, false);
+    Child *child = data;
+
+    kill(child->pid, SIGKILL);
+    child_answer(child, false);
     return G_SOURCE_REMOVE;
 }
 
 static void
-child_watch(Child *child, gint64 deadline_us)
+child_ended(pid_t pid, gint wait_status, gpointer data)
 {
-    GMainContext *context = child->children->context;
+    Child *child = data;
+    guint index = 0;
 
-    child->readable = g_unix_fd_source_new(child->fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
-    g_source_set_callback(child->readable, G_SOURCE_FUNC(child_readable), child, NULL);
-    g_source_attach(child->readable, context);
-    child->deadline = g_timeout_source_new((guint)(deadline_us / 1000));
-    g_source_set_callback(child->deadline, child_is_late, child, NULL);
-    g_source_attach(child->deadline, context);
+    (void)child_read(child);
+    if (g_ptr_array_find(child->children->running, child, &index))
+        g_ptr_array_steal_index_fast(child->children->running, index);
+    child_answer(child, wait_status == 0);
+    child_free(child);
+}
+
+static GSource *
+child_attach(const Child *child, GSource *source, GSourceFunc func)
+{
+    g_source_set_callback(source, func, (gpointer)child, NULL);
+    g_source_attach(source, child->children->context);
+    return source;
 }
 
 Children *
@@ -147,19 +143,43 @@ children_free(Children *children)
         Child *child = children->running->pdata[i];
 
         kill(child->pid, SIGKILL);
-        waitpid(child->pid, NULL, WNOHANG);
-        if (child->done)
-            child->done(NULL, 0, child->user_data);
+        child_answer(child, false);
     }
     g_ptr_array_unref(children->running);
-    source_clear(&children->reaper);
     g_main_context_unref(children->context);
     g_free(children);
 }
 
+/* Between fork and here a descriptor of ours lives twice, for microseconds. */
+static void
+close_all_but(int first_fd, int second_fd)
+{
+    guint low = (guint)MIN(first_fd, second_fd), high = (guint)MAX(first_fd, second_fd);
+
+    if (second_fd < 0)
+        low = high;
+    if (low > STDERR_FILENO + 1)
+        close_range(STDERR_FILENO + 1, low - 1, 0);
+    if (low + 1 < high)
+        close_range(low + 1, high - 1, 0);
+    close_range(high + 1, ~0U, 0);
+}
+
+static pid_t
+child_fork(const ChildCall *call, int answer_fd)
+{
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close_all_but(answer_fd, call->keep_fd);
+    call->run(answer_fd, call->data);
+    _exit(0);
+}
+
 bool
-children_run(Children *children, ChildFunc run, gconstpointer data, gint64 deadline_us,
-             ChildDoneFunc done, gpointer user_data)
+children_run(Children *children, const ChildCall *call)
 {
     Child *child;
     int fds[2];
@@ -167,15 +187,9 @@ children_run(Children *children, ChildFunc run, gconstpointer data, gint64 deadl
 
     if (children->running->len >= CHILD_STUCK_MAX || pipe2(fds, O_CLOEXEC) < 0)
         return false;
-    pid = fork();
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        close(fds[0]);
-        run(fds[1], data);
-        _exit(0);
-    }
+    pid = fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -1 : child_fork(call, fds[1]);
     close(fds[1]);
-    if (pid < 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0) {
+    if (pid < 0) {
         close(fds[0]);
         return false;
     }
@@ -184,10 +198,14 @@ children_run(Children *children, ChildFunc run, gconstpointer data, gint64 deadl
     child->pid = pid;
     child->fd = fds[0];
     child->answer = g_string_new(NULL);
-    child->done = done;
-    child->user_data = user_data;
+    child->done = call->done;
+    child->data = call->data;
     g_ptr_array_add(children->running, child);
-    child_watch(child, deadline_us);
+    child->readable = child_attach(child, g_unix_fd_source_new(child->fd, G_IO_IN | G_IO_HUP),
+                                   G_SOURCE_FUNC(child_readable));
+    child->deadline =
+        child_attach(child, g_timeout_source_new((guint)(call->deadline_us / 1000)), child_is_late);
+    child->ended = child_attach(child, g_child_watch_source_new(pid), G_SOURCE_FUNC(child_ended));
     return true;
 }
 
@@ -195,4 +213,14 @@ guint
 children_running(const Children *children)
 {
     return children->running->len;
+}
+
+guint
+children_open(const Children *children)
+{
+    guint open = 0;
+
+    for (guint i = 0; i < children->running->len; i++)
+        open += ((const Child *)children->running->pdata[i])->done != NULL;
+    return open;
 }

@@ -16,17 +16,27 @@
 /* Runs in the child after fork, in a process that may have had threads: only async-signal-safe
  * calls. */
 typedef void (*ChildFunc)(int answer_fd, gconstpointer data);
-/* Exactly once: the answer, or NULL when the child was late or failed. Borrowed. */
+/* Exactly once: the answer, or NULL when the child was late, was killed or crashed. Borrowed. */
 typedef void (*ChildDoneFunc)(const char *answer, gsize length, gpointer user_data);
+
+typedef struct {
+    ChildFunc run;
+    ChildDoneFunc done;
+    gpointer data; /* of both */
+    /* The one descriptor that the child may use; -1: none. Every other one is closed there: a child
+     * that hangs would hold a monitor that we have left, or the control socket after our end. */
+    int keep_fd;
+    gint64 deadline_us; /* from now */
+} ChildCall;
 
 typedef struct Children Children;
 
 Children *children_new(GMainContext *context);
 /* Kills what still runs; what is unanswered is answered with NULL. */
 void children_free(Children *children);
-/* false when it could not be started; done() is then not called. */
-bool children_run(Children *children, ChildFunc run, gconstpointer data, gint64 deadline_us,
-                  ChildDoneFunc done, gpointer user_data) G_GNUC_WARN_UNUSED_RESULT;
-guint children_running(const Children *children);
+/* false when it could not be started, or CHILD_STUCK_MAX are there; done() is then not called. */
+bool children_run(Children *children, const ChildCall *call) G_GNUC_WARN_UNUSED_RESULT;
+guint children_running(const Children *children); /* not ended yet, killed ones included */
+guint children_open(const Children *children);    /* of these, the ones without an answer yet */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Children, children_free)

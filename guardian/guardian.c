@@ -116,6 +116,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
                              .period_us = vm_period_us(guardian, vm),
                              .wants_all_evidence = guardian->wants_all_evidence};
 
+    storage_look_up(vm, guardian->children); /* where there was no room when it was found */
     guardian->samples_open++;
     sample_begin(vm, &context, guardian_sampled, guardian);
 }
@@ -303,7 +304,7 @@ guardian_wait(Guardian *guardian, gint64 at_least_us, gint64 deadline_us)
     g_source_set_callback(timer, set_flag, &is_over, NULL);
     g_source_attach(timer, guardian->context);
     while ((!is_over || guardian->samples_open > 0 || discovery_pending(guardian->discovery) > 0 ||
-            children_running(guardian->children) > 0) &&
+            children_open(guardian->children) > 0) &&
            g_get_monotonic_time() - from < deadline_us)
         g_main_context_iteration(guardian->context, TRUE);
     g_source_destroy(timer);

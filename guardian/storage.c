@@ -3,6 +3,7 @@
 
 #include "units.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -89,19 +90,21 @@ void
 storage_look_up(Vm *vm, Children *children)
 {
     struct StorageLookup *lookup;
+    ChildCall call = {.run = lookup_stat, .done = lookup_done, .deadline_us = STAT_DEADLINE_US};
 
-    if (vm->has_storages || vm->storage_lookup)
+    if (vm->has_storages || children_running(children) >= CHILD_STUCK_MAX)
         return;
     vm->has_storages = true;
     lookup = g_new0(struct StorageLookup, 1);
     lookup->vm = vm;
-    lookup->proc_fd = dup(proc_dir_fd(vm->proc));
+    lookup->proc_fd = fcntl(proc_dir_fd(vm->proc), F_DUPFD_CLOEXEC, 0);
     lookup->keys = g_ptr_array_new_with_free_func(g_free);
     lookup->paths = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < vm->argv->disks->len; i++)
         lookup_add(lookup, ((const ArgvDisk *)vm->argv->disks->pdata[i])->storage);
-    if (lookup->keys->len > 0 &&
-        children_run(children, lookup_stat, lookup, STAT_DEADLINE_US, lookup_done, lookup))
+    call.data = lookup;
+    call.keep_fd = lookup->proc_fd;
+    if (lookup->keys->len > 0 && children_run(children, &call))
         vm->storage_lookup = lookup;
     else
         lookup_free(lookup);

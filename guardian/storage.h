@@ -7,7 +7,8 @@
 #include "child.h"
 #include "vm.h"
 
-/* Asks for the images of the VM, once; vm->storages is filled when the answer comes. */
+/* Asks for the images of the VM, once; vm->storages is filled when the answer comes. While too many
+ * children run it does nothing: call again at the next sample. */
 void storage_look_up(Vm *vm, Children *children);
 /* Before the VM ends: an answer that still comes is dropped. */
 void storage_forget(Vm *vm);

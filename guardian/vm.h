@@ -52,7 +52,7 @@ typedef struct Vm {
     bool has_no_virtio_query;             /* QEMU before 7.2 */
     GHashTable *throttles;                /* throttle-group id -> QmpThrottle */
     GHashTable *storages;                 /* argv's storage -> identity by device number */
-    bool has_storages;                    /* looked up once */
+    bool has_storages;                    /* looked up, or being looked up */
     struct StorageLookup *storage_lookup; /* in flight, owned by its child; NULL */
 
     MemorySample memory; /* newest, copied into every sample */
