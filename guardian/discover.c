@@ -22,7 +22,9 @@ struct Discovery {
     DiscoverFuncs funcs;
     const Config *config;    /* of the newest scan */
     GHashTable *proxmox_ids; /* pid -> vmid, of the newest scan */
-    GHashTable *pending;     /* of Reading */
+    GHashTable *pending;     /* of Reading: its thread runs */
+    GQueue waiting;          /* of Reading: for a free thread */
+    GHashTable *ignored;     /* pid -> start time: looked at, and out of scope */
 };
 
 typedef struct {
@@ -49,6 +51,8 @@ discovery_new(const Host *host, Workers *workers, const DiscoverFuncs *funcs)
     discovery->funcs = *funcs;
     discovery->proxmox_ids = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     discovery->pending = g_hash_table_new(NULL, NULL);
+    g_queue_init(&discovery->waiting);
+    discovery->ignored = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     return discovery;
 }
 
@@ -63,7 +67,9 @@ discovery_free(Discovery *discovery)
     g_hash_table_iter_init(&iter, discovery->pending);
     while (g_hash_table_iter_next(&iter, &reading, NULL))
         ((Reading *)reading)->discovery = NULL;
+    g_queue_clear_full(&discovery->waiting, (GDestroyNotify)reading_free);
     g_hash_table_unref(discovery->pending);
+    g_hash_table_unref(discovery->ignored);
     g_hash_table_unref(discovery->proxmox_ids);
     g_free(discovery);
 }
@@ -71,7 +77,7 @@ discovery_free(Discovery *discovery)
 guint
 discovery_pending(const Discovery *discovery)
 {
-    return g_hash_table_size(discovery->pending);
+    return g_hash_table_size(discovery->pending) + discovery->waiting.length;
 }
 
 static bool
@@ -145,6 +151,10 @@ make_vm(Discovery *discovery, Reading *reading, char **argv_words)
     }
     discovery_configure(vm, discovery->config);
     if (!is_in_scope(vm)) {
+        guint64 start = proc_start_ticks(vm->proc);
+
+        g_hash_table_insert(discovery->ignored, GINT_TO_POINTER(proc_pid(vm->proc)),
+                            g_memdup2(&start, sizeof start));
         vm_free(vm);
         return;
     }
@@ -153,6 +163,8 @@ make_vm(Discovery *discovery, Reading *reading, char **argv_words)
         vm->group_path = units_printable(cgroup_path(vm->cgroup)->path, -1);
     discovery->funcs.found(vm, discovery->funcs.data);
 }
+
+static void start_waiting(Discovery *discovery);
 
 static gpointer
 read_cmdline(gpointer data)
@@ -174,6 +186,7 @@ cmdline_done(gpointer result, bool is_late, gpointer user_data)
         g_hash_table_remove(reading->discovery->pending, reading);
         if (is_late || (words && words[0]))
             make_vm(reading->discovery, reading, words);
+        start_waiting(reading->discovery);
     }
     reading_free(reading);
 }
@@ -200,38 +213,76 @@ is_qemu(const Discovery *discovery, pid_t pid)
     return argv_is_qemu(exe);
 }
 
-static void
-look_at(Discovery *discovery, pid_t pid)
+static char *
+target_of(const Reading *reading)
 {
-    g_autofree char *target = NULL;
-    const char *proxmox_id = g_hash_table_lookup(discovery->proxmox_ids, GINT_TO_POINTER(pid));
-    g_autoptr(Proc) proc = NULL;
+    return g_strdup_printf("cmdline:%d:%" G_GUINT64_FORMAT, (int)proc_pid(reading->proc),
+                           proc_start_ticks(reading->proc));
+}
+
+static bool
+start_reading(Discovery *discovery, Reading *reading)
+{
+    g_autofree char *target = target_of(reading);
     WorkerCall call = {.run = read_cmdline,
                        .free_data = (GDestroyNotify)proc_free,
                        .free_result = (GDestroyNotify)g_strfreev,
                        .done = cmdline_done,
+                       .user_data = reading,
                        .deadline_us = CMDLINE_DEADLINE_US};
+
+    call.data =
+        proc_open(discovery->host, proc_pid(reading->proc), NULL); /* may be kept for ever */
+    if (!workers_run(discovery->workers, target, &call))
+        return false;
+    g_hash_table_add(discovery->pending, reading);
+    return true;
+}
+
+/* As many as there are threads; the others wait for one that comes back. */
+static void
+start_waiting(Discovery *discovery)
+{
+    Reading *reading;
+
+    while ((reading = g_queue_peek_head(&discovery->waiting))) {
+        if (!start_reading(discovery, reading))
+            return;
+        g_queue_pop_head(&discovery->waiting);
+    }
+}
+
+static bool
+is_ignored(const Discovery *discovery, const Proc *proc)
+{
+    const guint64 *start = g_hash_table_lookup(discovery->ignored, GINT_TO_POINTER(proc_pid(proc)));
+
+    return start && *start == proc_start_ticks(proc);
+}
+
+static void
+look_at(Discovery *discovery, pid_t pid)
+{
+    const char *proxmox_id = g_hash_table_lookup(discovery->proxmox_ids, GINT_TO_POINTER(pid));
+    g_autoptr(Proc) proc = NULL;
+    g_autofree char *target = NULL;
     Reading *reading;
 
     if (!is_qemu(discovery, pid))
         return;
     proc = proc_open(discovery->host, pid, NULL);
-    if (!proc ||
+    if (!proc || is_ignored(discovery, proc) ||
         discovery->funcs.is_known(pid, proc_start_ticks(proc), proxmox_id, discovery->funcs.data))
-        return;
-    target = g_strdup_printf("cmdline:%d:%" G_GUINT64_FORMAT, (int)pid, proc_start_ticks(proc));
-    if (workers_is_busy(discovery->workers, target))
         return;
     reading = g_new0(Reading, 1);
     reading->discovery = discovery;
     reading->proc = g_steal_pointer(&proc);
     reading->proxmox_id = g_strdup(proxmox_id);
-    call.data = proc_open(discovery->host, pid, NULL); /* its own: it may keep it for ever */
-    call.user_data = reading;
-    if (workers_run(discovery->workers, target, &call))
-        g_hash_table_add(discovery->pending, reading);
-    else
+    target = target_of(reading);
+    if (workers_is_busy(discovery->workers, target)) /* stuck since an earlier scan */
         reading_free(reading);
+    else
+        g_queue_push_tail(&discovery->waiting, reading);
 }
 
 static void
@@ -296,9 +347,12 @@ discovery_scan(Discovery *discovery, const Config *config)
     DIR *dir = open_dir(discovery->host, HOST_PROC, ".");
     const struct dirent *entry;
 
+    if (discovery->config != config)
+        g_hash_table_remove_all(discovery->ignored); /* it may be in scope now */
     discovery->config = config;
+    g_queue_clear_full(&discovery->waiting, (GDestroyNotify)reading_free); /* found again below */
     find_proxmox(discovery);
-    while (dir && (entry = readdir(dir)) && g_hash_table_size(discovery->pending) < VMS_MAX) {
+    while (dir && (entry = readdir(dir)) && discovery->waiting.length < VMS_MAX) {
         guint64 pid = is_number(entry->d_name) ? g_ascii_strtoull(entry->d_name, NULL, 10) : 0;
 
         if (pid > 0 && pid <= G_MAXINT && (pid_t)pid != getpid())
@@ -306,4 +360,5 @@ discovery_scan(Discovery *discovery, const Config *config)
     }
     if (dir)
         closedir(dir);
+    start_waiting(discovery);
 }
