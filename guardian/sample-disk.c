@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sample-private.h"
 
+#include "canary.h"
 #include "query.h"
 #include "storage.h"
 #include "units.h"
@@ -93,13 +94,17 @@ sample_fill_disks(Sampling *sampling, const GArray *stats)
     Sample *sample = &sampling->sample;
 
     sample->has_disks = true;
+    sampling->drives = g_ptr_array_new_with_free_func(g_free);
     sample->disks = g_new0(DiskSample, stats->len);
     for (guint i = 0; i < stats->len; i++) {
         const QmpBlockStats *entry = &g_array_index(stats, QmpBlockStats, i);
 
         /* an empty CD drive has nothing to freeze; an entry without any name cannot be followed */
-        if (entry->has_medium && (entry->qdev || entry->device || entry->node_name))
-            fill_disk(sampling->vm, entry, &sample->disks[sample->n_disks++]);
+        if (!entry->has_medium || (!entry->qdev && !entry->device && !entry->node_name))
+            continue;
+        fill_disk(sampling->vm, entry, &sample->disks[sample->n_disks]);
+        canary_note(sampling->vm, &sample->disks[sample->n_disks++], sample->now_us);
+        g_ptr_array_add(sampling->drives, g_strdup(entry->device));
     }
 }
 

@@ -6,7 +6,15 @@
 
 #include "sample.h"
 
-typedef enum { PHASE_START, PHASE_BASE, PHASE_LIST, PHASE_SIZES, PHASE_QUEUES, PHASE_DONE } Phase;
+typedef enum {
+    PHASE_START,
+    PHASE_BASE,
+    PHASE_LIST,
+    PHASE_SIZES,
+    PHASE_QUEUES,
+    PHASE_CANARY,
+    PHASE_DONE
+} Phase;
 
 typedef struct Sampling {
     Vm *vm;
@@ -16,6 +24,7 @@ typedef struct Sampling {
     guint open;         /* questions without an answer */
     bool is_asking;     /* an answer from within the ask must not begin the next phase */
     gint64 deadline_us; /* of the whole sample, g_get_monotonic_time() scale */
+    GPtrArray *drives;  /* of char *: each disk's drive id, NULL without; NULL before blockstats */
     GArray *queues;     /* of QueueTotal, one a virtio device; NULL: no evidence asked */
     SampleDoneFunc done;
     gpointer data;
@@ -40,6 +49,7 @@ void sample_fill_disks(Sampling *sampling, const GArray *stats);
 void sample_ask_list(Sampling *sampling);
 void sample_ask_sizes(Sampling *sampling);
 void sample_ask_queues(Sampling *sampling);
+void sample_ask_canaries(Sampling *sampling);
 /* Sums the queues into the disks they carry. */
 void sample_queues_apply(Sampling *sampling);
 void sample_queues_free(Sampling *sampling);

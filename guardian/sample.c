@@ -46,6 +46,7 @@ sampling_finish(Sampling *sampling)
     vm->has_sample = true;
     vm->sample_realtime_us = host_realtime_us(sampling->context.host);
     sample_queues_free(sampling);
+    g_clear_pointer(&sampling->drives, g_ptr_array_unref);
     g_free(sampling);
 
     stage = vm->client ? qmp_client_stage(vm->client) : QMP_STAGE_CLOSED;
@@ -227,6 +228,9 @@ ask_phase(Sampling *sampling)
         break;
     case PHASE_QUEUES:
         sample_ask_queues(sampling);
+        break;
+    case PHASE_CANARY:
+        sample_ask_canaries(sampling);
         break;
     case PHASE_START:
     case PHASE_DONE:

@@ -48,6 +48,7 @@ vm_new(Proc *proc, Argv *argv, const char *source)
     vm->throttles = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     vm->storages = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     vm->recorder = recorder_new(vm->raw_name);
+    vm->canaries = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     track_init(&vm->track);
     return vm;
 }
@@ -65,6 +66,7 @@ vm_free(Vm *vm)
     limits_clear(&vm->limits);
     g_hash_table_unref(vm->throttles);
     g_hash_table_unref(vm->storages);
+    g_hash_table_unref(vm->canaries);
     g_clear_pointer(&vm->virtio, g_array_unref);
     cgroup_free(vm->cgroup);
     argv_free(vm->argv);

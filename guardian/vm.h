@@ -55,6 +55,8 @@ typedef struct Vm {
     bool has_storages;                    /* looked up, or being looked up */
     struct StorageLookup *storage_lookup; /* in flight, owned by its child; NULL */
 
+    GHashTable *canaries; /* disk id -> state of canary.c */
+
     MemorySample memory; /* newest, copied into every sample */
     char *limit_path;    /* printable; NULL without a limit */
     gint64 memory_us;    /* when it was read */

@@ -382,3 +382,12 @@ freeze_wants_evidence(const DiskTrack *disk, gint64 now_us)
             disk->habit.progress_samples == 0) &&
            now_us >= disk->next_evidence_us;
 }
+
+bool
+freeze_wants_canary(const DiskTrack *disk, const Limits *limits)
+{
+    EvidenceKind kind;
+
+    return limits->canary == CANARY_SUSPECT && disk && disk->verdict.state >= STATE_SUSPECT &&
+           !disk->queue_is_visible && !evidence_longest(&disk->evidence, &kind);
+}

@@ -16,6 +16,11 @@ static const char *const mode_words[] = {
     NULL,
 };
 
+static const char *const canary_words[] = {
+    [CANARY_OFF] = "off",
+    [CANARY_SUSPECT] = "suspect",
+    NULL,
+};
 static const char *const overhead_model_words[] = {
     [OVERHEAD_MODEL_TABLE] = "table",
     [OVERHEAD_MODEL_KUBEVIRT] = "kubevirt",
@@ -91,6 +96,12 @@ const Setting settings[] = {
      NULL, G_STRUCT_OFFSET(Limits, silent_us),
      "How long a monitor is silent, and at least three periods, until the main loop is called "
      "blocked. 12s because no recorded run that was not a freeze was silent that long."},
+
+    {"freeze", "canary", SETTING_CHOICE, SCOPE_DISK, OWNER_HOST, APPLY_RELOAD, "off", 0, 0,
+     canary_words, G_STRUCT_OFFSET(Limits, canary),
+     "Whether one read of 512 bytes may be sent into the block layer below a suspect disk whose "
+     "controller shows nothing in flight. It tells where a stall is, and acquits nobody. off "
+     "because to observe is to inject nothing."},
 
     {"memory", "period", SETTING_DURATION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "5s", SECOND, HOUR,
      NULL, G_STRUCT_OFFSET(Limits, memory_period_us),

@@ -35,6 +35,7 @@ typedef enum {
 typedef enum { APPLY_RELOAD, APPLY_RESTART } SettingApply;
 
 typedef enum { MODE_OBSERVE, MODE_ENFORCE } Mode;
+typedef enum { CANARY_OFF, CANARY_SUSPECT } CanaryMode;
 typedef enum { OVERHEAD_MODEL_TABLE, OVERHEAD_MODEL_KUBEVIRT } OverheadModel;
 
 typedef struct {
@@ -51,6 +52,7 @@ typedef struct {
     /* [freeze] */
     gint64 settle_us, patience_us, patience_max_us, page_after_us;
     gint64 silent_us; /* floor of: main loop blocked after max(3 periods, this) */
+    gint64 canary;    /* a CanaryMode */
     /* [memory] */
     gint64 memory_period_us;
     gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;

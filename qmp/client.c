@@ -345,12 +345,13 @@ qmp_client_set_class(QmpClient *client, QmpClass allowed)
 
 /* NULL when the question may be asked now. */
 static GError *
-client_refuse(const QmpClient *client, QmpCommand command)
+client_refuse(const QmpClient *client, QmpCommand command, const char *arguments)
 {
     const QmpCommandInfo *info = qmp_command_info(command);
     QmpStage stage = qmp_client_stage(client);
 
-    if (info->class > client->allowed || command == QMP_CAPABILITIES)
+    if (info->class > client->allowed || command == QMP_CAPABILITIES ||
+        (command == QMP_CANARY && !qmp_arguments_are_canary(arguments)))
         return g_error_new(QMP_ERROR, QMP_ERROR_REFUSED, "%s: not allowed on this connection",
                            info->name);
     if (stage == QMP_STAGE_CLOSED || stage == QMP_STAGE_LATE)
@@ -364,7 +365,7 @@ void
 qmp_client_ask(QmpClient *client, QmpCommand command, const char *arguments, gint64 deadline_us,
                QmpAnswerFunc func, gpointer data)
 {
-    g_autoptr(GError) refusal = client_refuse(client, command);
+    g_autoptr(GError) refusal = client_refuse(client, command, arguments);
 
     if (refusal) {
         func(client, NULL, refusal, 0, data);

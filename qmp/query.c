@@ -48,6 +48,8 @@ static const QmpCommandInfo commands[QMP_N_COMMANDS] = {
                              "Reads thread ids; tells which of /proc's threads serves a disk."},
     [QMP_QUERY_CPUS] = {"query-cpus-fast", QMP_CLASS_CAPTURE, "2.12", true,
                         "Reads thread ids without stopping a vCPU, as query-cpus did."},
+    [QMP_CANARY] = {"human-monitor-command", QMP_CLASS_CANARY, "0.14", true,
+                    "Only as qemu-io's aio_read of 512 bytes: 1 ms, never drains."},
     [QMP_QUERY_BLOCK] = {"query-block", QMP_CLASS_CAPTURE, "0.14", false,
                          "Stats every medium in the main loop: one on dead storage hangs the VM."},
     [QMP_QUERY_NODES] = {"query-named-block-nodes", QMP_CLASS_CAPTURE, "2.0", false,
@@ -399,4 +401,43 @@ qmp_arguments_path_queue(const char *path, guint queue)
 
     g_string_append_printf(json, ",\"queue\":%u}", queue);
     return g_string_free(json, FALSE);
+}
+
+#define CANARY_BEGIN "{\"command-line\":\"qemu-io "
+#define CANARY_END " \\\"aio_read 0 512\\\"\"}"
+#define CANARY_DEVICE "-d "
+
+static bool
+is_plain_id(const char *id, gsize length)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "-._/[]";
+
+    return length > 0 && *id != '-' && strspn(id, allowed) == length;
+}
+
+char *
+qmp_arguments_canary(const char *id, bool is_qdev)
+{
+    if (!is_plain_id(id, strlen(id)))
+        return NULL;
+    return g_strconcat(CANARY_BEGIN, is_qdev ? CANARY_DEVICE : "", id, CANARY_END, NULL);
+}
+
+bool
+qmp_arguments_are_canary(const char *arguments)
+{
+    const char *id;
+    gsize length;
+
+    if (!arguments || !g_str_has_prefix(arguments, CANARY_BEGIN) ||
+        !g_str_has_suffix(arguments, CANARY_END))
+        return false;
+    id = arguments + strlen(CANARY_BEGIN);
+    if (g_str_has_prefix(id, CANARY_DEVICE))
+        id += strlen(CANARY_DEVICE);
+    if (strlen(id) < strlen(CANARY_END))
+        return false;
+    length = strlen(id) - strlen(CANARY_END);
+    return length > 0 && is_plain_id(id, length);
 }

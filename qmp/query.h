@@ -14,6 +14,7 @@
 typedef enum {
     QMP_CLASS_TICK,    /* every tick, on every VM */
     QMP_CLASS_SUSPECT, /* costly evidence, on a suspect or a slow round */
+    QMP_CLASS_CANARY,  /* injects one read, where the policy allows it */
     QMP_CLASS_CAPTURE, /* once, for the evidence; what is not safe in a freeze last, if at all */
     QMP_CLASS_ENFORCE, /* changes the VM */
 } QmpClass;
@@ -34,6 +35,7 @@ typedef enum {
     QMP_QUERY_CPUS, /* query-cpus-fast */
     QMP_QUERY_BLOCK,
     QMP_QUERY_NODES, /* query-named-block-nodes */
+    QMP_CANARY,      /* human-monitor-command, for qemu-io's asynchronous read and nothing else */
     QMP_N_COMMANDS,
 } QmpCommand;
 
@@ -105,3 +107,9 @@ bool qmp_parse_throttle_limits(JsonNode *result, QmpThrottle *ret_throttle);
 char *qmp_arguments_path(const char *path); /* {"path": ...} */
 char *qmp_arguments_path_property(const char *path, const char *property);
 char *qmp_arguments_path_queue(const char *path, guint queue); /* {"path": ..., "queue": n} */
+/* qemu-io "aio_read 0 512" on a drive id, or with is_qdev on a device path. NULL for an id with
+ * other characters than QEMU's own ids and paths have: it would become part of a command line.
+ * Never a node name: that hangs QEMU. */
+char *qmp_arguments_canary(const char *id, bool is_qdev);
+/* Is this what qmp_arguments_canary() makes? Nothing else goes to the human monitor. */
+bool qmp_arguments_are_canary(const char *arguments);

@@ -76,13 +76,34 @@ test_what_stats_images_is_for_captures(void **state)
 static void
 test_unknown_commands(void **state)
 {
-    static const char *const harmful[] = {"stop", "quit", "system_reset", "human-monitor-command",
-                                          "",     "quer", "QUERY-STATUS", "query-cpus"};
+    static const char *const harmful[] = {"stop", "quit",         "system_reset", "",
+                                          "quer", "QUERY-STATUS", "query-cpus"};
     QmpCommand found = QMP_QUERY_STATUS;
 
     for (guint i = 0; i < G_N_ELEMENTS(harmful); i++)
         assert_false(qmp_command_find(harmful[i], &found));
     assert_int_equal(found, QMP_QUERY_STATUS);
+}
+
+static void
+test_canary(void **state)
+{
+    g_autofree char *drive = qmp_arguments_canary("drive-scsi0", false);
+    g_autofree char *qdev = qmp_arguments_canary("/machine/peripheral-anon/device[3]", true);
+
+    assert_string_equal(drive, "{\"command-line\":\"qemu-io drive-scsi0 \\\"aio_read 0 512\\\"\"}");
+    assert_true(qmp_arguments_are_canary(drive));
+    assert_true(qmp_arguments_are_canary(qdev));
+    assert_null(qmp_arguments_canary("a b", false));
+    assert_null(qmp_arguments_canary("a\" quit", false));
+    assert_null(qmp_arguments_canary("-d", false));
+    assert_null(qmp_arguments_canary("", true));
+    assert_false(qmp_arguments_are_canary(NULL));
+    assert_false(qmp_arguments_are_canary("{\"command-line\":\"quit\"}"));
+    assert_false(
+        qmp_arguments_are_canary("{\"command-line\":\"qemu-io drive-0 \\\"read 0 512\\\"\"}"));
+    assert_false(
+        qmp_arguments_are_canary("{\"command-line\":\"qemu-io x\\ny \\\"aio_read 0 512\\\"\"}"));
 }
 
 static void
@@ -363,6 +384,7 @@ main(void)
         {"what stats images is for captures only, and not safe",
          test_what_stats_images_is_for_captures, NULL, NULL, NULL},
         {"what is not in the table is not found", test_unknown_commands, NULL, NULL, NULL},
+        {"the human monitor is for the canary alone", test_canary, NULL, NULL, NULL},
         {"disks are known by qdev, an empty CD has no medium", test_disks, NULL, NULL, NULL},
         {"counters of a recorded disk come out exactly", test_counters, NULL, NULL, NULL},
         {"failed writes are counted apart", test_failed_writes, NULL, NULL, NULL},

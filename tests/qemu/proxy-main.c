@@ -28,10 +28,11 @@ print_summary(Proxy *proxy)
     proxy_get_summary(proxy, &summary);
     printf("connects %u, waited %u, dead %u\n", summary.n_connects, summary.n_waited,
            summary.n_dead);
-    printf("commands %u: tick %u, suspect %u, capture %u, enforce %u, foreign %u\n",
+    printf("commands %u: tick %u, suspect %u, canary %u, capture %u, enforce %u, foreign %u\n",
            summary.n_commands, summary.n_by_class[QMP_CLASS_TICK],
-           summary.n_by_class[QMP_CLASS_SUSPECT], summary.n_by_class[QMP_CLASS_CAPTURE],
-           summary.n_by_class[QMP_CLASS_ENFORCE], summary.n_foreign);
+           summary.n_by_class[QMP_CLASS_SUSPECT], summary.n_by_class[QMP_CLASS_CANARY],
+           summary.n_by_class[QMP_CLASS_CAPTURE], summary.n_by_class[QMP_CLASS_ENFORCE],
+           summary.n_foreign);
     printf("held_us median %" G_GINT64_FORMAT ", p99 %" G_GINT64_FORMAT ", max %" G_GINT64_FORMAT
            "\n",
            summary.held_median_us, summary.held_p99_us, summary.held_max_us);

@@ -63,7 +63,7 @@ proxy_record(Proxy *proxy, const char *format, ...)
 static const char *
 class_name(QmpClass class)
 {
-    static const char *const names[] = {"tick", "suspect", "capture", "enforce"};
+    static const char *const names[] = {"tick", "suspect", "canary", "capture", "enforce"};
 
     return names[class];
 }

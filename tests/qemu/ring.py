@@ -99,6 +99,44 @@ def case_throttle(scratch):
     expect_ok(guardian, vm, "virtio1")
 
 
+def quiet_ide(scratch, name, settings):
+    """Two ide disks of which one stalls: the controller shows nothing in flight over NBD."""
+    guilty, innocent = Nbd(scratch, "guilty"), Nbd(scratch, "innocent")
+    vm = Vm(scratch, name, [guilty.drive(), innocent.drive()], devices=[
+        "ide-hd,drive=drive-0,id=ide0,bus=ide.0", "ide-hd,drive=drive-1,id=ide1,bus=ide.1"])
+    guardian = Guardian(scratch, [vm], settings=settings)
+    guardian.wait_writing(vm, "ide0")
+    guardian.wait_writing(vm, "ide1")
+    time.sleep(12)
+    guilty.stop()
+    return guilty, vm, guardian
+
+
+def case_habit(scratch):
+    """without evidence a stalled writer is suspect, never ok, and its neighbour is fine."""
+    guilty, vm, guardian = quiet_ide(scratch, "ring-habit", "")
+    disk, _ = wait_for(lambda: guardian.disk(vm, "ide0").get("state") == "suspect" and
+                       guardian.disk(vm, "ide0"), 40, "ide0 was not suspected")
+    check(disk["cause"] == "habit-broken", f"{disk}")
+    expect_ok(guardian, vm, "ide1")
+    guilty.heal()
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 30, "did not close")
+    check("alert" not in guardian.log(), guardian.log())
+    vm.check_asked()
+
+
+def case_canary(scratch):
+    """a canary that does not come back names the block path before the guest's error handling does."""
+    guilty, vm, guardian = quiet_ide(scratch, "ring-canary", "[freeze]\ncanary = suspect\n")
+    disk, _ = wait_for(lambda: frozen(guardian, vm, "ide0"), 50, "ide0 was not named")
+    check(disk["cause"] in ("canary-late", "no-answer"), f"{disk}")
+    canaries = [entry for entry in vm.asked() if entry["class"] == "canary"]
+    check(len(canaries) == 1, f"{len(canaries)} canaries")
+    guilty.heal()
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 40, "did not close")
+    expect_ok(guardian, vm, "ide0", "ide1")
+
+
 def case_innocents(scratch):
     """idle, busy, paused and powered-off VMs are never suspected."""
     idle = Vm(scratch, "ring-idle", [Nbd(scratch, "a").drive()], does="guardian.idle")
