@@ -6,12 +6,12 @@
 #define REQUEST_BYTES_MAX (1280 * 1024.0)
 /* A limit may hold one request while it pays for two before it. */
 #define PATIENCE_REQUESTS 3
-/* Two still samples before costly evidence of a disk that hardly ever writes. */
-#define STILL_SAMPLES_MIN 2
 /* An idle disk is asked again after 2, 4, 8 s and not more rarely: a freeze that meets an idle
  * disk's first request must still be named within 30 s. */
 #define EVIDENCE_GAP_MIN_US (2 * (gint64)G_USEC_PER_SEC)
 #define EVIDENCE_GAP_MAX_US (8 * (gint64)G_USEC_PER_SEC)
+/* Two ticks of one period are never that exactly apart. */
+#define TICK_JITTER_US (G_USEC_PER_SEC / 5)
 /* One old completion is the end of a hiccup, the second is a trickle. */
 #define OLD_COMPLETIONS_MIN 2
 /* A 512-byte read takes milliseconds, and on storage of 15 s a write its turn comes too. */
@@ -111,8 +111,6 @@ note_job(DiskTrack *track, const DiskSample *disk, gint64 now_us)
 static void
 back_off(DiskTrack *track, gint64 now_us)
 {
-    if (now_us < track->next_evidence_us)
-        return;
     track->evidence_gap_us =
         CLAMP(2 * track->evidence_gap_us, EVIDENCE_GAP_MIN_US, EVIDENCE_GAP_MAX_US);
     track->next_evidence_us = now_us + track->evidence_gap_us;
@@ -121,6 +119,7 @@ back_off(DiskTrack *track, gint64 now_us)
 static void
 note_still(DiskTrack *track, const DiskSample *disk, gint64 now_us)
 {
+    bool was_asked = freeze_wants_evidence(track, now_us);
     EvidenceKind kind;
 
     track->still_samples++;
@@ -132,7 +131,7 @@ note_still(DiskTrack *track, const DiskSample *disk, gint64 now_us)
     if (evidence_longest(&track->evidence, &kind)) {
         track->evidence_gap_us = 0;
         track->next_evidence_us = 0;
-    } else {
+    } else if (was_asked) {
         back_off(track, now_us);
     }
 }
@@ -370,17 +369,12 @@ bool
 freeze_wants_evidence(const DiskTrack *disk, gint64 now_us)
 {
     EvidenceKind kind;
-    bool is_writer;
 
     if (!disk || !disk->has_last)
         return true;
     if (disk->verdict.state >= STATE_SUSPECT || evidence_longest(&disk->evidence, &kind))
         return true;
-    /* a writer that stands still in this very sample; anything else that did not move twice */
-    is_writer = habit_is_writer(&disk->habit);
-    return (is_writer || disk->still_samples >= STILL_SAMPLES_MIN ||
-            disk->habit.progress_samples == 0) &&
-           now_us >= disk->next_evidence_us;
+    return now_us + TICK_JITTER_US >= disk->next_evidence_us;
 }
 
 bool
