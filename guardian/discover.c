@@ -5,14 +5,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <string.h>
 #include <unistd.h>
 
 /* A command line is text in memory: what takes longer waits for a lock. */
 #define CMDLINE_DEADLINE_US (2 * G_USEC_PER_SEC)
-/* Any user can call his processes qemu-system-x: this bounds what one of them can make us hold. */
-#define VMS_MAX 4096
 /* /run/qemu-server/<vmid>.pid holds one number. */
 #define PIDFILE_BYTES_MAX 64
 
@@ -20,24 +17,34 @@ struct Discovery {
     const Host *host;
     Workers *workers;
     DiscoverFuncs funcs;
-    const Config *config;    /* of the newest scan */
-    GHashTable *proxmox_ids; /* pid -> vmid, of the newest scan */
-    GHashTable *pending;     /* of Reading: its thread runs */
-    GQueue waiting;          /* of Reading: for a free thread */
-    GHashTable *ignored;     /* pid -> start time: looked at, and out of scope */
+    GArray *pidfiles;    /* of PidFile, of the newest scan */
+    GHashTable *pending; /* of Reading, owned */
+    GQueue waiting; /* pids of the newest scan, from the first one that found every worker busy */
+    GHashTable *ignored; /* pid -> start time: its owner does not want it */
 };
 
 typedef struct {
-    Discovery *discovery; /* NULL after discovery_free() */
+    pid_t pid;
+    char *id;
+} PidFile;
+
+typedef struct {
+    Discovery *discovery;
     Proc *proc;
-    char *proxmox_id;
 } Reading;
 
 static void
-reading_free(Reading *reading)
+pidfile_clear(gpointer data)
 {
+    g_free(((PidFile *)data)->id);
+}
+
+static void
+reading_free(gpointer data)
+{
+    Reading *reading = data;
+
     proc_free(reading->proc);
-    g_free(reading->proxmox_id);
     g_free(reading);
 }
 
@@ -49,8 +56,9 @@ discovery_new(const Host *host, Workers *workers, const DiscoverFuncs *funcs)
     discovery->host = host;
     discovery->workers = workers;
     discovery->funcs = *funcs;
-    discovery->proxmox_ids = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    discovery->pending = g_hash_table_new(NULL, NULL);
+    discovery->pidfiles = g_array_new(FALSE, FALSE, sizeof(PidFile));
+    g_array_set_clear_func(discovery->pidfiles, pidfile_clear);
+    discovery->pending = g_hash_table_new_full(NULL, NULL, reading_free, NULL);
     g_queue_init(&discovery->waiting);
     discovery->ignored = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     return discovery;
@@ -59,18 +67,12 @@ discovery_new(const Host *host, Workers *workers, const DiscoverFuncs *funcs)
 void
 discovery_free(Discovery *discovery)
 {
-    GHashTableIter iter;
-    gpointer reading;
-
     if (!discovery)
         return;
-    g_hash_table_iter_init(&iter, discovery->pending);
-    while (g_hash_table_iter_next(&iter, &reading, NULL))
-        ((Reading *)reading)->discovery = NULL;
-    g_queue_clear_full(&discovery->waiting, (GDestroyNotify)reading_free);
     g_hash_table_unref(discovery->pending);
+    g_array_unref(discovery->pidfiles);
+    g_queue_clear(&discovery->waiting);
     g_hash_table_unref(discovery->ignored);
-    g_hash_table_unref(discovery->proxmox_ids);
     g_free(discovery);
 }
 
@@ -78,29 +80,6 @@ guint
 discovery_pending(const Discovery *discovery)
 {
     return g_hash_table_size(discovery->pending) + discovery->waiting.length;
-}
-
-static bool
-is_in_list(const char *list, const char *name, const char *id)
-{
-    g_auto(GStrv) words = g_strsplit_set(list, " \t,", -1);
-
-    for (guint i = 0; words[i]; i++)
-        if (*words[i] && (fnmatch(words[i], name, 0) == 0 || (id && fnmatch(words[i], id, 0) == 0)))
-            return true;
-    return false;
-}
-
-static bool
-is_in_scope(const Vm *vm)
-{
-    const Limits *limits = &vm->limits;
-
-    if (!limits->watch)
-        return false;
-    if (limits->include && !is_in_list(limits->include, vm->raw_name, vm->id))
-        return false;
-    return !limits->exclude || !is_in_list(limits->exclude, vm->raw_name, vm->id);
 }
 
 /* With two monitors the last one is ours: the first is the one that everybody finds first. */
@@ -116,7 +95,18 @@ choose_argv_monitor(Vm *vm)
     vm->monitor_is_ours = n > 1 || vm->limits.monitor_own;
 }
 
-void
+static bool
+is_in_scope(const Vm *vm)
+{
+    const Limits *limits = &vm->limits;
+    bool is_included = !limits->include || setting_list_matches(limits->include, vm->raw_name) ||
+                       setting_list_matches(limits->include, vm->id);
+
+    return limits->watch && is_included && !setting_list_matches(limits->exclude, vm->raw_name) &&
+           !setting_list_matches(limits->exclude, vm->id);
+}
+
+bool
 discovery_configure(Vm *vm, const Config *config)
 {
     ConfigSubject subject = {
@@ -133,62 +123,95 @@ discovery_configure(Vm *vm, const Config *config)
     } else {
         choose_argv_monitor(vm);
     }
+    return is_in_scope(vm);
 }
 
-/* Takes reading's proc. argv_words NULL: unreadable or too late; the VM is then known by its pid
- * only. */
-static void
-make_vm(Discovery *discovery, Reading *reading, char **argv_words)
+/* Does the command line itself say that it is Proxmox' VM of that id? */
+static bool
+argv_says_id(const Argv *argv, const char *id)
 {
-    const char *const nothing[] = {NULL};
-    Argv *argv = argv_parse(argv_words ? (const char *const *)argv_words : nothing);
-    Vm *vm;
+    g_autofree char *monitor = g_strdup_printf("/qemu-server/%s.qmp", id);
 
-    vm = vm_new(g_steal_pointer(&reading->proc), argv, reading->proxmox_id ? "proxmox" : "bare");
-    if (reading->proxmox_id) {
-        g_free(vm->id);
-        vm->id = g_strdup(reading->proxmox_id);
+    if (g_strcmp0(argv->id, id) == 0)
+        return true;
+    for (guint i = 0; i < argv->monitors->len; i++)
+        if (g_str_has_suffix(((const ArgvMonitor *)argv->monitors->pdata[i])->path, monitor))
+            return true;
+    return false;
+}
+
+/* The id of the pid file that names this process and, as pids are used again and pid files stay,
+ * that its command line agrees with. argv NULL: unreadable; then the one pid file that names it. */
+static const char *
+find_proxmox_id(const Discovery *discovery, pid_t pid, const Argv *argv)
+{
+    const char *found = NULL;
+
+    for (guint i = 0; i < discovery->pidfiles->len; i++) {
+        const PidFile *file = &g_array_index(discovery->pidfiles, PidFile, i);
+
+        if (file->pid != pid || (argv && !argv_says_id(argv, file->id)))
+            continue;
+        if (found)
+            return NULL;
+        found = file->id;
     }
-    discovery_configure(vm, discovery->config);
-    if (!is_in_scope(vm)) {
-        guint64 start = proc_start_ticks(vm->proc);
+    return found;
+}
 
-        g_hash_table_insert(discovery->ignored, GINT_TO_POINTER(proc_pid(vm->proc)),
-                            g_memdup2(&start, sizeof start));
-        vm_free(vm);
-        return;
+/* Takes reading's proc. words NULL or empty: unreadable; the VM is then known by its pid only. */
+static void
+make_vm(Discovery *discovery, Reading *reading, char **words)
+{
+    bool is_nameless = !words || !words[0];
+    const char *const nothing[] = {NULL};
+    Argv *argv = argv_parse(words ? (const char *const *)words : nothing);
+    pid_t pid = proc_pid(reading->proc);
+    guint64 start_ticks = proc_start_ticks(reading->proc);
+    const char *proxmox_id = find_proxmox_id(discovery, pid, is_nameless ? NULL : argv);
+    Vm *vm = vm_new(g_steal_pointer(&reading->proc), argv, proxmox_id ? "proxmox" : "bare");
+
+    vm->is_nameless = is_nameless;
+    if (proxmox_id) {
+        g_free(vm->id);
+        vm->id = g_strdup(proxmox_id);
     }
     vm->cgroup = cgroup_open(discovery->host, vm->proc, NULL);
     if (vm->cgroup)
         vm->group_path = units_printable(cgroup_path(vm->cgroup)->path, -1);
-    discovery->funcs.found(vm, discovery->funcs.data);
+    if (!discovery->funcs.found(vm, discovery->funcs.data) && !is_nameless)
+        g_hash_table_insert(discovery->ignored, GINT_TO_POINTER(pid),
+                            g_memdup2(&start_ticks, sizeof start_ticks));
 }
 
-static void start_waiting(Discovery *discovery);
+static void look_at_waiting(Discovery *discovery);
 
+/* NULL: the process is gone, or just going; empty: it lives, and its command line cannot be read.
+ */
 static gpointer
 read_cmdline(gpointer data)
 {
-    const Proc *proc = data;
+    g_autoptr(GError) error = NULL;
+    char **words = proc_read_cmdline(data, &error);
 
-    return proc ? proc_read_cmdline(proc, NULL) : NULL;
+    if (words || g_error_matches(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE))
+        return words;
+    return g_new0(char *, 1);
 }
 
 static void
 cmdline_done(gpointer result, bool is_late, gpointer user_data)
 {
     Reading *reading = user_data;
+    Discovery *discovery = reading->discovery;
     g_auto(GStrv) words = result;
 
-    /* an empty command line is a process that is just ending; one that is late may hang for ever,
-     * and is a VM to be told about */
-    if (reading->discovery) {
-        g_hash_table_remove(reading->discovery->pending, reading);
-        if (is_late || (words && words[0]))
-            make_vm(reading->discovery, reading, words);
-        start_waiting(reading->discovery);
-    }
+    g_hash_table_steal(discovery->pending, reading);
+    if (words || is_late) /* one that is late may hang for ever, and is a VM to be told about */
+        make_vm(discovery, reading, words);
     reading_free(reading);
+    if (!is_late)
+        look_at_waiting(discovery);
 }
 
 static bool
@@ -213,94 +236,83 @@ is_qemu(const Discovery *discovery, pid_t pid)
     return argv_is_qemu(exe);
 }
 
-static char *
-target_of(const Reading *reading)
+/* Is there nothing more to be learned of it? */
+static bool
+is_known_well(const Discovery *discovery, pid_t pid, guint64 start_ticks)
 {
-    return g_strdup_printf("cmdline:%d:%" G_GUINT64_FORMAT, (int)proc_pid(reading->proc),
-                           proc_start_ticks(reading->proc));
+    const Vm *vm = discovery->funcs.find(pid, start_ticks, discovery->funcs.data);
+    const guint64 *ignored = g_hash_table_lookup(discovery->ignored, GINT_TO_POINTER(pid));
+
+    if (ignored && *ignored == start_ticks)
+        return true;
+    if (!vm || vm->is_nameless)
+        return false;
+    /* else it was seen before Proxmox had written its pid file: now it is known whose it is */
+    return g_str_equal(vm->source, "proxmox") || !find_proxmox_id(discovery, pid, vm->argv);
 }
 
+/* false: every worker is busy. */
 static bool
-start_reading(Discovery *discovery, Reading *reading)
+look_at(Discovery *discovery, pid_t pid)
 {
-    g_autofree char *target = target_of(reading);
+    g_autofree char *target = NULL;
+    g_autoptr(Proc) proc = is_qemu(discovery, pid) ? proc_open(discovery->host, pid, NULL) : NULL;
     WorkerCall call = {.run = read_cmdline,
                        .free_data = (GDestroyNotify)proc_free,
                        .free_result = (GDestroyNotify)g_strfreev,
                        .done = cmdline_done,
-                       .user_data = reading,
                        .deadline_us = CMDLINE_DEADLINE_US};
-
-    call.data =
-        proc_open(discovery->host, proc_pid(reading->proc), NULL); /* may be kept for ever */
-    if (!workers_run(discovery->workers, target, &call))
-        return false;
-    g_hash_table_add(discovery->pending, reading);
-    return true;
-}
-
-/* As many as there are threads; the others wait for one that comes back. */
-static void
-start_waiting(Discovery *discovery)
-{
     Reading *reading;
 
-    while ((reading = g_queue_peek_head(&discovery->waiting))) {
-        if (!start_reading(discovery, reading))
-            return;
-        g_queue_pop_head(&discovery->waiting);
+    if (!proc || is_known_well(discovery, pid, proc_start_ticks(proc)))
+        return true;
+    target = g_strdup_printf("cmdline:%d:%" G_GUINT64_FORMAT, (int)pid, proc_start_ticks(proc));
+    if (workers_is_busy(discovery->workers, target))
+        return true;
+    call.data = proc_open(discovery->host, pid, NULL); /* its own: it may keep it for ever */
+    if (!call.data || proc_start_ticks(call.data) != proc_start_ticks(proc)) {
+        proc_free(call.data);
+        return true;
     }
-}
-
-static bool
-is_ignored(const Discovery *discovery, const Proc *proc)
-{
-    const guint64 *start = g_hash_table_lookup(discovery->ignored, GINT_TO_POINTER(proc_pid(proc)));
-
-    return start && *start == proc_start_ticks(proc);
-}
-
-static void
-look_at(Discovery *discovery, pid_t pid)
-{
-    const char *proxmox_id = g_hash_table_lookup(discovery->proxmox_ids, GINT_TO_POINTER(pid));
-    g_autoptr(Proc) proc = NULL;
-    g_autofree char *target = NULL;
-    Reading *reading;
-
-    if (!is_qemu(discovery, pid))
-        return;
-    proc = proc_open(discovery->host, pid, NULL);
-    if (!proc || is_ignored(discovery, proc) ||
-        discovery->funcs.is_known(pid, proc_start_ticks(proc), proxmox_id, discovery->funcs.data))
-        return;
     reading = g_new0(Reading, 1);
     reading->discovery = discovery;
     reading->proc = g_steal_pointer(&proc);
-    reading->proxmox_id = g_strdup(proxmox_id);
-    target = target_of(reading);
-    if (workers_is_busy(discovery->workers, target)) /* stuck since an earlier scan */
-        reading_free(reading);
-    else
-        g_queue_push_tail(&discovery->waiting, reading);
+    call.user_data = reading;
+    g_hash_table_add(discovery->pending, reading);
+    if (workers_run(discovery->workers, target, &call))
+        return true;
+    g_hash_table_remove(discovery->pending, reading);
+    return false;
+}
+
+static void
+look_at_waiting(Discovery *discovery)
+{
+    while (!g_queue_is_empty(&discovery->waiting)) {
+        if (!look_at(discovery, GPOINTER_TO_INT(g_queue_peek_head(&discovery->waiting))))
+            return;
+        g_queue_pop_head(&discovery->waiting);
+    }
 }
 
 static void
 read_proxmox_pidfile(Discovery *discovery, const char *name)
 {
     g_autofree char *path = g_strdup_printf("qemu-server/%s", name);
-    g_autofree char *text = NULL;
+    g_autofree char *text =
+        host_read(discovery->host, HOST_RUN, path, PIDFILE_BYTES_MAX, NULL, NULL);
+    PidFile file = {0};
     char *end;
     guint64 pid;
 
-    text = host_read(discovery->host, HOST_RUN, path, PIDFILE_BYTES_MAX, NULL, NULL);
     if (!text)
         return;
     pid = g_ascii_strtoull(g_strstrip(text), &end, 10);
     if (end == text || *end || pid == 0 || pid > G_MAXINT)
         return;
-    g_hash_table_replace(discovery->proxmox_ids, GINT_TO_POINTER((gint)pid),
-                         g_strndup(name, strlen(name) - strlen(".pid")));
+    file.pid = (pid_t)pid;
+    file.id = g_strndup(name, strlen(name) - strlen(".pid"));
+    g_array_append_val(discovery->pidfiles, file);
 }
 
 /* Names of a directory below a root; NULL when it cannot be read. */
@@ -327,7 +339,7 @@ find_proxmox(Discovery *discovery)
     DIR *dir = open_dir(discovery->host, HOST_RUN, "qemu-server");
     const struct dirent *entry;
 
-    g_hash_table_remove_all(discovery->proxmox_ids);
+    g_array_set_size(discovery->pidfiles, 0);
     while (dir && (entry = readdir(dir))) {
         g_autofree char *stem = g_strdup(entry->d_name);
 
@@ -342,23 +354,27 @@ find_proxmox(Discovery *discovery)
 }
 
 void
-discovery_scan(Discovery *discovery, const Config *config)
+discovery_scan(Discovery *discovery)
 {
     DIR *dir = open_dir(discovery->host, HOST_PROC, ".");
     const struct dirent *entry;
 
-    if (discovery->config != config)
-        g_hash_table_remove_all(discovery->ignored); /* it may be in scope now */
-    discovery->config = config;
-    g_queue_clear_full(&discovery->waiting, (GDestroyNotify)reading_free); /* found again below */
     find_proxmox(discovery);
-    while (dir && (entry = readdir(dir)) && discovery->waiting.length < VMS_MAX) {
+    g_queue_clear(&discovery->waiting);
+    while (dir && (entry = readdir(dir))) {
         guint64 pid = is_number(entry->d_name) ? g_ascii_strtoull(entry->d_name, NULL, 10) : 0;
 
-        if (pid > 0 && pid <= G_MAXINT && (pid_t)pid != getpid())
-            look_at(discovery, (pid_t)pid);
+        if (pid == 0 || pid > G_MAXINT)
+            continue;
+        if (discovery->waiting.length > 0 || !look_at(discovery, (pid_t)pid))
+            g_queue_push_tail(&discovery->waiting, GINT_TO_POINTER((gint)pid));
     }
     if (dir)
         closedir(dir);
-    start_waiting(discovery);
+}
+
+void
+discovery_reconsider(Discovery *discovery)
+{
+    g_hash_table_remove_all(discovery->ignored);
 }

@@ -4,7 +4,7 @@
 /* Finds VMs: every process that is QEMU by its name or executable and inside the scope. One that
  * Proxmox lists in /run/qemu-server is Proxmox' and is asked on Proxmox' monitor; any other is bare
  * and is asked on a monitor out of its command line. Command lines are read in workers: that read
- * can block for ever. */
+ * can block for ever, and a VM whose command line cannot be read is nameless until it can. */
 
 #include "config.h"
 #include "vm.h"
@@ -12,25 +12,29 @@
 
 typedef struct Discovery Discovery;
 
-/* A new VM, given away; limits and monitor are set, cgroup is open. */
-typedef void (*DiscoverFoundFunc)(Vm *vm, gpointer data);
-/* Is this process (pid and start time) a known VM already? */
-typedef bool (*DiscoverKnownFunc)(pid_t pid, guint64 start_ticks, const char *proxmox_id,
-                                  gpointer data);
+/* A VM, given away; discovery_configure() is the owner's turn. It may be one that find() gives, of
+ * which more is known now. false: it is not wanted, and not told of again. */
+typedef bool (*DiscoverFoundFunc)(Vm *vm, gpointer data);
+/* The known VM that is this process (pid and start time), NULL for none. */
+typedef const Vm *(*DiscoverFindFunc)(pid_t pid, guint64 start_ticks, gpointer data);
 
 typedef struct {
     DiscoverFoundFunc found;
-    DiscoverKnownFunc is_known;
+    DiscoverFindFunc find;
     gpointer data;
 } DiscoverFuncs;
 
 Discovery *discovery_new(const Host *host, Workers *workers, const DiscoverFuncs *funcs);
+/* After its workers. */
 void discovery_free(Discovery *discovery);
-/* Looks through /proc once. What is found arrives through found(), now or later. */
-void discovery_scan(Discovery *discovery, const Config *config);
-/* Command lines that are still being read. */
+/* Looks through /proc once. What is found arrives through found() later. */
+void discovery_scan(Discovery *discovery);
+/* The configuration has changed: what was not wanted may be. */
+void discovery_reconsider(Discovery *discovery);
+/* Command lines that are being read, or wait for a worker. */
 guint discovery_pending(const Discovery *discovery);
-/* Sets limits, monitor and its ownership of a VM from the configuration; also after a reload. */
-void discovery_configure(Vm *vm, const Config *config);
+/* Sets limits, monitor and its ownership of a VM from the configuration; also after a reload.
+ * false: the VM is outside of the scope. */
+bool discovery_configure(Vm *vm, const Config *config) G_GNUC_WARN_UNUSED_RESULT;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Discovery, discovery_free)

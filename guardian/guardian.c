@@ -13,6 +13,9 @@
 /* Command lines of hung processes are read here; more hung VMs than this and new ones wait to be
  * found. */
 #define WORKERS_MAX 16
+/* Any user can call his processes qemu-system-x: this bounds what all of them make us hold, about
+ * 100 MB. */
+#define VMS_MAX 4096
 /* Without the loop, how long a look may take in all before what is there is shown. */
 #define LOOK_DEADLINE_US (8 * G_USEC_PER_SEC)
 
@@ -121,35 +124,40 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
     sample_begin(vm, &context, guardian_sampled, guardian);
 }
 
-static bool
-guardian_knows(pid_t pid, guint64 start_ticks, const char *proxmox_id, gpointer data)
+/* Index of the VM that is this process, -1 for none. */
+static int
+guardian_index(const Guardian *guardian, pid_t pid, guint64 start_ticks)
+{
+    for (guint i = 0; i < guardian->vms->len; i++) {
+        const Vm *vm = guardian->vms->pdata[i];
+
+        if (proc_pid(vm->proc) == pid && proc_start_ticks(vm->proc) == start_ticks)
+            return (int)i;
+    }
+    return -1;
+}
+
+static const Vm *
+guardian_find(pid_t pid, guint64 start_ticks, gpointer data)
 {
     const Guardian *guardian = data;
+    int index = guardian_index(guardian, pid, start_ticks);
 
-    for (guint i = 0; i < guardian->vms->len; i++) {
-        Vm *vm = guardian->vms->pdata[i];
-
-        if (proc_pid(vm->proc) != pid || proc_start_ticks(vm->proc) != start_ticks)
-            continue;
-        if (!proxmox_id || g_str_equal(vm->source, "proxmox") || vm->sampling)
-            return true;
-        /* seen before Proxmox had written its pid file: now it is known whose it is */
-        g_ptr_array_remove_index_fast(guardian->vms, i);
-        return false;
-    }
-    return false;
+    return index < 0 ? NULL : guardian->vms->pdata[index];
 }
 
 static void
-guardian_found(Vm *vm, gpointer data)
+guardian_remove(Guardian *guardian, guint index)
 {
-    Guardian *guardian = data;
+    guardian->samples_open -= ((const Vm *)guardian->vms->pdata[index])->sampling != NULL;
+    g_ptr_array_remove_index_fast(guardian->vms, index);
+}
+
+static void
+guardian_add(Guardian *guardian, Vm *vm)
+{
     gint64 now = host_monotonic_us(guardian->host);
 
-    if (guardian->only && !vm_matches(vm, guardian->only)) {
-        vm_free(vm);
-        return;
-    }
     vm->tick = guardian->tick;
     g_ptr_array_add(guardian->vms, vm);
     storage_look_up(vm, guardian->children);
@@ -161,13 +169,40 @@ guardian_found(Vm *vm, gpointer data)
         g_source_set_ready_time(guardian->tick, now);
 }
 
+static bool
+guardian_found(Vm *vm, gpointer data)
+{
+    Guardian *guardian = data;
+    int known = guardian_index(guardian, proc_pid(vm->proc), proc_start_ticks(vm->proc));
+    bool is_wanted = discovery_configure(vm, guardian->config) &&
+                     (!guardian->only || vm_matches(vm, guardian->only));
+    Track track = vm->track;
+
+    if (known < 0 ? !is_wanted || guardian->vms->len >= VMS_MAX : is_wanted && vm->is_nameless) {
+        vm_free(vm);
+        return is_wanted;
+    }
+    if (known >= 0) { /* more is known of it now; what was judged of it so far goes on */
+        Vm *old = guardian->vms->pdata[known];
+
+        vm->track = old->track;
+        old->track = track;
+        guardian_remove(guardian, (guint)known);
+    }
+    if (is_wanted)
+        guardian_add(guardian, vm);
+    else
+        vm_free(vm);
+    return is_wanted;
+}
+
 static void
 guardian_discover(Guardian *guardian, gint64 now)
 {
     if (now < guardian->next_discovery_us)
         return;
     guardian->next_discovery_us = now + guardian->limits.discovery_period_us;
-    discovery_scan(guardian->discovery, guardian->config);
+    discovery_scan(guardian->discovery);
 }
 
 static void
@@ -212,8 +247,6 @@ tick_dispatch(GSource *source, GSourceFunc callback, gpointer data)
     return callback(data);
 }
 
-static GSourceFuncs tick_funcs = {.dispatch = tick_dispatch};
-
 static void
 vm_end(gpointer data)
 {
@@ -225,7 +258,8 @@ Guardian *
 guardian_new(const Host *host, GMainContext *context, Config *config)
 {
     Guardian *guardian = g_new0(Guardian, 1);
-    DiscoverFuncs funcs = {.found = guardian_found, .is_known = guardian_knows, .data = guardian};
+    static const GSourceFuncs tick_funcs = {.dispatch = tick_dispatch};
+    DiscoverFuncs funcs = {.found = guardian_found, .find = guardian_find, .data = guardian};
 
     guardian->host = host;
     guardian->context = g_main_context_ref(context);
@@ -235,7 +269,7 @@ guardian_new(const Host *host, GMainContext *context, Config *config)
     guardian->children = children_new(context);
     guardian->discovery = discovery_new(host, guardian->workers, &funcs);
     guardian->vms = g_ptr_array_new_with_free_func(vm_end);
-    guardian->tick = g_source_new(&tick_funcs, sizeof(GSource));
+    guardian->tick = g_source_new((GSourceFuncs *)&tick_funcs, sizeof(GSource));
     g_source_set_callback(guardian->tick, guardian_tick, guardian, NULL);
     return guardian;
 }
@@ -246,8 +280,8 @@ guardian_free(Guardian *guardian)
     if (!guardian)
         return;
     g_source_destroy(guardian->tick);
-    discovery_free(guardian->discovery);
     workers_free(guardian->workers);
+    discovery_free(guardian->discovery);
     g_ptr_array_unref(guardian->vms);
     children_free(guardian->children);
     g_source_unref(guardian->tick);
@@ -293,30 +327,45 @@ set_flag(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+static GSource *
+flag_after(const Guardian *guardian, gint64 delay_us, bool *flag)
+{
+    GSource *timer = g_timeout_source_new((guint)(delay_us / 1000));
+
+    g_source_set_callback(timer, set_flag, flag, NULL);
+    g_source_attach(timer, guardian->context);
+    return timer;
+}
+
 /* Runs the context until nothing is open any more, or the deadline; at least for `at_least_us`. */
 static void
 guardian_wait(Guardian *guardian, gint64 at_least_us, gint64 deadline_us)
 {
-    gint64 from = g_get_monotonic_time();
-    GSource *timer = g_timeout_source_new((guint)(at_least_us / 1000));
-    bool is_over = at_least_us == 0;
+    bool is_long_enough = false, is_over = false;
+    g_autoptr(GSource) pause = flag_after(guardian, at_least_us, &is_long_enough);
+    g_autoptr(GSource) deadline = flag_after(guardian, deadline_us, &is_over);
 
-    g_source_set_callback(timer, set_flag, &is_over, NULL);
-    g_source_attach(timer, guardian->context);
-    while ((!is_over || guardian->samples_open > 0 || discovery_pending(guardian->discovery) > 0 ||
-            children_open(guardian->children) > 0) &&
-           g_get_monotonic_time() - from < deadline_us)
+    while (!is_over &&
+           (!is_long_enough || guardian->samples_open > 0 ||
+            discovery_pending(guardian->discovery) > 0 || children_open(guardian->children) > 0))
         g_main_context_iteration(guardian->context, TRUE);
-    g_source_destroy(timer);
-    g_source_unref(timer);
+    g_source_destroy(pause);
+    g_source_destroy(deadline);
+}
+
+guint
+guardian_look_for_vms(Guardian *guardian)
+{
+    discovery_scan(guardian->discovery);
+    guardian_wait(guardian, 0, LOOK_DEADLINE_US / 2);
+    return guardian->vms->len;
 }
 
 void
 guardian_look_twice(Guardian *guardian, gint64 apart_us)
 {
     guardian->wants_all_evidence = true;
-    discovery_scan(guardian->discovery, guardian->config);
-    guardian_wait(guardian, 0, LOOK_DEADLINE_US / 2);
+    (void)guardian_look_for_vms(guardian);
     for (guint round = 0; round < 2; round++) {
         gint64 now = host_monotonic_us(guardian->host);
 
@@ -335,16 +384,13 @@ guardian_reconfigure(Guardian *guardian, Config *config)
     guardian->config = config;
     limits_clear(&guardian->limits);
     config_limits(config, NULL, &guardian->limits);
-    for (guint i = 0; i < guardian->vms->len; i++) {
-        Vm *vm = guardian->vms->pdata[i];
-
-        guardian->samples_open -= vm->sampling != NULL;
-        sample_cancel(vm);
-        g_clear_pointer(&vm->client, qmp_client_free);
-        discovery_configure(vm, config);
-    }
+    for (guint i = guardian->vms->len; i-- > 0;)
+        if (!discovery_configure(guardian->vms->pdata[i], config))
+            guardian_remove(guardian, i);
+    discovery_reconsider(guardian->discovery);
     guardian->next_discovery_us = 0;
-    g_source_set_ready_time(guardian->tick, 0);
+    if (guardian->is_looping)
+        g_source_set_ready_time(guardian->tick, 0);
 }
 
 const GPtrArray *

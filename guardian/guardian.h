@@ -30,9 +30,11 @@ void guardian_set_only(Guardian *guardian, const char *word);
 
 /* Starts the loop on the context. */
 void guardian_start(Guardian *guardian);
+/* Without the loop: looks for VMs, and returns how many are watched. */
+guint guardian_look_for_vms(Guardian *guardian);
 /* Without the loop: discovers, takes two samples of every VM `apart_us` apart, and returns. */
 void guardian_look_twice(Guardian *guardian, gint64 apart_us);
-/* Takes the configuration over for all VMs. */
+/* Takes the configuration over for all VMs; those that it excludes are not watched any more. */
 void guardian_reconfigure(Guardian *guardian, Config *config);
 
 const GPtrArray *guardian_vms(const Guardian *guardian); /* of Vm, borrowed */

@@ -28,6 +28,7 @@ typedef struct Vm {
     const char *source; /* "proxmox", "bare" */
     Proc *proc;
     uid_t uid;
+    bool is_nameless; /* its command line could not be read (yet): argv is empty */
     Argv *argv;
     Cgroup *cgroup;   /* NULL: none that can be read */
     char *group_path; /* printable; NULL without cgroup */
