@@ -395,6 +395,12 @@ qmp_client_since_us(const QmpClient *client)
     return client->since_us;
 }
 
+gint64
+qmp_client_late_since_us(const QmpClient *client)
+{
+    return questions_late_since_us(&client->questions);
+}
+
 guint
 qmp_client_open_questions(const QmpClient *client)
 {

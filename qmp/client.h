@@ -57,6 +57,9 @@ void qmp_client_ask(QmpClient *client, QmpCommand command, const char *arguments
 QmpStage qmp_client_stage(const QmpClient *client);
 /* Connected since, for the time a shared monitor is held. g_get_monotonic_time() scale. */
 gint64 qmp_client_since_us(const QmpClient *client);
+/* When the oldest question was asked whose answer is past its deadline and still not there; 0 when
+ * there is none. The same scale. */
+gint64 qmp_client_late_since_us(const QmpClient *client);
 /* Asked and not answered yet. */
 guint qmp_client_open_questions(const QmpClient *client);
 

@@ -134,8 +134,11 @@ questions_take_expired(Questions *questions, gint64 now_us)
         if (!question->is_sent)
             return take_link(questions, link);
         Question *late = g_new0(Question, 1);
-        *late = (Question){
-            .command = question->command, .id = question->id, .is_sent = true, .is_late = true};
+        *late = (Question){.command = question->command,
+                           .id = question->id,
+                           .asked_us = question->asked_us,
+                           .is_sent = true,
+                           .is_late = true};
         link->data = late;
         questions->n_late++;
         return question;
@@ -152,6 +155,19 @@ questions_take_first(Questions *questions)
             return g_steal_pointer(&question);
     }
     return NULL;
+}
+
+gint64
+questions_late_since_us(const Questions *questions)
+{
+    gint64 since_us = 0;
+
+    for (GList *link = questions->queue.head; link; link = link->next) {
+        const Question *question = link->data;
+        if (question->is_late && (since_us == 0 || question->asked_us < since_us))
+            since_us = question->asked_us;
+    }
+    return since_us;
 }
 
 gint64

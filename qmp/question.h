@@ -39,6 +39,8 @@ Question *questions_take(Questions *questions, gint64 id);
 Question *questions_take_expired(Questions *questions, gint64 now_us);
 /* Takes out the first one that nobody answered yet, and drops late ones before it. NULL: none. */
 Question *questions_take_first(Questions *questions);
+/* asked_us of the oldest late one; 0 when there is none. */
+gint64 questions_late_since_us(const Questions *questions);
 /* -1 when no deadline is open. */
 gint64 questions_nearest_deadline_us(const Questions *questions);
 

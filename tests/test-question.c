@@ -106,10 +106,12 @@ test_deadlines(void **state)
     g_autoptr(Question) sent = questions_take_expired(&questions, 1500);
     assert_int_equal(sent->command, QMP_QUERY_STATUS);
     assert_int_equal(questions.n_late, 1);
+    assert_int_equal(questions_late_since_us(&questions), 1000);
     assert_null(questions_take_expired(&questions, G_MAXINT64));
     assert_int_equal(questions_nearest_deadline_us(&questions), -1);
     g_autoptr(Question) late = questions_take(&questions, 1);
     assert_true(late->is_late);
+    assert_int_equal(questions_late_since_us(&questions), 0);
     assert_int_equal(questions.n_late + questions.n_sent + questions.queue.length, 0);
 }
 
