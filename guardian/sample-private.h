@@ -22,6 +22,7 @@ typedef struct Sampling {
     Sample sample;
     Phase phase;
     guint open;         /* questions without an answer */
+    bool is_cancelled;  /* nobody waits for it, its VM is ending */
     bool is_asking;     /* an answer from within the ask must not begin the next phase */
     gint64 deadline_us; /* of the whole sample, g_get_monotonic_time() scale */
     GPtrArray *drives;  /* of char *: each disk's drive id, NULL without; NULL before blockstats */

@@ -15,6 +15,7 @@
 #define QUEUES_MAX 64
 
 typedef struct {
+    bool is_partial; /* the device has more queues than may be asked */
     guint asked, answered;
     guint32 inflight;
     guint64 used_idx;
@@ -156,7 +157,7 @@ take_size(Sampling *sampling, JsonNode *result, guint index)
 
     if (result && qmp_parse_virtio_status(result, &n)) {
         device->has_queues = true;
-        device->n_queues = MIN(n, QUEUES_MAX);
+        device->n_queues = n;
     }
 }
 
@@ -199,7 +200,8 @@ sample_ask_queues(Sampling *sampling)
         if (!total->asked || !device->has_queues)
             continue;
         total->asked = 0;
-        for (guint queue = first; queue < device->n_queues; queue++) {
+        total->is_partial = device->n_queues > QUEUES_MAX;
+        for (guint queue = first; queue < MIN(device->n_queues, QUEUES_MAX); queue++) {
             g_autofree char *arguments = qmp_arguments_path_queue(device->path, queue);
 
             total->asked++;
@@ -233,6 +235,8 @@ sample_queues_apply(Sampling *sampling)
         total = &g_array_index(sampling->queues, QueueTotal, device);
         if (total->answered == 0 || total->answered != total->asked)
             continue;
+        if (total->is_partial && total->inflight == 0)
+            continue; /* a request may be in a queue that was not asked */
         disk->has_queue = true;
         disk->queue_inflight = total->inflight;
         disk->queue_used_idx = total->used_idx;

@@ -3,12 +3,14 @@
 /* A sample goes through phases; each asks a few questions in one write and the next one begins when
  * all are answered:
  *
- *   base     query-blockstats, and query-status where events do not keep it known; on a slow round
- * also what hardly ever changes (version, RAM backends, limits of throttle groups)
- *   list     which virtio devices there are          \
- *   sizes    how many queues each of them has         > only for a disk whose judge wants evidence
- * and queues   what is in flight in each queue         /  that made no progress since the last
- * sample
+ *   base     query-blockstats, and query-status where events do not keep it known; in a slow
+ *            round also what hardly ever changes: version, RAM backends, limits of throttle groups
+ *   list     which virtio devices there are
+ *   sizes    how many queues each of them has
+ *   queues   what is in flight in each queue
+ *
+ * The last three only for a disk that made no progress since the last sample and whose judge wants
+ * evidence.
  *
  * On a monitor of our own the connection stays; on a shared one we connect, ask and leave. A
  * monitor that does not greet is busy: the one pending connect is kept, because each further one
@@ -30,31 +32,48 @@
 #define SLOW_ROUND_US (60 * G_USEC_PER_SEC)
 
 static void
+sampling_free(Sampling *sampling)
+{
+    sample_clear(&sampling->sample);
+    sample_queues_free(sampling);
+    g_clear_pointer(&sampling->drives, g_ptr_array_unref);
+    g_free(sampling);
+}
+
+static void
 sampling_finish(Sampling *sampling)
 {
     Vm *vm = sampling->vm;
     SampleDoneFunc done = sampling->done;
     gpointer data = sampling->data;
+    bool is_cancelled = sampling->is_cancelled;
     QmpStage stage;
 
     vm->sampling = NULL;
+    if (is_cancelled) {
+        sampling_free(sampling);
+        return;
+    }
+    /* else the broken connection would be news of its own */
+    if (sampling->sample.monitor != MONITOR_ANSWERED && !proc_is_alive(vm->proc))
+        sampling->sample.process_is_gone = true;
+    if (sampling->sample.monitor == MONITOR_ANSWERED)
+        g_clear_pointer(&vm->client_error, g_free);
     sample_queues_apply(sampling);
     sampling->sample.memory = vm->memory;
     sampling->sample.run = vm->run;
     sample_clear(&vm->sample);
     vm->sample = sampling->sample;
+    memset(&sampling->sample, 0, sizeof sampling->sample);
     vm->has_sample = true;
     vm->sample_realtime_us = host_realtime_us(sampling->context.host);
-    sample_queues_free(sampling);
-    g_clear_pointer(&sampling->drives, g_ptr_array_unref);
-    g_free(sampling);
+    sampling_free(sampling);
 
     stage = vm->client ? qmp_client_stage(vm->client) : QMP_STAGE_CLOSED;
     if (vm->client &&
         (stage == QMP_STAGE_CLOSED || (!vm->monitor_is_ours && stage != QMP_STAGE_GREETING)))
         g_clear_pointer(&vm->client, qmp_client_free);
-    if (done)
-        done(vm, data);
+    done(vm, data);
 }
 
 /* The monitor let us down: what stage did it come to? Nothing more is asked in this sample. */
@@ -64,6 +83,8 @@ sampling_fail(Sampling *sampling, const GError *error, gint64 waited_us)
     Sample *sample = &sampling->sample;
 
     sampling->phase = PHASE_DONE;
+    if (sampling->is_cancelled)
+        return;
     if (sample->monitor == MONITOR_NO_GREETING || sample->monitor == MONITOR_NO_NEGOTIATION ||
         sample->monitor == MONITOR_SILENT)
         return; /* the first failure says it all, the others follow from it */
@@ -90,9 +111,9 @@ question_answered(QmpClient *client, JsonNode *result, const GError *error, gint
     Sampling *sampling = question->sampling;
 
     sampling->open--;
-    if (error && !g_error_matches(error, QMP_ERROR, QMP_ERROR_COMMAND))
+    if (error && !g_error_matches(error, QMP_ERROR, QMP_ERROR_COMMAND)) {
         sampling_fail(sampling, error, waited_us);
-    else {
+    } else {
         sampling->sample.waited_us = MAX(sampling->sample.waited_us, waited_us);
         question->take(sampling, error ? NULL : result, question->index);
     }
@@ -262,26 +283,26 @@ monitor_prepare(Sampling *sampling)
     /* a stopped process answers nothing, and a connect would stay in its backlog */
     if (!vm->monitor_path || sample->process_state == 'T' || sample->process_state == 't')
         return false;
+    if (vm->client && qmp_client_stage(vm->client) == QMP_STAGE_CLOSED) /* between two samples */
+        g_clear_pointer(&vm->client, qmp_client_free);
     if (!vm->client &&
         !monitor_connect(vm, sampling->context.host, sampling->context.context, &sample->monitor))
         return false;
     qmp_client_set_class(vm->client, QMP_CLASS_TICK);
-    sample->waited_us = g_get_monotonic_time() - qmp_client_since_us(vm->client);
     switch (qmp_client_stage(vm->client)) {
     case QMP_STAGE_LATE:
         sample->monitor = MONITOR_SILENT;
-        return false;
-    case QMP_STAGE_NEGOTIATING:
-        sample->monitor = MONITOR_NO_NEGOTIATION;
+        sample->waited_us = g_get_monotonic_time() - qmp_client_late_since_us(vm->client);
         return false;
     case QMP_STAGE_GREETING: /* a fresh connect gets its chance, an old one is known to be busy */
         sample->monitor = MONITOR_NO_GREETING;
+        sample->waited_us = g_get_monotonic_time() - qmp_client_since_us(vm->client);
         return sample->waited_us < sampling->context.period_us / 2;
+    case QMP_STAGE_NEGOTIATING: /* what is asked now finds out whether that ends */
     case QMP_STAGE_READY:
     case QMP_STAGE_CLOSED:
         break;
     }
-    sample->waited_us = 0;
     return true;
 }
 
@@ -294,7 +315,7 @@ sample_begin(Vm *vm, const SampleContext *context, SampleDoneFunc done, gpointer
     gint64 allowed = vm->monitor_is_ours ? MIN(vm->limits.answer_deadline_us, context->period_us)
                                          : vm->limits.hold_max_us;
 
-    g_assert(!vm->sampling);
+    g_assert(!vm->sampling && done);
     vm->sampling = sampling;
     sampling->vm = vm;
     sampling->context = *context;
@@ -305,6 +326,7 @@ sample_begin(Vm *vm, const SampleContext *context, SampleDoneFunc done, gpointer
     sample->boottime_us = context->boottime_us;
     sample->period_us = context->period_us;
     sample->monitor_is_ours = vm->monitor_is_ours;
+    sample->age_us = -1;
     sample_fill_process(sampling);
     if (sample->process_is_gone || !monitor_prepare(sampling)) {
         sampling_finish(sampling);
@@ -320,7 +342,6 @@ sample_cancel(Vm *vm)
 {
     if (!vm->sampling)
         return;
-    vm->sampling->done = NULL;
-    vm->sampling->phase = PHASE_DONE;
+    vm->sampling->is_cancelled = true;
     g_clear_pointer(&vm->client, qmp_client_free);
 }
