@@ -176,28 +176,28 @@ control_free(Control *control)
     g_free(control);
 }
 
+static void
+add_text(JsonBuilder *builder, const char *name, const char *text)
+{
+    json_builder_set_member_name(builder, name);
+    if (text)
+        json_builder_add_string_value(builder, text);
+    else
+        json_builder_add_null_value(builder);
+}
+
 void
-control_send_alert(Control *control, const GuardianChange *change, const char *step,
-                   const char *line)
+control_send_alert(Control *control, const AlertingNews *news)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
 
     json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "vm");
-    json_builder_add_string_value(builder, change->vm->name);
-    json_builder_set_member_name(builder, "disk");
-    if (change->disk)
-        json_builder_add_string_value(builder, change->disk->label);
-    else
-        json_builder_add_null_value(builder);
-    json_builder_set_member_name(builder, "step");
-    json_builder_add_string_value(builder, step);
-    json_builder_set_member_name(builder, "state");
-    json_builder_add_string_value(builder, state_name(change->after.state));
-    json_builder_set_member_name(builder, "layer");
-    json_builder_add_string_value(builder, layer_name(change->after.layer));
-    json_builder_set_member_name(builder, "text");
-    json_builder_add_string_value(builder, line);
+    add_text(builder, "vm", news->vm);
+    add_text(builder, "disk", news->disk);
+    add_text(builder, "step", news->step);
+    add_text(builder, "state", state_name(news->state));
+    add_text(builder, "layer", layer_name(news->layer));
+    add_text(builder, "text", news->line);
     json_builder_end_object(builder);
     server_send_event(control->server, "ALERT", json_builder_get_root(builder));
 }

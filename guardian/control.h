@@ -5,6 +5,7 @@
  * who may open it may read (mode 0660, group vm-guardian where that group exists); commands that
  * change something are for root, or for the user the daemon itself runs as. */
 
+#include "alerting.h"
 #include "guardian.h"
 
 #define CONTROL_SOCKET "vm-guardian/control.sock"
@@ -19,8 +20,7 @@ Control *control_new(Guardian *guardian, GMainContext *context, ControlReloadFun
                      gpointer data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Also removes the socket. */
 void control_free(Control *control);
-/* Tells every client of a change that opened, paged or closed an alert. */
-void control_send_alert(Control *control, const GuardianChange *change, const char *step,
-                        const char *line);
+/* Tells every client what is told of an alert: event ALERT. */
+void control_send_alert(Control *control, const AlertingNews *news);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Control, control_free)

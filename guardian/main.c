@@ -2,6 +2,7 @@
 
 /* vm-guardiand: options, signals, sd_notify; no logic. */
 
+#include "alerting.h"
 #include "control.h"
 #include "report-journal.h"
 #include "report.h"
@@ -30,6 +31,7 @@ typedef struct {
     GMainLoop *loop;
     Guardian *guardian;
     Control *control;
+    Alerting *alerting;
 } Daemon;
 
 static void
@@ -39,11 +41,18 @@ daemon_changed(const GuardianChange *change, gpointer data)
     const char *step = NULL;
     g_autofree char *line = report_change_line(change, host_realtime_us(daemon->host), &step);
 
-    if (!line)
-        return;
-    report_journal_change(change, step, line);
-    if (daemon->control && !g_str_equal(step, "changed"))
-        control_send_alert(daemon->control, change, step, line);
+    alerting_follow(daemon->alerting, change);
+    if (line && g_str_equal(step, "changed"))
+        report_journal_change(change, line);
+}
+
+static void
+daemon_speak(const AlertingNews *news, gpointer data)
+{
+    const Daemon *daemon = data;
+
+    report_journal_alert(news);
+    control_send_alert(daemon->control, news);
 }
 
 static bool
@@ -100,6 +109,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(Control) control = NULL;
+    g_autoptr(Alerting) alerting = NULL;
 
     daemon->guardian = guardian;
     daemon->loop = loop;
@@ -107,6 +117,8 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     if (!control)
         return false;
     daemon->control = control;
+    alerting = alerting_new(daemon->host, g_main_context_default(), daemon_speak, daemon);
+    daemon->alerting = alerting;
     guardian_set_change_func(guardian, daemon_changed, daemon);
     g_unix_signal_add(SIGTERM, on_end, daemon);
     g_unix_signal_add(SIGINT, on_end, daemon);

@@ -7,9 +7,8 @@
 
 #include "decide.h"
 
-/* Verdicts of the VM itself; for these its disks stay silent. */
-static bool
-is_of_whole_vm(const Verdict *verdict)
+bool
+report_is_vm_wide(const Verdict *verdict)
 {
     switch (verdict->layer) {
     case LAYER_NOT_RUNNING:
@@ -17,8 +16,9 @@ is_of_whole_vm(const Verdict *verdict)
     case LAYER_PROCESS_STOPPED:
     case LAYER_SOCKET_BUSY:
     case LAYER_PROCESS_GONE:
-    case LAYER_UNKNOWN:
         return true;
+    case LAYER_UNKNOWN: /* a disk whose habit is broken is suspect on a layer unknown */
+        return verdict->state == STATE_UNKNOWN;
     default:
         return false;
     }
@@ -40,12 +40,25 @@ step_word(AlertStep step)
     return "changed";
 }
 
+/* That a young verdict has grown up is no news when all is well. */
+static bool
+is_growing_up(const Verdict *before, const Verdict *after)
+{
+    const Verdict *unknown = before->state == STATE_UNKNOWN ? before : after;
+    const Verdict *other = unknown == before ? after : before;
+
+    return unknown->state == STATE_UNKNOWN && other->state == STATE_OK &&
+           other->layer == LAYER_NONE && (!unknown->cause || g_str_equal(unknown->cause, "young"));
+}
+
 static bool
 is_news(const GuardianChange *change, AlertStep step)
 {
-    bool is_vm_wide = is_of_whole_vm(&change->after) || is_of_whole_vm(&change->before);
+    bool is_vm_wide = report_is_vm_wide(&change->after) || report_is_vm_wide(&change->before);
 
-    if (change->disk ? is_vm_wide && is_of_whole_vm(&change->vm->track.verdict) : !is_vm_wide)
+    if (change->disk ? is_vm_wide && report_is_vm_wide(&change->vm->track.verdict) : !is_vm_wide)
+        return false;
+    if (is_growing_up(&change->before, &change->after))
         return false;
     return step != ALERT_NONE || change->before.state != change->after.state ||
            change->before.layer != change->after.layer;

@@ -36,7 +36,9 @@ both_clocks(const char *utc)
 
     if (!there)
         return g_strdup("unknown");
-    return here ? g_strdup_printf("%s (%s)", there, here) : g_steal_pointer(&there);
+    if (!here || g_date_time_get_utc_offset(local) == 0)
+        return g_steal_pointer(&there);
+    return g_strdup_printf("%s (%s)", there, here);
 }
 
 static char *
@@ -82,6 +84,29 @@ append_head(GString *text, JsonObject *vm, JsonObject *disk, bool is_coloured)
     g_string_append_c(text, '\n');
 }
 
+/* What agrees with the verdict, in a person's words. */
+static void
+append_signals(GString *text, JsonObject *subject)
+{
+    static const struct {
+        const char *word, *meaning;
+    } meanings[] = {{"network-collapsed", "the VM's network traffic collapsed with it"},
+                    {"cpu-ramps", "its CPU load ramps: processes pile up behind the disk"},
+                    {"neighbours-still", "other VMs' disks on the same storage are still, too"},
+                    {"host-device-stuck", "the host's device below completes nothing"}};
+    JsonArray *signals = message_get_array(subject, "signals");
+
+    for (guint i = 0; signals && i < json_array_get_length(signals); i++) {
+        JsonNode *node = json_array_get_element(signals, i);
+        const char *word =
+            json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node) : "";
+
+        for (guint j = 0; j < G_N_ELEMENTS(meanings); j++)
+            if (strcmp(word, meanings[j].word) == 0)
+                append_line(text, "also", "%s", meanings[j].meaning);
+    }
+}
+
 static void
 append_verdict(GString *text, JsonObject *subject)
 {
@@ -95,6 +120,7 @@ append_verdict(GString *text, JsonObject *subject)
     if (report_state_of(subject) == STATE_FROZEN)
         append_line(text, "named", "%s, %s", named, is_paged ? "paged" : "not paged yet");
     append_line(text, "rule", "%s", report_text_of(subject, "reason", ""));
+    append_signals(text, subject);
     if (report_number_of(subject, "patience_ms", &patience_ms))
         append_line(text, "patience", "%" G_GINT64_FORMAT " s before it is called frozen",
                     patience_ms / 1000);
@@ -146,9 +172,9 @@ append_disk(GString *text, JsonObject *disk)
     g_autofree char *age = age_of(disk);
     gint64 idle_ms;
 
-    append_line(text, "disk", "%s: %s %s, %s; %s", report_text_of(disk, "label", "?"),
-                report_state_word(report_state_of(disk)), age, report_text_of(disk, "layer", ""),
-                report_text_of(disk, "reason", ""));
+    append_line(text, "disk", "%s: %s %s, layer %s", report_text_of(disk, "label", "?"),
+                report_state_word(report_state_of(disk)), age, report_text_of(disk, "layer", ""));
+    append_line(text, "", "%s", report_text_of(disk, "reason", ""));
     append_line(text, "", "%s on %s; limit %s", report_text_of(disk, "driver", "unknown model"),
                 report_text_of(disk, "storage", "unknown storage"), limit);
     append_line(text, "", "in flight %s; completed %s writes, %s reads; failed %s", inflight,

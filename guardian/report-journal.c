@@ -33,31 +33,40 @@ print_stderr(const char *line)
     fprintf(stderr, "%s %s\n", now, line);
 }
 
-static int
-priority_of(const GuardianChange *change, const char *step)
-{
-    if (g_str_equal(step, "paged"))
-        return LOG_CRIT;
-    if (g_str_equal(step, "opened"))
-        return LOG_ERR;
-    return change->after.state == STATE_SUSPECT ? LOG_WARNING : LOG_NOTICE;
-}
-
 void
-report_journal_change(const GuardianChange *change, const char *step, const char *line)
+report_journal_change(const GuardianChange *change, const char *line)
 {
-    bool is_alert = !g_str_equal(step, "changed");
-
     if (!stderr_is_journal()) {
         print_stderr(line);
         return;
     }
-    sd_journal_send("MESSAGE=%s", line, "PRIORITY=%d", priority_of(change, step), "MESSAGE_ID=%s",
-                    is_alert ? REPORT_MESSAGE_ID_ALERT : REPORT_MESSAGE_ID_CHANGE, "VM=%s",
-                    change->vm->name, "DISK=%s", change->disk ? change->disk->label : "",
-                    "VM_STATE=%s", state_name(change->after.state), "LAYER=%s",
-                    layer_name(change->after.layer), "CAUSE=%s",
-                    change->after.cause ? change->after.cause : "", "ALERT=%s", step, NULL);
+    sd_journal_send("MESSAGE=%s", line, "PRIORITY=%d",
+                    change->after.state == STATE_SUSPECT ? LOG_WARNING : LOG_NOTICE,
+                    "MESSAGE_ID=%s", REPORT_MESSAGE_ID_CHANGE, "VM=%s", change->vm->name, "DISK=%s",
+                    change->disk ? change->disk->label : "", "VM_STATE=%s",
+                    state_name(change->after.state), "LAYER=%s", layer_name(change->after.layer),
+                    "CAUSE=%s", change->after.cause ? change->after.cause : "", NULL);
+}
+
+static int
+priority_of(const char *step)
+{
+    if (g_str_equal(step, "paged") || g_str_equal(step, "reminded"))
+        return LOG_CRIT;
+    return g_str_equal(step, "raised") ? LOG_ERR : LOG_NOTICE;
+}
+
+void
+report_journal_alert(const AlertingNews *news)
+{
+    if (!stderr_is_journal()) {
+        print_stderr(news->line);
+        return;
+    }
+    sd_journal_send("MESSAGE=%s", news->line, "PRIORITY=%d", priority_of(news->step),
+                    "MESSAGE_ID=%s", REPORT_MESSAGE_ID_ALERT, "VM=%s", news->vm ? news->vm : "",
+                    "DISK=%s", news->disk ? news->disk : "", "VM_STATE=%s", state_name(news->state),
+                    "LAYER=%s", layer_name(news->layer), "ALERT=%s", news->step, NULL);
 }
 
 static void say(int priority, const char *format, va_list arguments) G_GNUC_PRINTF(2, 0);

@@ -167,13 +167,20 @@ report_exit_status(JsonObject *state)
 {
     g_autoptr(GPtrArray) vms = report_vms_sorted(state);
 
-    return vms->len > 0 ? report_vm_exit_status(vms->pdata[0]) : 0;
+    int status = 0;
+
+    for (guint i = 0; i < vms->len; i++)
+        status = MAX(status, report_vm_exit_status(vms->pdata[i]));
+    return status;
 }
 
 int
 report_vm_exit_status(JsonObject *vm)
 {
-    return report_state_of(vm) >= STATE_SUSPECT ? 1 : 0;
+    bool has_alert = false;
+
+    (void)message_get_bool(vm, "alert", &has_alert); /* a loop has one, though nothing is frozen */
+    return has_alert || report_state_of(vm) >= STATE_SUSPECT ? 1 : 0;
 }
 
 static void

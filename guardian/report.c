@@ -66,6 +66,26 @@ add_time(JsonBuilder *builder, const char *name, gint64 at_us, const Clocks *clo
     add_text(builder, name, text);
 }
 
+/* Second signals that agree with the verdict, as words. */
+static void
+add_signals(JsonBuilder *builder, guint signals)
+{
+    static const struct {
+        guint bit;
+        const char *word;
+    } words[] = {{VERDICT_SIGNAL_NETWORK, "network-collapsed"},
+                 {VERDICT_SIGNAL_CPU, "cpu-ramps"},
+                 {VERDICT_SIGNAL_NEIGHBOURS, "neighbours-still"},
+                 {VERDICT_SIGNAL_DEVICE, "host-device-stuck"}};
+
+    json_builder_set_member_name(builder, "signals");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++)
+        if (signals & words[i].bit)
+            json_builder_add_string_value(builder, words[i].word);
+    json_builder_end_array(builder);
+}
+
 static void
 add_verdict(JsonBuilder *builder, const Verdict *verdict, const Clocks *clocks)
 {
@@ -78,7 +98,9 @@ add_verdict(JsonBuilder *builder, const Verdict *verdict, const Clocks *clocks)
     add_time(builder, "since_utc", verdict->since_us, clocks);
     add_s64(builder, "since_s", verdict->since_us > 0, age / G_USEC_PER_SEC);
     add_time(builder, "named_utc", verdict->named_us, clocks);
+    add_bool(builder, "alert", verdict->has_alert);
     add_bool(builder, "paged", verdict->is_paged);
+    add_signals(builder, verdict->signals);
     add_u64(builder, "patience_ms", verdict->patience_us > 0, (guint64)verdict->patience_us / 1000);
 }
 

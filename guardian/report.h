@@ -25,6 +25,8 @@ GPtrArray *report_vms_sorted(JsonObject *state);
 int report_exit_status(JsonObject *state);
 int report_vm_exit_status(JsonObject *vm);
 
+/* Is this of the VM itself, so that its disks need not say it again? */
+bool report_is_vm_wide(const Verdict *verdict);
 /* One line of what changed, new string; NULL when nobody needs to hear of it. The word in *ret_step
  * says "opened", "paged" or "closed" for an alert, else "changed". */
 char *report_change_line(const GuardianChange *change, gint64 realtime_us, const char **ret_step);

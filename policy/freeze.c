@@ -261,6 +261,12 @@ judge_sample(Track *track, const Sample *sample, const Limits *limits, bool is_l
         judge_disks(track, sample, limits, is_late);
         return;
     }
+    if (track->silent_since_us > 0 && vm.state == STATE_UNKNOWN) {
+        /* a slow answer is no sample: what is open stays open, and what was seen goes on */
+        if (track->verdict.state < STATE_SUSPECT)
+            verdict_set(&track->verdict, vm, sample, limits);
+        return;
+    }
     track->gate_since_us = 0;
     judge_all_alike(track, vm, sample, limits);
 }

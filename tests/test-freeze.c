@@ -419,6 +419,27 @@ silence_after_negotiation_is_a_blocked_main_loop(void **state)
 }
 
 static void
+a_slow_answer_in_the_middle_loses_nothing(void **state)
+{
+    Story *story = *state;
+    gint64 onset;
+
+    story_warm_up(story, 30 * S);
+    onset = story->sample.now_us;
+    story_stall(story, 12 * S);
+    assert_int_equal(story_verdict(story, 0)->state, STATE_SUSPECT);
+    story->sample.monitor = MONITOR_SILENT;
+    story->sample.waited_us = 2 * S;
+    story_tick(story);
+    assert_int_equal(story_verdict(story, 0)->state, STATE_SUSPECT);
+    assert_int_equal(story_verdict(story, 1)->state, STATE_OK);
+    story->sample.monitor = MONITOR_ANSWERED;
+    story_stall(story, 20 * S);
+    assert_in_range(story->frozen_at_us - onset, 20 * S, 30 * S);
+    assert_int_equal(story->worst_neighbour, STATE_OK);
+}
+
+static void
 a_foreign_client_is_unknown_and_nothing_else(void **state)
 {
     Story *story = *state;
@@ -519,6 +540,7 @@ main(void)
         story_test(after_a_resume_the_gate_opens_only_when_settled),
         story_test(its_own_limit_is_named_at_once_and_frozen_only_at_the_cap),
         story_test(silence_after_negotiation_is_a_blocked_main_loop),
+        story_test(a_slow_answer_in_the_middle_loses_nothing),
         story_test(a_foreign_client_is_unknown_and_nothing_else),
         story_test(a_stopped_process_is_named_as_such),
         story_test(a_late_tick_and_a_suspend_accuse_nobody),

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "alerting.h"
+
+#include "alert.h"
+#include "alerting-store.h"
+#include "report.h"
+#include "units.h"
+
+#include <string.h>
+
+/* A line names this many VMs of a storage; the rest is a number. */
+#define NAMES_MAX 8
+
+struct Alerting {
+    const Host *host;
+    AlertingSpeakFunc speak;
+    gpointer data;
+    Alerts *alerts;
+    GSource *timer;
+};
+
+static char *
+key_of(const Vm *vm, const char *disk_id)
+{
+    return g_strdup_printf("%d:%" G_GUINT64_FORMAT "%s%s", (int)proc_pid(vm->proc),
+                           proc_start_ticks(vm->proc), disk_id ? "/" : "", disk_id ? disk_id : "");
+}
+
+static const char *
+kind_head(AlertKind kind)
+{
+    static const char *const heads[] = {
+        [ALERT_RAISED] = "alert",
+        [ALERT_PAGED] = "PAGE",
+        [ALERT_REMINDED] = "reminder",
+        [ALERT_CLOSED] = "alert closed",
+    };
+
+    return heads[kind];
+}
+
+static State
+state_of(const Alert *alert)
+{
+    return alert->layer == LAYER_NOT_RUNNING ? STATE_OK : STATE_FROZEN;
+}
+
+/* "vm1, vm2 and 62 more" */
+static char *
+names_of(const AlertNews *news)
+{
+    GString *names = g_string_new(NULL);
+    guint n = 0;
+    const char *last = "";
+
+    for (guint i = 0; i < news->alerts->len; i++) {
+        const Alert *alert = news->alerts->pdata[i];
+
+        if (strcmp(alert->vm, last) == 0)
+            continue;
+        last = alert->vm;
+        if (n++ < NAMES_MAX)
+            g_string_append_printf(names, "%s%s", n > 1 ? ", " : "", alert->vm);
+    }
+    if (n > NAMES_MAX)
+        g_string_append_printf(names, " and %u more", n - NAMES_MAX);
+    return g_string_free(names, FALSE);
+}
+
+static char *
+line_of_storage(const AlertNews *news, const char *since)
+{
+    g_autofree char *names = names_of(news);
+
+    if (news->kind == ALERT_CLOSED)
+        return g_strdup_printf("storage %s: alert closed for %s", news->storage, names);
+    return g_strdup_printf("storage %s: %s: disks of %s are frozen since %s; first look at the "
+                           "storage; never stop, reset, snapshot or migrate them meanwhile",
+                           news->storage, kind_head(news->kind), names, since);
+}
+
+static char *
+line_of_one(const AlertNews *news, const Alert *alert, const char *since)
+{
+    g_autofree char *where =
+        alert->disk ? g_strdup_printf("%s disk %s", alert->vm, alert->disk) : g_strdup(alert->vm);
+    g_autofree char *lasted = units_format_age(alert->ended_us - alert->since_us);
+
+    if (news->kind == ALERT_CLOSED)
+        return g_strdup_printf("%s: alert closed after %s, was %s", where, lasted,
+                               layer_name(alert->layer));
+    return g_strdup_printf("%s: %s: %s, %s%s%s since %s; do: guardianctl explain %s; never: stop, "
+                           "reset, snapshot, migrate",
+                           where, kind_head(news->kind), state_name(state_of(alert)),
+                           layer_name(alert->layer), *alert->cause ? "/" : "", alert->cause, since,
+                           alert->vm);
+}
+
+static void
+speak_news(const Alerting *alerting, const AlertNews *news)
+{
+    const Alert *first = news->alerts->pdata[0];
+    gint64 offset = host_realtime_us(alerting->host) - host_monotonic_us(alerting->host);
+    g_autofree char *since = report_utc(first->since_us + offset);
+    g_autofree char *line =
+        news->storage ? line_of_storage(news, since) : line_of_one(news, first, since);
+    AlertingNews told = {.step = alert_kind_name(news->kind),
+                         .line = line,
+                         .vm = news->storage ? NULL : first->vm,
+                         .disk = news->storage ? NULL : first->disk,
+                         .state = news->kind == ALERT_CLOSED ? STATE_OK : state_of(first),
+                         .layer = first->layer};
+
+    alerting->speak(&told, alerting->data);
+}
+
+static void
+alerting_speak_due(Alerting *alerting)
+{
+    gint64 now = host_monotonic_us(alerting->host);
+    g_autoptr(GPtrArray) news = alerts_take_news(alerting->alerts, now);
+    gint64 next = alerts_next_us(alerting->alerts);
+
+    for (guint i = 0; i < news->len; i++)
+        speak_news(alerting, news->pdata[i]);
+    if (news->len > 0) {
+        g_autoptr(GPtrArray) open = alerts_open(alerting->alerts);
+
+        alerting_store_save(alerting->host, open);
+    }
+    g_source_set_ready_time(alerting->timer, next == G_MAXINT64 ? -1 : next);
+}
+
+static gboolean
+on_timer(gpointer data)
+{
+    alerting_speak_due(data);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+timer_dispatch(GSource *source, GSourceFunc callback, gpointer data)
+{
+    return callback(data);
+}
+
+static GSourceFuncs timer_funcs = {.dispatch = timer_dispatch};
+
+Alerting *
+alerting_new(const Host *host, GMainContext *context, AlertingSpeakFunc speak, gpointer data)
+{
+    Alerting *alerting = g_new0(Alerting, 1);
+
+    alerting->host = host;
+    alerting->speak = speak;
+    alerting->data = data;
+    alerting->alerts = alerts_new();
+    alerting_store_load(host, alerting->alerts);
+    alerting->timer = g_source_new(&timer_funcs, sizeof(GSource));
+    g_source_set_callback(alerting->timer, on_timer, alerting, NULL);
+    g_source_attach(alerting->timer, context);
+    return alerting;
+}
+
+void
+alerting_free(Alerting *alerting)
+{
+    if (!alerting)
+        return;
+    g_source_destroy(alerting->timer);
+    g_source_unref(alerting->timer);
+    alerts_free(alerting->alerts);
+    g_free(alerting);
+}
+
+static bool
+is_known(const Alerting *alerting, const char *key)
+{
+    g_autoptr(GPtrArray) open = alerts_open(alerting->alerts);
+
+    for (guint i = 0; i < open->len; i++)
+        if (strcmp(((const Alert *)open->pdata[i])->key, key) == 0)
+            return true;
+    return false;
+}
+
+/* Is an alert open for a disk of this VM? Then what the whole VM suffers now is the same trouble.
+ */
+static bool
+has_disk_alert(const Alerting *alerting, const Vm *vm)
+{
+    g_autofree char *prefix = key_of(vm, "");
+    g_autoptr(GPtrArray) open = alerts_open(alerting->alerts);
+
+    for (guint i = 0; i < open->len; i++)
+        if (g_str_has_prefix(((const Alert *)open->pdata[i])->key, prefix))
+            return true;
+    return false;
+}
+
+/* A disk that was unplugged takes its alert along: nothing more will be said of it. */
+static void
+close_unplugged(Alerting *alerting, const Vm *vm, gint64 now_us)
+{
+    static const Verdict over = {.state = STATE_OK};
+    g_autofree char *prefix = key_of(vm, "");
+    g_autoptr(GPtrArray) open = alerts_open(alerting->alerts);
+
+    for (guint i = 0; i < open->len; i++) {
+        const Alert *alert = open->pdata[i];
+
+        if (g_str_has_prefix(alert->key, prefix) &&
+            !track_find_disk(&vm->track, alert->key + strlen(prefix)))
+            alerts_update(alerting->alerts, alert, &over, now_us);
+    }
+}
+
+void
+alerting_follow(Alerting *alerting, const GuardianChange *change)
+{
+    const Vm *vm = change->vm;
+    const DiskSample *disk = change->disk ? sample_find_disk(&vm->sample, change->disk->id) : NULL;
+    g_autofree char *key = key_of(vm, change->disk ? change->disk->id : NULL);
+    gint64 now = host_monotonic_us(alerting->host);
+    bool is_vm_wide = report_is_vm_wide(&change->after);
+    Alert identity = {.key = key,
+                      .vm = vm->name,
+                      .disk = change->disk ? change->disk->label : NULL,
+                      .storage = disk ? disk->storage : NULL};
+
+    if (!change->disk && vm->track.disks->len > 0 && vm->sample.has_disks)
+        close_unplugged(alerting, vm, now);
+    /* a disk does not begin what its VM suffers, and a VM not what its disk suffers */
+    if (change->after.has_alert && !is_known(alerting, key) &&
+        (change->disk ? is_vm_wide : !is_vm_wide || has_disk_alert(alerting, vm)))
+        return;
+    if (!change->disk && !is_vm_wide) {
+        Verdict over = change->after;
+
+        over.has_alert = false;
+        alerts_update(alerting->alerts, &identity, &over, now);
+    } else {
+        alerts_update(alerting->alerts, &identity, &change->after, now);
+    }
+    alerting_speak_due(alerting);
+}
