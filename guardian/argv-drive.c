@@ -54,7 +54,8 @@ slot_take(Options *drive, const char *interface, guint units, GHashTable *slots)
     return slot;
 }
 
-char *
+/* New string. slots: a set of char * kept over all drives of one VM, in their order. */
+static char *
 drive_id(Options *drive, const char *interface, GHashTable *slots)
 {
     guint units = g_str_equal(interface, "ide") ? IDE_UNITS : 0;
@@ -69,4 +70,27 @@ drive_id(Options *drive, const char *interface, GHashTable *slots)
         return g_strdup_printf("%s%" G_GUINT64_FORMAT, interface, slot);
     return g_strdup_printf("%s%" G_GUINT64_FORMAT "-%s%" G_GUINT64_FORMAT, interface, slot / units,
                            is_cdrom(drive) ? "cd" : "hd", slot % units);
+}
+
+void
+draft_add_drive(Draft *draft, Options *drive)
+{
+    const char *interface = drive_interface(drive, draft->default_interface);
+
+    g_hash_table_replace(drive, g_strdup("id"), drive_id(drive, interface, draft->drive_slots));
+    g_hash_table_replace(draft->drives, g_strdup(options_get(drive, "id")),
+                         g_hash_table_ref(drive));
+    if (drive_device(drive, interface))
+        g_ptr_array_add(draft->own_drives, g_hash_table_ref(drive));
+}
+
+void
+draft_add_short_drive(Draft *draft, const char *file, const char *index, const char *media)
+{
+    g_autoptr(GHashTable) drive = options_parse("", NULL);
+
+    g_hash_table_replace(drive, g_strdup("file"), g_strdup(file));
+    g_hash_table_replace(drive, g_strdup("index"), g_strdup(index));
+    g_hash_table_replace(drive, g_strdup("media"), g_strdup(media));
+    draft_add_drive(draft, drive);
 }

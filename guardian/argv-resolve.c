@@ -44,6 +44,7 @@ disk_follow_drive(ArgvDisk *disk, Options *drive)
     const char *group = options_get(drive, "throttling.group");
 
     disk->storage = chain.storage;
+    disk->uses_ring = chain.uses_ring;
     disk->throttle_group = chain.throttle_group;
     if (!group)
         group = options_get(drive, "group");
@@ -59,6 +60,7 @@ disk_follow_node(ArgvDisk *disk, GHashTable *nodes)
     ArgvChain chain = argv_chain_of_node(nodes, disk->drive);
 
     disk->storage = chain.storage;
+    disk->uses_ring = chain.uses_ring;
     disk->throttle_group = chain.throttle_group;
 }
 
@@ -174,6 +176,20 @@ ram_is_shared(const Draft *draft)
     return draft->ram_backends->len > 0;
 }
 
+static bool
+has_iothreads(const Draft *draft)
+{
+    GHashTableIter iter;
+    gpointer object;
+
+    g_hash_table_iter_init(&iter, draft->objects);
+    while (g_hash_table_iter_next(&iter, NULL, &object)) {
+        if (g_strcmp0(options_get(object, "qom-type"), "iothread") == 0)
+            return true;
+    }
+    return false;
+}
+
 void
 argv_resolve(const Draft *draft, Argv *argv)
 {
@@ -184,4 +200,5 @@ argv_resolve(const Draft *draft, Argv *argv)
     for (guint i = 0; i < draft->devices->len; i++)
         device_resolve(draft, argv, g_ptr_array_index(draft->devices, i));
     argv->memory_is_shared = ram_is_shared(draft);
+    argv->has_iothreads = has_iothreads(draft);
 }

@@ -181,6 +181,7 @@ chain_follow(GHashTable *nodes, Options *options)
             *at = '\0';
         } else {
             chain.storage = storage_of_node(options, at);
+            chain.uses_ring = g_strcmp0(options_get(options, "%saio", at), "io_uring") == 0;
             return chain;
         }
     }
@@ -197,13 +198,17 @@ ArgvChain
 argv_chain_of_drive(Options *drive)
 {
     const char *name = options_get(drive, "file");
+    ArgvChain chain = {0};
 
-    if (!name)
-        return chain_follow(NULL, drive);
-    if (g_str_has_prefix(name, "json:")) {
-        g_autoptr(GHashTable) options = options_parse(name + strlen("json:"), NULL);
+    if (!name || g_str_has_prefix(name, "json:")) {
+        g_autoptr(GHashTable) options =
+            name ? options_parse(name + strlen("json:"), NULL) : g_hash_table_ref(drive);
 
-        return chain_follow(NULL, options);
+        chain = chain_follow(NULL, options);
+    } else {
+        chain.storage = storage_of_file_name(name);
     }
-    return (ArgvChain){.storage = storage_of_file_name(name)};
+    /* of a -drive it holds for the whole chain */
+    chain.uses_ring |= g_strcmp0(options_get(drive, "aio"), "io_uring") == 0;
+    return chain;
 }

@@ -7,6 +7,7 @@
 
 typedef struct {
     char *storage;        /* as in ArgvDisk; NULL unknown */
+    bool uses_ring;       /* aio=io_uring of the lowest node */
     char *throttle_group; /* of the throttle node nearest to the device; NULL none */
 } ArgvChain;
 

@@ -184,6 +184,16 @@ take_device(Draft *draft, const char *value)
 }
 
 static void
+take_network(Draft *draft, const char *value)
+{
+    g_autoptr(GHashTable) options = options_parse(value, "type");
+    const char *name = options_get(options, "ifname");
+
+    if (name && g_strcmp0(options_get(options, "type"), "tap") == 0)
+        g_ptr_array_add(draft->argv->taps, g_strdup(name));
+}
+
+static void
 take_monitor(Draft *draft, const char *value)
 {
     g_ptr_array_add(draft->monitors, options_parse(value, "chardev"));
@@ -208,64 +218,41 @@ take_qmp(Draft *draft, const char *value)
 }
 
 static void
-drive_add(Draft *draft, Options *drive)
-{
-    const char *interface = drive_interface(drive, draft->default_interface);
-
-    g_hash_table_replace(drive, g_strdup("id"), drive_id(drive, interface, draft->drive_slots));
-    file_under(draft->drives, drive, "id");
-    if (drive_device(drive, interface))
-        g_ptr_array_add(draft->own_drives, g_hash_table_ref(drive));
-}
-
-static void
 take_drive(Draft *draft, const char *value)
 {
     g_autoptr(GHashTable) drive = options_parse(value, NULL);
 
-    drive_add(draft, drive);
-}
-
-/* -hda to -hdd, -cdrom (which is -hdc) and an argument that is no option (-hda). */
-static void
-drive_add_short(Draft *draft, const char *file, const char *index, const char *media)
-{
-    g_autoptr(GHashTable) drive = options_parse("", NULL);
-
-    g_hash_table_replace(drive, g_strdup("file"), g_strdup(file));
-    g_hash_table_replace(drive, g_strdup("index"), g_strdup(index));
-    g_hash_table_replace(drive, g_strdup("media"), g_strdup(media));
-    drive_add(draft, drive);
+    draft_add_drive(draft, drive);
 }
 
 static void
 take_hda(Draft *draft, const char *value)
 {
-    drive_add_short(draft, value, "0", "disk");
+    draft_add_short_drive(draft, value, "0", "disk");
 }
 
 static void
 take_hdb(Draft *draft, const char *value)
 {
-    drive_add_short(draft, value, "1", "disk");
+    draft_add_short_drive(draft, value, "1", "disk");
 }
 
 static void
 take_hdc(Draft *draft, const char *value)
 {
-    drive_add_short(draft, value, "2", "disk");
+    draft_add_short_drive(draft, value, "2", "disk");
 }
 
 static void
 take_hdd(Draft *draft, const char *value)
 {
-    drive_add_short(draft, value, "3", "disk");
+    draft_add_short_drive(draft, value, "3", "disk");
 }
 
 static void
 take_cdrom(Draft *draft, const char *value)
 {
-    drive_add_short(draft, value, "2", "cdrom");
+    draft_add_short_drive(draft, value, "2", "cdrom");
 }
 
 static void
@@ -285,6 +272,7 @@ static const struct {
     {"qmp", take_qmp},         {"qmp-pretty", take_qmp},  {"drive", take_drive},
     {"hda", take_hda},         {"hdb", take_hdb},         {"hdc", take_hdc},
     {"hdd", take_hdd},         {"cdrom", take_cdrom},     {"incoming", take_incoming},
+    {"netdev", take_network},  {"nic", take_network},     {"net", take_network},
 };
 
 static void
@@ -398,6 +386,7 @@ argv_parse(const char *const *argv)
     parsed->monitors = g_ptr_array_new_with_free_func(monitor_free);
     parsed->disks = g_ptr_array_new_with_free_func(disk_free);
     parsed->scsi_hosts = g_ptr_array_new_with_free_func(g_free);
+    parsed->taps = g_ptr_array_new_with_free_func(g_free);
     if (!argv[0])
         return parsed;
     if (g_str_has_suffix(argv[0], "kvm") || g_str_has_suffix(argv[0], "qemu-system-x86_64") ||
@@ -419,5 +408,6 @@ argv_free(Argv *argv)
     g_ptr_array_unref(argv->monitors);
     g_ptr_array_unref(argv->disks);
     g_ptr_array_unref(argv->scsi_hosts);
+    g_ptr_array_unref(argv->taps);
     g_free(argv);
 }

@@ -28,6 +28,7 @@ typedef struct {
      * "nbd:<host:port or socket>", "rbd:<pool/image>", "iscsi:<portal/target/lun>", "<driver>:"
      * else; NULL unknown. Printable only after units_printable(). */
     char *storage;
+    bool uses_ring;       /* aio=io_uring of that node */
     char *throttle_group; /* the first throttle node's, or throttling.group; NULL none */
     /* What argv says: -drive throttling.*, bps*, iops*; the throttle-group object. A monitor may
      * have changed it since. */
@@ -45,6 +46,8 @@ typedef struct {
     GPtrArray *monitors;   /* of ArgvMonitor */
     GPtrArray *disks;      /* of ArgvDisk */
     GPtrArray *scsi_hosts; /* of char *: ids of -device virtio-scsi-*; "" when it has none */
+    GPtrArray *taps;       /* of char *: names of tap interfaces that were given by name */
+    bool has_iothreads;    /* -object iothread: disks may live outside of the main loop */
 } Argv;
 
 /* Does this look like QEMU's system emulator at all? By the base name of argv[0] or exe:

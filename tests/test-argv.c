@@ -278,6 +278,34 @@ unnamed_drives_get_qemus_names(void **state)
 }
 
 static void
+rings_iothreads_and_taps_are_told(void **state)
+{
+    g_autoptr(Argv) drives = parse_file("proxmox");
+    g_autoptr(Argv) nodes = parse_file("proxmox-blockdev");
+    g_autoptr(Argv) kubevirt = parse_file("kubevirt");
+    g_autoptr(Argv) one =
+        parse("-drive",
+              "file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":"
+              "\"file\",,\"filename\":\"/a\",,\"aio\":\"io_uring\"}}",
+              "-drive", "file=/b,aio=threads", "-nic", "tap,ifname=t0", "-netdev",
+              "user,id=n,ifname=no", "-net", "tap,ifname=t1", "-netdev", "tap,fd=3");
+
+    for (guint i = 0; i < drives->disks->len; i++)
+        assert_true(((ArgvDisk *)drives->disks->pdata[i])->uses_ring);
+    assert_true(((ArgvDisk *)nodes->disks->pdata[0])->uses_ring);
+    assert_false(((ArgvDisk *)kubevirt->disks->pdata[0])->uses_ring);
+    assert_true(((ArgvDisk *)one->disks->pdata[0])->uses_ring);
+    assert_false(((ArgvDisk *)one->disks->pdata[1])->uses_ring);
+    assert_true(drives->has_iothreads);
+    assert_false(one->has_iothreads);
+    assert_int_equal(drives->taps->len, 1);
+    assert_text(drives->taps->pdata[0], "tap100i0");
+    assert_int_equal(one->taps->len, 2);
+    assert_text(one->taps->pdata[0], "t0");
+    assert_text(one->taps->pdata[1], "t1");
+}
+
+static void
 hostile_arguments_are_absent(void **state)
 {
     g_autofree char *nested = g_strnfill(80000, '[');
@@ -353,6 +381,7 @@ main(void)
         cmocka_unit_test(shared_memory_is_what_all_of_ram_is_made_of),
         cmocka_unit_test(an_argument_that_is_no_option_is_the_first_disk),
         cmocka_unit_test(unnamed_drives_get_qemus_names),
+        cmocka_unit_test(rings_iothreads_and_taps_are_told),
         cmocka_unit_test(hostile_arguments_are_absent),
         cmocka_unit_test(a_flood_is_cut),
         cmocka_unit_test(qemu_is_known_by_its_name),
