@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vm.h"
 
+#include "neighbour.h"
+#include "network.h"
 #include "storage.h"
 #include "units.h"
 
@@ -46,9 +48,10 @@ vm_new(Proc *proc, Argv *argv, const char *source)
     vm->id = printable(argv->id);
     vm->uuid = printable(argv->uuid);
     vm->throttles = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    vm->storages = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    vm->storages = storage_table_new();
     vm->recorder = recorder_new(vm->raw_name);
     vm->canaries = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    vm->motions = neighbours_table_new();
     track_init(&vm->track);
     return vm;
 }
@@ -59,6 +62,8 @@ vm_free(Vm *vm)
     if (!vm)
         return;
     storage_forget(vm);
+    network_forget(vm);
+    network_free(vm->network);
     qmp_client_free(vm->client);
     recorder_free(vm->recorder);
     track_clear(&vm->track);
@@ -67,6 +72,7 @@ vm_free(Vm *vm)
     g_hash_table_unref(vm->throttles);
     g_hash_table_unref(vm->storages);
     g_hash_table_unref(vm->canaries);
+    g_hash_table_unref(vm->motions);
     g_clear_pointer(&vm->virtio, g_array_unref);
     cgroup_free(vm->cgroup);
     argv_free(vm->argv);

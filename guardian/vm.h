@@ -20,6 +20,8 @@ typedef struct {
     guint n_queues;
 } VirtioDevice;
 
+typedef struct Network Network;
+
 typedef struct Vm {
     char *raw_name;     /* as the VM says it */
     char *name;         /* printable, never empty */
@@ -52,11 +54,17 @@ typedef struct Vm {
     GArray *virtio;                       /* of VirtioDevice; NULL not asked yet */
     bool has_no_virtio_query;             /* QEMU before 7.2 */
     GHashTable *throttles;                /* throttle-group id -> QmpThrottle */
-    GHashTable *storages;                 /* argv's storage -> identity by device number */
+    GHashTable *storages;                 /* argv's storage -> StorageFacts */
     bool has_storages;                    /* looked up, or being looked up */
+    gint64 storages_us;                   /* looked at again; 0 never */
     struct StorageLookup *storage_lookup; /* in flight, owned by its child; NULL */
 
-    GHashTable *canaries; /* disk id -> state of canary.c */
+    Network *network;                     /* its tap devices; NULL none known */
+    struct NetworkLookup *network_lookup; /* in flight, owned by its child; NULL */
+    gint64 network_us;                    /* when it was looked for; 0 never */
+    guint32 n_stops, n_resets;            /* events on a monitor of our own */
+    GHashTable *motions;                  /* of its disks, see neighbour.h */
+    GHashTable *canaries;                 /* disk id -> state of canary.c */
 
     MemorySample memory; /* newest, copied into every sample */
     char *limit_path;    /* printable; NULL without a limit */
