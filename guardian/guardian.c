@@ -4,6 +4,7 @@
 #include "child.h"
 #include "discover.h"
 #include "freeze.h"
+#include "neighbour.h"
 #include "sample.h"
 #include "storage.h"
 #include "worker.h"
@@ -73,6 +74,8 @@ guardian_judge(Guardian *guardian, Vm *vm)
         before[i] = disk->verdict;
         g_hash_table_insert(known, g_strdup(disk->id), &before[i]);
     }
+    neighbours_note(vm);
+    neighbours_count(vm, guardian->vms);
     freeze_judge(&vm->track, &vm->sample, &vm->limits);
     for (guint i = 0; i < vm->track.disks->len; i++) {
         const DiskTrack *disk = vm->track.disks->pdata[i];
@@ -114,6 +117,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
 {
     SampleContext context = {.host = guardian->host,
                              .context = guardian->context,
+                             .children = guardian->children,
                              .now_us = now,
                              .boottime_us = host_boottime_us(guardian->host),
                              .period_us = vm_period_us(guardian, vm),

@@ -11,7 +11,11 @@
 static void
 monitor_event(QmpClient *client, const char *event, JsonNode *body, gpointer data)
 {
-    ((Vm *)data)->has_fresh_status = false;
+    Vm *vm = data;
+
+    vm->has_fresh_status = false;
+    vm->n_stops += g_str_equal(event, "STOP");
+    vm->n_resets += g_str_equal(event, "RESET");
 }
 
 /* The other client has left and it is our turn: ask now, not at the next period, and leave. */

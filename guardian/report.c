@@ -104,6 +104,25 @@ add_verdict(JsonBuilder *builder, const Verdict *verdict, const Clocks *clocks)
     add_u64(builder, "patience_ms", verdict->patience_us > 0, (guint64)verdict->patience_us / 1000);
 }
 
+/* What is known of requests on their way, null for what was not looked at or not to be had. */
+static void
+add_evidence(JsonBuilder *builder, const DiskSample *disk)
+{
+    add_u64(builder, "inflight", disk->has_queue, disk->queue_inflight);
+    add_u64(builder, "blocked_thread", disk->has_thread, disk->blocked_thread);
+    add_u64(builder, "ring_inflight", disk->has_ring, disk->ring_inflight);
+    add_u64(builder, "device_inflight", disk->has_device, disk->device_inflight);
+    add_u64(builder, "device_completed", disk->has_device, disk->device_completed);
+    json_builder_set_member_name(builder, "device_stale");
+    if (disk->has_device)
+        json_builder_add_boolean_value(builder, disk->device_is_stale);
+    else
+        json_builder_add_null_value(builder);
+    add_u64(builder, "neighbours_moving", disk->has_neighbours, disk->neighbours_moving);
+    add_u64(builder, "neighbours_still", disk->has_neighbours, disk->neighbours_still);
+    add_u64(builder, "job_offset_bytes", disk->has_job, disk->job_offset_bytes);
+}
+
 static void
 add_disk(JsonBuilder *builder, const DiskSample *disk, const DiskTrack *track, const Clocks *clocks)
 {
@@ -113,7 +132,7 @@ add_disk(JsonBuilder *builder, const DiskSample *disk, const DiskTrack *track, c
     add_text(builder, "storage", disk->storage);
     if (track)
         add_verdict(builder, &track->verdict, clocks);
-    add_u64(builder, "inflight", disk->has_queue, disk->queue_inflight);
+    add_evidence(builder, disk);
     add_u64(builder, "idle_ms", disk->has_idle_time, disk->idle_time_ns / 1000000);
     add_u64(builder, "read_operations", disk->has_counters, disk->rd_ops);
     add_u64(builder, "write_operations", disk->has_counters, disk->wr_ops);
@@ -246,6 +265,11 @@ add_vm(JsonBuilder *builder, const Vm *vm, const Clocks *clocks)
             (clocks->monotonic_us - vm->sample.now_us) / 1000);
     add_s64(builder, "running_s", vm->has_sample && vm->sample.age_us >= 0,
             vm->sample.age_us / G_USEC_PER_SEC);
+    add_u64(builder, "cpu_ms", vm->has_sample && vm->sample.has_cpu, vm->sample.cpu_time_us / 1000);
+    add_u64(builder, "network_bytes", vm->has_sample && vm->sample.has_network,
+            vm->sample.network_bytes);
+    add_u64(builder, "stops", vm->has_sample && vm->sample.has_events, vm->sample.n_stops);
+    add_u64(builder, "resets", vm->has_sample && vm->sample.has_events, vm->sample.n_resets);
     add_monitor(builder, vm);
     add_memory(builder, vm);
     add_disks(builder, vm, clocks);

@@ -25,7 +25,7 @@ sample_ask_canaries(Sampling *sampling)
 
     for (guint i = 0; i < sampling->sample.n_disks; i++) {
         const DiskSample *disk = &sampling->sample.disks[i];
-        const char *drive = sampling->drives->pdata[i];
+        const char *drive = sample_disk_origin(sampling, i)->device;
         /* without a drive id the id is the device's path, or a node name, which hangs QEMU */
         bool is_qdev = !drive && *disk->id == '/';
         g_autofree char *arguments = NULL;

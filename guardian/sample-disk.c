@@ -57,7 +57,7 @@ fill_limit(const Vm *vm, const ArgvDisk *argv, DiskSample *disk)
 }
 
 static void
-fill_disk(const Vm *vm, const QmpBlockStats *stats, DiskSample *disk)
+fill_disk(const Vm *vm, const QmpBlockStats *stats, DiskSample *disk, DiskOrigin *ret_origin)
 {
     g_autofree char *name = disk_name(stats->qdev, stats->device, stats->node_name);
     const ArgvDisk *argv = vm_argv_disk(vm, name);
@@ -66,6 +66,9 @@ fill_disk(const Vm *vm, const QmpBlockStats *stats, DiskSample *disk)
         argv = vm_argv_disk(vm, stats->device);
     if (!argv)
         argv = vm_argv_disk(vm, stats->node_name);
+    ret_origin->argv = argv;
+    ret_origin->device = g_strdup(stats->device);
+    ret_origin->node_name = g_strdup(stats->node_name);
     disk->id = g_strdup(stats->qdev     ? stats->qdev
                         : stats->device ? stats->device
                                         : stats->node_name);
@@ -88,85 +91,39 @@ fill_disk(const Vm *vm, const QmpBlockStats *stats, DiskSample *disk)
     fill_limit(vm, argv, disk);
 }
 
+static void
+origin_clear(gpointer data)
+{
+    DiskOrigin *origin = data;
+
+    g_free(origin->device);
+    g_free(origin->node_name);
+}
+
 void
 sample_fill_disks(Sampling *sampling, const GArray *stats)
 {
     Sample *sample = &sampling->sample;
 
     sample->has_disks = true;
-    sampling->drives = g_ptr_array_new_with_free_func(g_free);
     sample->disks = g_new0(DiskSample, stats->len);
+    sampling->origins = g_array_sized_new(FALSE, TRUE, sizeof(DiskOrigin), stats->len);
+    g_array_set_clear_func(sampling->origins, origin_clear);
     for (guint i = 0; i < stats->len; i++) {
         const QmpBlockStats *entry = &g_array_index(stats, QmpBlockStats, i);
+        DiskOrigin origin;
 
         /* an empty CD drive has nothing to freeze; an entry without any name cannot be followed */
         if (!entry->has_medium || (!entry->qdev && !entry->device && !entry->node_name))
             continue;
-        fill_disk(sampling->vm, entry, &sample->disks[sample->n_disks]);
+        fill_disk(sampling->vm, entry, &sample->disks[sample->n_disks], &origin);
         canary_note(sampling->vm, &sample->disks[sample->n_disks++], sample->now_us);
-        g_ptr_array_add(sampling->drives, g_strdup(entry->device));
+        g_array_append_val(sampling->origins, origin);
     }
 }
 
-static void
-read_group(Vm *vm, MemorySample *memory)
+const DiskOrigin *
+sample_disk_origin(const Sampling *sampling, guint index)
 {
-    CgroupReading reading = {0};
-
-    if (!vm->cgroup || !cgroup_read(vm->cgroup, &reading, NULL))
-        return;
-    memory->has_group = reading.charge.has_usage && reading.charge.has_unreclaimable;
-    memory->group_usage_bytes = reading.charge.usage_bytes;
-    memory->group_unreclaimable_bytes = reading.charge.unreclaimable_bytes;
-    memory->limit_is_known = reading.limit_is_known;
-    memory->has_limit = reading.has_limit;
-    memory->limit_bytes = reading.limit_bytes;
-    memory->limited_unreclaimable_bytes = reading.limit_charge.unreclaimable_bytes;
-    vm->limit_path = reading.limit_path ? units_printable(reading.limit_path, -1) : NULL;
-    cgroup_reading_clear(&reading);
-}
-
-static void
-read_memory(Vm *vm, gint64 now_us)
-{
-    MemorySample memory = {0};
-    ProcStatus status;
-
-    vm->memory_us = now_us;
-    g_clear_pointer(&vm->limit_path, g_free);
-    memory.has_guest_ram = vm->has_guest_ram || vm->argv->has_memory;
-    memory.guest_ram_bytes = vm->has_guest_ram ? vm->guest_ram_bytes : vm->argv->memory_bytes;
-    memory.guest_ram_is_shared =
-        vm->has_guest_ram ? vm->guest_ram_is_shared : vm->argv->memory_is_shared;
-    if (proc_read_status(vm->proc, &status, NULL)) {
-        vm->uid = status.uid;
-        memory.has_rss = status.has_rss;
-        memory.rss_anon_bytes = status.rss_anon_bytes;
-        memory.rss_file_bytes = status.rss_file_bytes;
-        memory.rss_shmem_bytes = status.rss_shmem_bytes;
-        memory.page_table_bytes = status.page_table_bytes;
-        memory.hugetlb_bytes = status.hugetlb_bytes;
-    }
-    read_group(vm, &memory);
-    vm->memory = memory;
-}
-
-void
-sample_fill_process(Sampling *sampling)
-{
-    Vm *vm = sampling->vm;
-    Sample *sample = &sampling->sample;
-    gint64 now = sampling->context.now_us;
-    ProcStat stat;
-
-    if (!proc_read_stat(vm->proc, &stat, NULL)) {
-        sample->process_is_gone = !proc_is_alive(vm->proc);
-        return;
-    }
-    sample->process_is_gone = stat.state == 'Z' || stat.state == 'X';
-    sample->process_state = stat.state;
-    sample->age_us = proc_age_us(sampling->context.host, stat.start_ticks);
-    if (vm->memory_us == 0 || now - vm->memory_us >= vm->limits.memory_period_us ||
-        !vm->memory.has_guest_ram)
-        read_memory(vm, now);
+    return &g_array_index(sampling->origins, DiskOrigin, index);
 }

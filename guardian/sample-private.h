@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files that make one Sample share: sample.c the order of questions, sample-disk.c disks
- * and process and memory, sample-queue.c virtqueues. */
+/* What the files that make one Sample share: sample.c the order of questions, sample-disk.c disks,
+ * sample-process.c process and memory, sample-queue.c virtqueues, sample-canary.c canaries,
+ * sample-job.c block jobs, sample-evidence.c what is seen from outside. */
 
 #include "sample.h"
 
@@ -16,6 +17,12 @@ typedef enum {
     PHASE_DONE
 } Phase;
 
+/* Where a disk of the sample comes from, beside it under the same index. */
+typedef struct {
+    const ArgvDisk *argv;     /* NULL: added later, or not recognized */
+    char *device, *node_name; /* as QEMU says; NULL none */
+} DiskOrigin;
+
 typedef struct Sampling {
     Vm *vm;
     SampleContext context;
@@ -25,7 +32,8 @@ typedef struct Sampling {
     bool is_cancelled;  /* nobody waits for it, its VM is ending */
     bool is_asking;     /* an answer from within the ask must not begin the next phase */
     gint64 deadline_us; /* of the whole sample, g_get_monotonic_time() scale */
-    GPtrArray *drives;  /* of char *: each disk's drive id, NULL without; NULL before blockstats */
+    GArray *origins;    /* of DiskOrigin; NULL without disks */
+    GArray *jobs;       /* of QmpBlockJob; NULL: not asked, or no answer */
     GArray *queues;     /* of QueueTotal, one a virtio device; NULL: no evidence asked */
     SampleDoneFunc done;
     gpointer data;
@@ -46,6 +54,19 @@ void sampling_ask(Sampling *sampling, QmpCommand command, const char *arguments,
 void sample_fill_process(Sampling *sampling);
 /* stats is of QmpBlockStats. */
 void sample_fill_disks(Sampling *sampling, const GArray *stats);
+const DiskOrigin *sample_disk_origin(const Sampling *sampling, guint index);
+
+/* Is costly evidence of that disk, of any disk, worth its price in this sample? */
+bool sample_disk_wants_evidence(const Sampling *sampling, const DiskSample *disk);
+bool sample_anyone_wants_evidence(const Sampling *sampling);
+/* Threads, rings and the host's devices, for disks without a virtqueue or with requests in it.
+ * After sample_queues_apply(). */
+void sample_fill_evidence(Sampling *sampling);
+
+/* In the base phase, when any disk is suspect. */
+void sample_ask_jobs(Sampling *sampling);
+/* Gives each job's offset to the disk that it runs on. */
+void sample_jobs_apply(Sampling *sampling);
 
 void sample_ask_list(Sampling *sampling);
 void sample_ask_sizes(Sampling *sampling);

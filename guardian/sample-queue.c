@@ -76,30 +76,6 @@ find_device(const Vm *vm, const DiskSample *disk)
     return -1;
 }
 
-static bool
-disk_wants_evidence(const Sampling *sampling, const DiskSample *disk)
-{
-    const DiskTrack *track = track_find_disk(&sampling->vm->track, disk->id);
-    guint64 ops = disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
-
-    if (sampling->context.wants_all_evidence)
-        return true;
-    if (track && track->has_last && track->verdict.state < STATE_SUSPECT && ops != track->last_ops)
-        return false; /* it moves: nothing to prove */
-    return freeze_wants_evidence(track, sampling->context.now_us);
-}
-
-static bool
-anyone_wants_evidence(const Sampling *sampling)
-{
-    if (sampling->vm->run != RUN_RUNNING)
-        return false;
-    for (guint i = 0; i < sampling->sample.n_disks; i++)
-        if (disk_wants_evidence(sampling, &sampling->sample.disks[i]))
-            return true;
-    return false;
-}
-
 static void
 take_list(Sampling *sampling, JsonNode *result, guint index)
 {
@@ -123,7 +99,7 @@ sample_ask_list(Sampling *sampling)
 {
     Vm *vm = sampling->vm;
 
-    if (vm->has_no_virtio_query || !anyone_wants_evidence(sampling))
+    if (vm->has_no_virtio_query || !sample_anyone_wants_evidence(sampling))
         return;
     qmp_client_set_class(vm->client, QMP_CLASS_SUSPECT);
     if (!vm->virtio)
@@ -136,7 +112,7 @@ mark_devices(Sampling *sampling)
 {
     const Vm *vm = sampling->vm;
 
-    if (!vm->virtio || !anyone_wants_evidence(sampling))
+    if (!vm->virtio || !sample_anyone_wants_evidence(sampling))
         return;
     sampling->queues = g_array_sized_new(FALSE, TRUE, sizeof(QueueTotal), vm->virtio->len);
     g_array_set_size(sampling->queues, vm->virtio->len);
@@ -144,7 +120,7 @@ mark_devices(Sampling *sampling)
         const DiskSample *disk = &sampling->sample.disks[i];
         int device = find_device(vm, disk);
 
-        if (device >= 0 && disk_wants_evidence(sampling, disk))
+        if (device >= 0 && sample_disk_wants_evidence(sampling, disk))
             g_array_index(sampling->queues, QueueTotal, device).asked = 1;
     }
 }

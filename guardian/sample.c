@@ -3,14 +3,16 @@
 /* A sample goes through phases; each asks a few questions in one write and the next one begins when
  * all are answered:
  *
- *   base     query-blockstats, and query-status where events do not keep it known; in a slow
- *            round also what hardly ever changes: version, RAM backends, limits of throttle groups
- *   list     which virtio devices there are
- *   sizes    how many queues each of them has
- *   queues   what is in flight in each queue
+ *   base    query-blockstats, and query-status where events do not keep it known; for a suspect
+ *           also the block jobs, on a slow round also what hardly ever changes (version, RAM
+ *           backends, limits of throttle groups)
+ *   list    which virtio devices there are
+ *   sizes   how many queues each of them has
+ *   queues  what is in flight in each queue
+ *   canary  sends canaries where the policy allows it
  *
- * The last three only for a disk that made no progress since the last sample and whose judge wants
- * evidence.
+ * Lists, sizes and queues only for a disk whose judge wants evidence and that made no progress
+ * since the last sample. What else is evidence is read when all is answered.
  *
  * On a monitor of our own the connection stays; on a shared one we connect, ask and leave. A
  * monitor that does not greet is busy: the one pending connect is kept, because each further one
@@ -36,7 +38,8 @@ sampling_free(Sampling *sampling)
 {
     sample_clear(&sampling->sample);
     sample_queues_free(sampling);
-    g_clear_pointer(&sampling->drives, g_ptr_array_unref);
+    g_clear_pointer(&sampling->jobs, g_array_unref);
+    g_clear_pointer(&sampling->origins, g_array_unref);
     g_free(sampling);
 }
 
@@ -60,8 +63,14 @@ sampling_finish(Sampling *sampling)
     if (sampling->sample.monitor == MONITOR_ANSWERED)
         g_clear_pointer(&vm->client_error, g_free);
     sample_queues_apply(sampling);
+    sample_jobs_apply(sampling);
+    sample_fill_evidence(sampling);
     sampling->sample.memory = vm->memory;
     sampling->sample.run = vm->run;
+    sampling->sample.has_events =
+        vm->monitor_is_ours && sampling->sample.monitor == MONITOR_ANSWERED;
+    sampling->sample.n_stops = vm->n_stops;
+    sampling->sample.n_resets = vm->n_resets;
     sample_clear(&vm->sample);
     vm->sample = sampling->sample;
     memset(&sampling->sample, 0, sizeof sampling->sample);
@@ -230,6 +239,7 @@ ask_base(Sampling *sampling)
     sampling_ask(sampling, QMP_QUERY_BLOCKSTATS, NULL, take_blockstats, 0);
     if (!vm->monitor_is_ours || !vm->has_fresh_status)
         sampling_ask(sampling, QMP_QUERY_STATUS, NULL, take_status, 0);
+    sample_ask_jobs(sampling);
     if (vm->slow_round_us == 0 || now - vm->slow_round_us >= SLOW_ROUND_US)
         ask_slow_round(sampling);
 }

@@ -5,11 +5,13 @@
  * for disks whose judge wants it. A late answer is a fact in the Sample, not an error. Nothing here
  * blocks: answers arrive on the main context, and one silent VM delays no other. */
 
+#include "child.h"
 #include "vm.h"
 
 typedef struct {
     const Host *host;
     GMainContext *context;
+    Children *children;         /* for what may block; NULL: such facts stay unknown */
     gint64 now_us, boottime_us; /* the tick's one stamp */
     gint64 period_us;           /* this VM's present one */
     bool wants_all_evidence;    /* a check in the middle of an incident: look into every queue */

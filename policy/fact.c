@@ -79,6 +79,8 @@ static const Fact disk_facts[] = {
     DISK_IF("thread", FACT_COUNT32, blocked_thread, has_thread),
     DISK_IF("ring", FACT_COUNT32, ring_inflight, has_ring),
     DISK_IF("ring_done", FACT_COUNT, ring_completed, has_ring),
+    {"ring_shared", FACT_FLAG, offsetof(DiskFacts, disk.ring_is_shared),
+     offsetof(DiskFacts, disk.has_ring), &yes_words},
     DISK_IF("device", FACT_COUNT32, device_inflight, has_device),
     DISK_IF("device_done", FACT_COUNT, device_completed, has_device),
     {"device_stale", FACT_FLAG, offsetof(DiskFacts, disk.device_is_stale),

@@ -66,6 +66,7 @@ typedef struct {
     bool has_ring; /* an io_uring that carries this disk; only for a suspect */
     guint32 ring_inflight;
     guint64 ring_completed; /* its completion queue's tail: only "moved" counts */
+    bool ring_is_shared;    /* other disks of this VM use the same ring */
 
     bool has_device; /* the host's block device below this disk; only for a suspect */
     guint32 device_inflight;

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sample-private.h"
+
+#include "network.h"
+#include "units.h"
+
+#include <unistd.h>
+
+static void
+read_group(Vm *vm, MemorySample *memory)
+{
+    CgroupReading reading = {0};
+
+    if (!vm->cgroup || !cgroup_read(vm->cgroup, &reading, NULL))
+        return;
+    memory->has_group = reading.charge.has_usage && reading.charge.has_unreclaimable;
+    memory->group_usage_bytes = reading.charge.usage_bytes;
+    memory->group_unreclaimable_bytes = reading.charge.unreclaimable_bytes;
+    memory->limit_is_known = reading.limit_is_known;
+    memory->has_limit = reading.has_limit;
+    memory->limit_bytes = reading.limit_bytes;
+    memory->limited_unreclaimable_bytes = reading.limit_charge.unreclaimable_bytes;
+    vm->limit_path = reading.limit_path ? units_printable(reading.limit_path, -1) : NULL;
+    cgroup_reading_clear(&reading);
+}
+
+static void
+read_memory(Vm *vm, gint64 now_us)
+{
+    MemorySample memory = {0};
+    ProcStatus status;
+
+    vm->memory_us = now_us;
+    g_clear_pointer(&vm->limit_path, g_free);
+    memory.has_guest_ram = vm->has_guest_ram || vm->argv->has_memory;
+    memory.guest_ram_bytes = vm->has_guest_ram ? vm->guest_ram_bytes : vm->argv->memory_bytes;
+    memory.guest_ram_is_shared =
+        vm->has_guest_ram ? vm->guest_ram_is_shared : vm->argv->memory_is_shared;
+    if (proc_read_status(vm->proc, &status, NULL)) {
+        vm->uid = status.uid;
+        memory.has_rss = status.has_rss;
+        memory.rss_anon_bytes = status.rss_anon_bytes;
+        memory.rss_file_bytes = status.rss_file_bytes;
+        memory.rss_shmem_bytes = status.rss_shmem_bytes;
+        memory.page_table_bytes = status.page_table_bytes;
+        memory.hugetlb_bytes = status.hugetlb_bytes;
+    }
+    read_group(vm, &memory);
+    vm->memory = memory;
+}
+
+static guint64
+ticks_to_us(guint64 ticks)
+{
+    return ticks * (G_USEC_PER_SEC / (guint64)sysconf(_SC_CLK_TCK));
+}
+
+static void
+fill_network(Sampling *sampling)
+{
+    const SampleContext *context = &sampling->context;
+
+    if (context->children)
+        network_look_up(sampling->vm, context->host, context->children, context->now_us);
+    sampling->sample.has_network = network_read(sampling->vm, &sampling->sample.network_bytes);
+}
+
+void
+sample_fill_process(Sampling *sampling)
+{
+    Vm *vm = sampling->vm;
+    Sample *sample = &sampling->sample;
+    gint64 now = sampling->context.now_us;
+    ProcStat stat;
+
+    if (!proc_read_stat(vm->proc, &stat, NULL)) {
+        sample->process_is_gone = !proc_is_alive(vm->proc);
+        return;
+    }
+    sample->process_is_gone = stat.state == 'Z' || stat.state == 'X';
+    sample->process_state = stat.state;
+    sample->age_us = proc_age_us(sampling->context.host, stat.start_ticks);
+    sample->has_cpu = true;
+    sample->cpu_time_us = ticks_to_us(stat.utime_ticks + stat.stime_ticks);
+    fill_network(sampling);
+    if (vm->memory_us == 0 || now - vm->memory_us >= vm->limits.memory_period_us ||
+        !vm->memory.has_guest_ram)
+        read_memory(vm, now);
+}
