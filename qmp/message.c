@@ -214,8 +214,8 @@ gate_check(const char *line, gsize length)
     return NULL;
 }
 
-static JsonNode *
-line_to_node(const char *line, gsize length, GError **error)
+JsonNode *
+message_parse_object(const char *line, gsize length, GError **error)
 {
     const char *wrong = gate_check(line, length);
     g_autoptr(GError) parse_error = NULL;
@@ -287,7 +287,7 @@ message_classify(Message *message, JsonObject *object)
 Message *
 message_parse(const char *line, gsize length, GError **error)
 {
-    g_autoptr(JsonNode) root = line_to_node(line, length, error);
+    g_autoptr(JsonNode) root = message_parse_object(line, length, error);
 
     if (!root)
         return NULL;

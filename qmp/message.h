@@ -53,6 +53,9 @@ typedef struct {
     gint64 id; /* only integer ids are ours; the serving side echoes any from root */
 } Message;
 
+/* Any one object, behind the same gate. NULL with QMP_ERROR_MALFORMED. */
+JsonNode *message_parse_object(const char *line, gsize length,
+                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* NULL with QMP_ERROR_MALFORMED for anything that is not exactly one QMP object. */
 Message *message_parse(const char *line, gsize length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void message_free(Message *message);
