@@ -17,6 +17,7 @@ static const Verb verbs[] = {
     {"list", ctl_list, "", "what is watched, and how it is asked"},
     {"check", ctl_check, "VM [--for 60s]", "watch one VM now, without the daemon, and judge"},
     {"overhead", ctl_overhead, "...", "memory a VM needs beside its guest's RAM (offline)"},
+    {"throttle", ctl_throttle, "normalize|diff", "disk limits in their four forms (offline)"},
     {"replay", ctl_replay, "FILE...", "what the judge says of recorded samples (offline)"},
     {"config", ctl_config, "show|check|sample", "settings, their origin, their errors"},
     {"version", ctl_version, "", "version of this tool"},

@@ -26,6 +26,7 @@ int ctl_list(const CtlOptions *options, int argc, char **argv);
 int ctl_check(const CtlOptions *options, int argc, char **argv);
 int ctl_overhead(const CtlOptions *options, int argc, char **argv);
 int ctl_replay(const CtlOptions *options, int argc, char **argv);
+int ctl_throttle(const CtlOptions *options, int argc, char **argv);
 int ctl_config(const CtlOptions *options, int argc, char **argv);
 int ctl_version(const CtlOptions *options, int argc, char **argv);
 

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl.h"
+
+#include "throttle-text.h"
+#include "units.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* guardianctl throttle normalize FORM TEXT                canonical text on stdout
+ *             throttle diff FORM-A TEXT-A FORM-B TEXT-B   the fields that differ on stdout
+ *
+ * Offline. Notes go to stderr, so that stdout is for scripts. */
+
+/* As long as a line of a monitor may be: `inserted` grows with the backing chain. */
+#define TEXT_BYTES_MAX (10 * 1024 * 1024)
+
+#define USAGE "usage: guardianctl throttle normalize FORM TEXT | diff FORM TEXT FORM TEXT"
+
+static const char help_text[] =
+    "Usage: guardianctl throttle normalize FORM TEXT\n"
+    "       guardianctl throttle diff FORM-A TEXT-A FORM-B TEXT-B\n"
+    "Read the limits of a disk in one form, or compare two by their effect (offline).\n\n"
+    "  normalize  print the canonical text, in the same form\n"
+    "  diff       print the fields that differ: bytes/s, operations/s, seconds\n\n"
+    "FORM is one of\n"
+    "  proxmox    a drive string: local-lvm:vm-102-disk-0,iothread=1,mbps_wr=60\n"
+    "  qemu       JSON: inserted of query-block, or limits of a throttle-group\n"
+    "  libvirt    an <iotune> element\n"
+    "  policy     keyfile lines: [disk scsi0], below it mbps_wr = 60, iops_rd = 500\n"
+    "TEXT is the text itself, @FILE, or - for standard input.\n\n"
+    "  --json     {\"schema\": 1, \"form\": ..., \"limits\": {...}, \"notes\": [...]};\n"
+    "             0 is no limit; the length of a burst is 1 unless given;\n"
+    "             diff: is_equal, differences [{\"field\", \"a\", \"b\"}], and both sides\n\n"
+    "60, 60.0 and 62914560 bytes are equal; an alias is its key, a default is absent.\n"
+    "What the owner of a form refuses is refused with its reason. What is worth a\n"
+    "word (without effect, refused by QEMU, no word for it in the other form) is a\n"
+    "note on stderr.\n"
+    "Exit status: 0 read, or equal in effect; 1 differs; 2 unreadable or wrong usage.\n";
+
+/* Of stdin or a file, also one without size or end. NULL, and *ret_wrong a phrase. */
+static char *
+stream_read(FILE *stream, gsize *ret_length, const char **ret_wrong)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    char buffer[65536];
+    size_t length;
+
+    while ((length = fread(buffer, 1, sizeof buffer, stream)) > 0) {
+        g_string_append_len(text, buffer, (gssize)length);
+        if (text->len > TEXT_BYTES_MAX) {
+            *ret_wrong = "is larger than 10 MiB";
+            return NULL;
+        }
+    }
+    if (ferror(stream)) {
+        *ret_wrong = g_strerror(errno);
+        return NULL;
+    }
+    *ret_length = text->len;
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* TEXT, @FILE or -. NULL, and *ret_wrong a phrase. */
+static char *
+word_read(const char *word, gsize *ret_length, const char **ret_wrong)
+{
+    FILE *file;
+    char *text;
+
+    if (strcmp(word, "-") == 0)
+        return stream_read(stdin, ret_length, ret_wrong);
+    if (*word != '@') {
+        *ret_length = strlen(word);
+        return g_strdup(word);
+    }
+    file = fopen(word + 1, "re");
+    if (file == NULL) {
+        *ret_wrong = g_strerror(errno);
+        return NULL;
+    }
+    text = stream_read(file, ret_length, ret_wrong);
+    fclose(file);
+    return text;
+}
+
+/* NULL after a line on stderr. */
+static Throttle *
+side_read(const char *form_name, const char *word)
+{
+    g_autofree char *text = NULL;
+    g_autofree char *printable = NULL;
+    g_autoptr(GError) error = NULL;
+    const char *wrong;
+    ThrottleForm form;
+    gsize length;
+    Throttle *throttle;
+
+    if (!throttle_form_find(form_name, &form)) {
+        printable = units_printable(form_name, -1);
+        ctl_fail("throttle: \"%s\" is no form: use proxmox, qemu, libvirt or policy", printable);
+        return NULL;
+    }
+    text = word_read(word, &length, &wrong);
+    if (text == NULL) {
+        printable = units_printable(*word == '@' ? word + 1 : "standard input", -1);
+        ctl_fail("throttle: %s: %s", printable, wrong);
+        return NULL;
+    }
+    throttle = throttle_text_parse(form, text, length, &error);
+    if (throttle == NULL)
+        ctl_fail("throttle: %s: %s", form_name, error->message);
+    return throttle;
+}
+
+static void
+print_notes(const char *about, const GPtrArray *notes)
+{
+    for (guint i = 0; i < notes->len; i++)
+        fprintf(stderr, "note: %s%s%s\n", about, *about ? ": " : "", (char *)notes->pdata[i]);
+}
+
+static void
+build_string(JsonBuilder *builder, const char *name, const char *value)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_add_string_value(builder, value);
+}
+
+static void
+build_notes(JsonBuilder *builder, const GPtrArray *notes)
+{
+    json_builder_set_member_name(builder, "notes");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < notes->len; i++)
+        json_builder_add_string_value(builder, notes->pdata[i]);
+    json_builder_end_array(builder);
+}
+
+static void
+build_field(JsonBuilder *builder, const char *name, const Throttle *throttle, guint field)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_add_int_value(builder, (gint64)throttle->fields[field]);
+}
+
+/* The members of one side; the object is open. */
+static void
+build_side(JsonBuilder *builder, const Throttle *throttle)
+{
+    g_autofree char *canonical = g_strchomp(throttle_text_print(throttle));
+
+    build_string(builder, "form", throttle_form_name(throttle->form));
+    build_string(builder, "canonical", canonical);
+    json_builder_set_member_name(builder, "limits");
+    json_builder_begin_object(builder);
+    for (guint i = 0; i < THROTTLE_N_FIELDS; i++)
+        build_field(builder, throttle_field_name(i), throttle, i);
+    build_string(builder, "group", throttle->group);
+    json_builder_end_object(builder);
+    build_notes(builder, throttle->notes);
+}
+
+static JsonBuilder *
+begin_json(void)
+{
+    JsonBuilder *builder = json_builder_new();
+
+    json_builder_begin_object(builder);
+    json_builder_set_member_name(builder, "schema");
+    json_builder_add_int_value(builder, 1);
+    return builder;
+}
+
+static void
+end_json(JsonBuilder *builder)
+{
+    json_builder_end_object(builder);
+    ctl_print_json(json_builder_get_root(builder));
+}
+
+static int
+run_normalize(bool is_json, const char *form, const char *word)
+{
+    g_autoptr(Throttle) throttle = side_read(form, word);
+    g_autoptr(JsonBuilder) builder = NULL;
+    g_autofree char *canonical = NULL;
+
+    if (throttle == NULL)
+        return 2;
+    if (is_json) {
+        builder = begin_json();
+        build_side(builder, throttle);
+        end_json(builder);
+        return 0;
+    }
+    canonical = throttle_text_print(throttle);
+    fputs(canonical, stdout);
+    print_notes("", throttle->notes);
+    return 0;
+}
+
+/* What one side says and the other has no word for. */
+static void
+note_inexpressible(const Throttle *said, const Throttle *other, GPtrArray *notes)
+{
+    Throttle view = *said;
+    g_auto(GStrv) pairs = NULL;
+
+    view.is_group_object = other->is_group_object;
+    /* Only for its notes. */
+    pairs = throttle_print(other->form, &view, notes);
+}
+
+static void
+print_differences_json(const Throttle *a, const Throttle *b, const GPtrArray *notes)
+{
+    const Throttle *const sides[] = {a, b};
+    static const char *const names[] = {"a", "b"};
+    g_autoptr(JsonBuilder) builder = begin_json();
+
+    json_builder_set_member_name(builder, "is_equal");
+    json_builder_add_boolean_value(builder, throttle_equal(a, b));
+    json_builder_set_member_name(builder, "differences");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < THROTTLE_N_FIELDS; i++) {
+        if (!throttle_field_differs(a, b, i))
+            continue;
+        json_builder_begin_object(builder);
+        build_string(builder, "field", throttle_field_name(i));
+        build_field(builder, "a", a, i);
+        build_field(builder, "b", b, i);
+        json_builder_end_object(builder);
+    }
+    if (throttle_group_differs(a, b)) {
+        json_builder_begin_object(builder);
+        build_string(builder, "field", "group");
+        build_string(builder, "a", a->group);
+        build_string(builder, "b", b->group);
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+    for (guint i = 0; i < G_N_ELEMENTS(sides); i++) {
+        json_builder_set_member_name(builder, names[i]);
+        json_builder_begin_object(builder);
+        build_side(builder, sides[i]);
+        json_builder_end_object(builder);
+    }
+    build_notes(builder, notes);
+    end_json(builder);
+}
+
+static void
+print_differences(const Throttle *a, const Throttle *b)
+{
+    g_autofree char *group_a = units_printable(a->group != NULL ? a->group : "-", -1);
+    g_autofree char *group_b = units_printable(b->group != NULL ? b->group : "-", -1);
+
+    if (throttle_equal(a, b)) {
+        printf("equal in effect\n");
+        return;
+    }
+    printf("%-24s %20s %20s\n", "field", throttle_form_name(a->form), throttle_form_name(b->form));
+    for (guint i = 0; i < THROTTLE_N_FIELDS; i++)
+        if (throttle_field_differs(a, b, i))
+            printf("%-24s %20" G_GUINT64_FORMAT " %20" G_GUINT64_FORMAT "\n",
+                   throttle_field_name(i), a->fields[i], b->fields[i]);
+    if (throttle_group_differs(a, b))
+        printf("%-24s %20s %20s\n", "group", group_a, group_b);
+}
+
+static int
+run_diff(bool is_json, char **words)
+{
+    g_autoptr(Throttle) a = NULL, b = NULL;
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+
+    if (strcmp(words[1], "-") == 0 && strcmp(words[3], "-") == 0)
+        return ctl_fail("throttle: only one TEXT can be standard input");
+    a = side_read(words[0], words[1]);
+    b = a != NULL ? side_read(words[2], words[3]) : NULL;
+    if (b == NULL)
+        return 2;
+    note_inexpressible(a, b, notes);
+    note_inexpressible(b, a, notes);
+    if (is_json) {
+        print_differences_json(a, b, notes);
+    } else {
+        print_differences(a, b);
+        print_notes("A", a->notes);
+        print_notes("B", b->notes);
+        print_notes("", notes);
+    }
+    return throttle_equal(a, b) ? 0 : 1;
+}
+
+int
+ctl_throttle(const CtlOptions *options, int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "";
+
+    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
+        fputs(help_text, stdout);
+        return 0;
+    }
+    if (strcmp(verb, "normalize") == 0 && argc == 4)
+        return run_normalize(options->is_json, argv[2], argv[3]);
+    if (strcmp(verb, "diff") == 0 && argc == 6)
+        return run_diff(options->is_json, argv + 2);
+    return ctl_fail(USAGE);
+}
