@@ -69,13 +69,13 @@ report_change_line(const GuardianChange *change, gint64 realtime_us, const char 
 {
     const Verdict *after = &change->after;
     AlertStep step = decide_alert(&change->before, after);
-    g_autofree char *since =
-        report_utc(realtime_us - (change->vm->sample.now_us - after->since_us));
+    g_autofree char *since = NULL;
     g_autofree char *where = NULL;
 
     if (!is_news(change, step))
         return NULL;
     *ret_step = step_word(step);
+    since = report_utc(realtime_us - (change->vm->sample.now_us - after->since_us));
     where = change->disk ? g_strdup_printf("%s disk %s", change->vm->name, change->disk->label)
                          : g_strdup(change->vm->name);
     if (step == ALERT_CLOSE)
