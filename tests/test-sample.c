@@ -666,7 +666,8 @@ a_disk_that_moves_is_not_looked_into(void **state)
                         "[" DISK("scsi0", 2) ", " DISK("scsi1", 2) ", " DISK(BACKEND("v0"), 2) "]");
     assert_false(take(fixture)->disks[0].has_queue);
     asked = fake_monitor_take_asked(fixture->monitor);
-    assert_string_equal(asked, "query-blockstats ");
+    assert_string_equal(asked,
+                        "query-blockstats query-block-jobs "); /* the jobs of a near suspect */
 
     fixture->wants_all_evidence = true; /* as for a check */
     fake_monitor_answer(fixture->monitor, "query-blockstats",
