@@ -84,6 +84,8 @@ line_of_one(const AlertNews *news, const Alert *alert, const char *since)
 {
     g_autofree char *where =
         alert->disk ? g_strdup_printf("%s disk %s", alert->vm, alert->disk) : g_strdup(alert->vm);
+    /* the key begins with the process id */
+    g_autofree char *call = report_call(alert->vm, (pid_t)g_ascii_strtoll(alert->key, NULL, 10));
     g_autofree char *lasted = units_format_age(alert->ended_us - alert->since_us);
 
     if (news->kind == ALERT_CLOSED)
@@ -93,7 +95,7 @@ line_of_one(const AlertNews *news, const Alert *alert, const char *since)
                            "reset, snapshot, migrate",
                            where, kind_head(news->kind), state_name(state_of(alert)),
                            layer_name(alert->layer), *alert->cause ? "/" : "", alert->cause, since,
-                           alert->vm);
+                           call);
 }
 
 static void
@@ -198,23 +200,6 @@ has_disk_alert(const Alerting *alerting, const Vm *vm)
     return false;
 }
 
-/* A disk that was unplugged takes its alert along: nothing more will be said of it. */
-static void
-close_unplugged(Alerting *alerting, const Vm *vm, gint64 now_us)
-{
-    static const Verdict over = {.state = STATE_OK};
-    g_autofree char *prefix = key_of(vm, "");
-    g_autoptr(GPtrArray) open = alerts_open(alerting->alerts);
-
-    for (guint i = 0; i < open->len; i++) {
-        const Alert *alert = open->pdata[i];
-
-        if (g_str_has_prefix(alert->key, prefix) &&
-            !track_find_disk(&vm->track, alert->key + strlen(prefix)))
-            alerts_update(alerting->alerts, alert, &over, now_us);
-    }
-}
-
 void
 alerting_follow(Alerting *alerting, const GuardianChange *change)
 {
@@ -228,8 +213,6 @@ alerting_follow(Alerting *alerting, const GuardianChange *change)
                       .disk = change->disk ? change->disk->label : NULL,
                       .storage = disk ? disk->storage : NULL};
 
-    if (!change->disk && vm->track.disks->len > 0 && vm->sample.has_disks)
-        close_unplugged(alerting, vm, now);
     /* a disk does not begin what its VM suffers, and a VM not what its disk suffers */
     if (change->after.has_alert && !is_known(alerting, key) &&
         (change->disk ? is_vm_wide : !is_vm_wide || has_disk_alert(alerting, vm)))

@@ -51,42 +51,6 @@ vm_period_us(const Guardian *guardian, const Vm *vm)
 }
 
 static void
-tell(Guardian *guardian, const Vm *vm, const DiskTrack *disk, Verdict before, Verdict after)
-{
-    GuardianChange change = {.vm = vm, .disk = disk, .before = before, .after = after};
-
-    if (guardian->changed)
-        guardian->changed(&change, guardian->changed_data);
-}
-
-/* Judges the newest sample and tells what it changed. */
-static void
-guardian_judge(Guardian *guardian, Vm *vm)
-{
-    guint n = vm->track.disks->len;
-    g_autofree Verdict *before = g_new0(Verdict, n + vm->sample.n_disks + 1);
-    Verdict vm_before = vm->track.verdict;
-    g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-
-    for (guint i = 0; i < n; i++) {
-        const DiskTrack *disk = vm->track.disks->pdata[i];
-
-        before[i] = disk->verdict;
-        g_hash_table_insert(known, g_strdup(disk->id), &before[i]);
-    }
-    neighbours_note(vm);
-    neighbours_count(vm, guardian->vms);
-    freeze_judge(&vm->track, &vm->sample, &vm->limits);
-    for (guint i = 0; i < vm->track.disks->len; i++) {
-        const DiskTrack *disk = vm->track.disks->pdata[i];
-        const Verdict *was = g_hash_table_lookup(known, disk->id);
-
-        tell(guardian, vm, disk, was ? *was : (Verdict){.state = STATE_UNKNOWN}, disk->verdict);
-    }
-    tell(guardian, vm, NULL, vm_before, vm->track.verdict);
-}
-
-static void
 guardian_plan_next(Guardian *guardian, Vm *vm, gint64 now)
 {
     gint64 soonest = g_source_get_ready_time(guardian->tick);
@@ -105,7 +69,9 @@ guardian_sampled(Vm *vm, gpointer data)
 
     guardian->samples_open--;
     recorder_add(vm->recorder, &vm->sample);
-    guardian_judge(guardian, vm);
+    neighbours_note(vm);
+    neighbours_count(vm, guardian->vms);
+    judge_sample(vm, guardian->changed, guardian->changed_data);
     if (vm->sample.process_is_gone)
         g_ptr_array_remove_fast(guardian->vms, vm);
     else
@@ -388,13 +354,22 @@ guardian_reconfigure(Guardian *guardian, Config *config)
     guardian->config = config;
     limits_clear(&guardian->limits);
     config_limits(config, NULL, &guardian->limits);
-    for (guint i = guardian->vms->len; i-- > 0;)
-        if (!discovery_configure(guardian->vms->pdata[i], config))
-            guardian_remove(guardian, i);
+    for (guint i = guardian->vms->len; i-- > 0;) {
+        if (discovery_configure(guardian->vms->pdata[i], config))
+            continue;
+        judge_end(guardian->vms->pdata[i], guardian->changed, guardian->changed_data);
+        guardian_remove(guardian, i);
+    }
     discovery_reconsider(guardian->discovery);
     guardian->next_discovery_us = 0;
     if (guardian->is_looping)
         g_source_set_ready_time(guardian->tick, 0);
+}
+
+const Limits *
+guardian_limits(const Guardian *guardian)
+{
+    return &guardian->limits;
 }
 
 const GPtrArray *

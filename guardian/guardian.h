@@ -5,18 +5,9 @@
  * on one main context; the daemon runs it for ever, the tool for two samples. */
 
 #include "config.h"
-#include "vm.h"
+#include "judge.h"
 
 typedef struct Guardian Guardian;
-
-/* What one sample of one VM changed; called after every judgement. before holds the verdicts from
- * before it (borrowed). */
-typedef struct {
-    const Vm *vm;
-    const DiskTrack *disk; /* NULL: of the whole VM */
-    Verdict before, after;
-} GuardianChange;
-typedef void (*GuardianChangeFunc)(const GuardianChange *change, gpointer data);
 
 /* Borrows host, takes config. */
 Guardian *guardian_new(const Host *host, GMainContext *context, Config *config);
@@ -38,6 +29,8 @@ void guardian_look_twice(Guardian *guardian, gint64 apart_us);
 void guardian_reconfigure(Guardian *guardian, Config *config);
 
 const GPtrArray *guardian_vms(const Guardian *guardian); /* of Vm, borrowed */
+/* Of the host. */
+const Limits *guardian_limits(const Guardian *guardian);
 const Host *guardian_host(const Guardian *guardian);
 const Config *guardian_config(const Guardian *guardian);
 guint guardian_stuck_workers(const Guardian *guardian);

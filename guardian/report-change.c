@@ -51,44 +51,59 @@ is_growing_up(const Verdict *before, const Verdict *after)
            other->layer == LAYER_NONE && (!unknown->cause || g_str_equal(unknown->cause, "young"));
 }
 
+/* What the whole VM suffers is the VM's alert, what one disk suffers is that disk's. */
+static AlertStep
+step_of(const GuardianChange *change)
+{
+    AlertStep step = decide_alert(&change->before, &change->after);
+    const Verdict *alerted = step == ALERT_CLOSE ? &change->before : &change->after;
+
+    return report_is_vm_wide(alerted) == (change->disk == NULL) ? step : ALERT_NONE;
+}
+
 static bool
 is_news(const GuardianChange *change, AlertStep step)
 {
-    bool is_vm_wide = report_is_vm_wide(&change->after) || report_is_vm_wide(&change->before);
+    bool was_vm_wide = report_is_vm_wide(&change->before);
+    bool is_vm_wide = report_is_vm_wide(&change->after);
 
-    if (change->disk ? is_vm_wide && report_is_vm_wide(&change->vm->track.verdict) : !is_vm_wide)
+    if (step != ALERT_NONE)
+        return true;
+    if (is_growing_up(&change->before, &change->after) ||
+        (change->before.state == change->after.state &&
+         change->before.layer == change->after.layer))
         return false;
-    if (is_growing_up(&change->before, &change->after))
-        return false;
-    return step != ALERT_NONE || change->before.state != change->after.state ||
-           change->before.layer != change->after.layer;
+    /* what begins in a disk is the disk's line, also when the VM's trouble ends with it */
+    if (change->disk)
+        return !is_vm_wide && (!was_vm_wide || change->after.state >= STATE_SUSPECT);
+    return is_vm_wide || (was_vm_wide && change->after.state < STATE_SUSPECT);
 }
 
 char *
 report_change_line(const GuardianChange *change, gint64 realtime_us, const char **ret_step)
 {
     const Verdict *after = &change->after;
-    AlertStep step = decide_alert(&change->before, after);
-    g_autofree char *since = NULL;
-    g_autofree char *where = NULL;
+    AlertStep step = step_of(change);
+    const char *reason = after->reason ? after->reason : "";
+    g_autofree char *where = NULL, *call = NULL, *since = NULL;
 
     if (!is_news(change, step))
         return NULL;
     *ret_step = step_word(step);
     since = report_utc(realtime_us - (change->vm->sample.now_us - after->since_us));
+    call = report_call(change->vm->name, proc_pid(change->vm->proc));
     where = change->disk ? g_strdup_printf("%s disk %s", change->vm->name, change->disk->label)
                          : g_strdup(change->vm->name);
     if (step == ALERT_CLOSE)
         return g_strdup_printf("%s: alert closed, was %s; now %s: %s", where,
-                               layer_name(change->before.layer), state_name(after->state),
-                               after->reason);
+                               layer_name(change->before.layer), state_name(after->state), reason);
     return g_strdup_printf("%s: %s%s, %s%s%s since %s: %s%s%s", where,
                            step == ALERT_OPEN   ? "alert: "
                            : step == ALERT_PAGE ? "PAGE: "
                                                 : "",
                            state_name(after->state), layer_name(after->layer),
                            after->cause && *after->cause ? "/" : "",
-                           after->cause ? after->cause : "", since, after->reason,
+                           after->cause ? after->cause : "", since, reason,
                            after->state >= STATE_SUSPECT ? "; next: guardianctl explain " : "",
-                           after->state >= STATE_SUSPECT ? change->vm->name : "");
+                           after->state >= STATE_SUSPECT ? call : "");
 }

@@ -42,28 +42,23 @@ both_clocks(const char *utc)
 }
 
 static char *
-age_of(JsonObject *object)
+age_or_unknown(JsonObject *object)
 {
-    gint64 since_s;
+    char *age = report_age_of(object);
 
-    return report_number_of(object, "since_s", &since_s)
-               ? units_format_age(since_s * G_USEC_PER_SEC)
-               : g_strdup("unknown");
+    return age ? age : g_strdup("unknown");
 }
 
 /* The disk that explains the VM's verdict: the gravest; NULL when there is none. */
 static JsonObject *
 gravest_disk(JsonObject *vm)
 {
-    JsonArray *disks = message_get_array(vm, "disks");
+    g_autoptr(GPtrArray) disks = report_objects_of(vm, "disks");
     JsonObject *gravest = NULL;
 
-    for (guint i = 0; disks && i < json_array_get_length(disks); i++) {
-        JsonObject *disk = json_array_get_object_element(disks, i);
-
-        if (!gravest || report_state_of(disk) > report_state_of(gravest))
-            gravest = disk;
-    }
+    for (guint i = 0; i < disks->len; i++)
+        if (!gravest || report_state_of(disks->pdata[i]) > report_state_of(gravest))
+            gravest = disks->pdata[i];
     return gravest;
 }
 
@@ -71,7 +66,7 @@ static void
 append_head(GString *text, JsonObject *vm, JsonObject *disk, bool is_coloured)
 {
     State state = report_state_of(vm);
-    g_autofree char *age = age_of(vm);
+    g_autofree char *age = age_or_unknown(vm);
     const char *layer = report_text_of(vm, "layer", "unknown");
 
     g_string_append_printf(text, "%s  %s%s%s %s", report_text_of(vm, "name", "?"),
@@ -131,14 +126,15 @@ append_monitor(GString *text, JsonObject *vm)
 {
     JsonObject *monitor = message_get_object(vm, "monitor");
     const char *problem = report_text_of(monitor, "problem", NULL);
-    gint64 waited_us = 0;
+    g_autofree char *waited = NULL;
+    gint64 waited_us;
 
-    (void)report_number_of(monitor, "waited_us", &waited_us);
-    append_line(text, "monitor", "%s (%s), %s in %" G_GINT64_FORMAT ".%03d ms%s%s",
-                report_text_of(monitor, "path", "none"),
+    if (report_number_of(monitor, "waited_us", &waited_us))
+        waited = g_strdup_printf(" in %.3f ms", (double)waited_us / 1000);
+    append_line(text, "monitor", "%s (%s), %s%s%s%s", report_text_of(monitor, "path", "none"),
                 report_text_of(monitor, "use", "not asked"),
-                report_text_of(monitor, "stage", "unknown"), waited_us / 1000,
-                (int)(waited_us % 1000), problem ? "; " : "", problem ? problem : "");
+                report_text_of(monitor, "stage", "unknown"), waited ? waited : "",
+                problem ? "; " : "", problem ? problem : "");
 }
 
 static char *
@@ -148,6 +144,16 @@ number_or_unknown(JsonObject *object, const char *member)
 
     return report_number_of(object, member, &value) ? g_strdup_printf("%" G_GINT64_FORMAT, value)
                                                     : g_strdup("unknown");
+}
+
+/* "kill -CONT 0" would be another advice. */
+static char *
+pid_of(JsonObject *vm)
+{
+    gint64 pid;
+
+    return report_number_of(vm, "pid", &pid) && pid > 0 ? g_strdup_printf("%" G_GINT64_FORMAT, pid)
+                                                        : g_strdup("(unknown)");
 }
 
 static char *
@@ -169,7 +175,7 @@ append_disk(GString *text, JsonObject *disk)
     g_autofree char *reads = number_or_unknown(disk, "read_operations");
     g_autofree char *failed = number_or_unknown(disk, "failed_operations");
     g_autofree char *limit = limit_words(disk);
-    g_autofree char *age = age_of(disk);
+    g_autofree char *age = age_or_unknown(disk);
     gint64 idle_ms;
 
     append_line(text, "disk", "%s: %s %s, layer %s", report_text_of(disk, "label", "?"),
@@ -180,8 +186,7 @@ append_disk(GString *text, JsonObject *disk)
     append_line(text, "", "in flight %s; completed %s writes, %s reads; failed %s", inflight,
                 writes, reads, failed);
     if (report_number_of(disk, "idle_ms", &idle_ms))
-        append_line(text, "", "last completion %" G_GINT64_FORMAT ".%01d s before the sample",
-                    idle_ms / 1000, (int)(idle_ms % 1000) / 100);
+        append_line(text, "", "last completion %.1f s before the sample", (double)idle_ms / 1000);
 }
 
 static void
@@ -212,13 +217,12 @@ static void
 append_advice(GString *text, JsonObject *vm, JsonObject *disk)
 {
     const char *layer = report_text_of(vm, "layer", "");
-    gint64 pid = 0;
+    g_autofree char *pid = pid_of(vm);
 
-    (void)report_number_of(vm, "pid", &pid);
     if (report_state_of(vm) < STATE_SUSPECT)
         return;
     if (strcmp(layer, "process-stopped") == 0)
-        append_line(text, "do", "kill -CONT %" G_GINT64_FORMAT ", unless somebody debugs it", pid);
+        append_line(text, "do", "kill -CONT %s, unless somebody debugs it", pid);
     else if (strcmp(layer, "throttle") == 0)
         append_line(text, "do", "raise the disk's limit (to another nonzero value)");
     else if (strcmp(layer, "main-loop-blocked") == 0)
@@ -227,8 +231,7 @@ append_advice(GString *text, JsonObject *vm, JsonObject *disk)
     else
         append_line(text, "do", "look at %s: when it answers again the VM goes on by itself",
                     report_text_of(disk, "storage", "the storage below"));
-    append_line(text, "",
-                "before you kill process %" G_GINT64_FORMAT ": a kill destroys the evidence", pid);
+    append_line(text, "", "before you kill process %s: a kill destroys the evidence", pid);
     append_line(text, "never",
                 "stop, reset, quit, snapshot, migrate, device_del, limit to zero: they");
     append_line(text, "", "drain the disk, and hang the monitor until the storage is back");
@@ -238,19 +241,18 @@ char *
 report_explain_text(JsonObject *vm, bool is_coloured)
 {
     GString *text = g_string_new(NULL);
-    JsonArray *disks = message_get_array(vm, "disks");
+    g_autoptr(GPtrArray) disks = report_objects_of(vm, "disks");
     JsonObject *gravest = gravest_disk(vm);
-    gint64 pid = 0;
+    g_autofree char *pid = pid_of(vm);
 
-    (void)report_number_of(vm, "pid", &pid);
     append_head(text, vm, gravest, is_coloured);
     append_verdict(text, vm);
-    append_line(text, "vm", "%s, pid %" G_GINT64_FORMAT ", %s, QEMU %s",
-                report_text_of(vm, "source", "?"), pid, report_text_of(vm, "run", "status unknown"),
+    append_line(text, "vm", "%s, pid %s, %s, QEMU %s", report_text_of(vm, "source", "?"), pid,
+                report_text_of(vm, "run", "status unknown"),
                 report_text_of(vm, "qemu_version", "of unknown version"));
     append_monitor(text, vm);
-    for (guint i = 0; disks && i < json_array_get_length(disks); i++)
-        append_disk(text, json_array_get_object_element(disks, i));
+    for (guint i = 0; i < disks->len; i++)
+        append_disk(text, disks->pdata[i]);
     append_memory(text, vm);
     append_advice(text, vm, gravest);
     return g_string_free(text, FALSE);

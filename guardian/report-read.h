@@ -11,6 +11,10 @@
 /* Borrowed; otherwise when unknown. */
 const char *report_text_of(JsonObject *object, const char *member, const char *otherwise);
 bool report_number_of(JsonObject *object, const char *member, gint64 *ret_value);
+/* The objects in an array, borrowed, in a new array; empty when there are none. */
+GPtrArray *report_objects_of(JsonObject *object, const char *member);
+/* "19m" since since_s; new string, NULL when unknown. */
+char *report_age_of(JsonObject *object);
 State report_state_of(JsonObject *object);
 /* "17G", "-" when unknown; new string. */
 char *report_size_of(JsonObject *object, const char *member);

@@ -12,7 +12,16 @@
 
 #include <string.h>
 
+/* An old console, and what fits into a mail. */
+#define LINE_COLUMNS 80
 #define NAME_COLUMNS 14
+#define STATE_COLUMNS 7
+/* Also holds a layer, and a time of day in UTC. */
+#define LABEL_COLUMNS 20
+/* A name longer than this does not fit behind "  -> guardianctl explain ". */
+#define CALL_COLUMNS 50
+/* Ages are shown in days; more than a century is no age. */
+#define AGE_MAX_S (G_GINT64_CONSTANT(100) * 365 * 86400)
 
 const char *
 report_text_of(JsonObject *object, const char *member, const char *otherwise)
@@ -33,12 +42,39 @@ report_number_of(JsonObject *object, const char *member, gint64 *ret_value)
     return true;
 }
 
+GPtrArray *
+report_objects_of(JsonObject *object, const char *member)
+{
+    GPtrArray *objects = g_ptr_array_new();
+    JsonArray *array = message_get_array(object, member);
+
+    for (guint i = 0; array && i < json_array_get_length(array); i++) {
+        JsonNode *node = json_array_get_element(array, i);
+
+        if (JSON_NODE_HOLDS_OBJECT(node))
+            g_ptr_array_add(objects, json_node_get_object(node));
+    }
+    return objects;
+}
+
+char *
+report_age_of(JsonObject *object)
+{
+    gint64 since_s;
+
+    if (!report_number_of(object, "since_s", &since_s))
+        return NULL;
+    return units_format_age(CLAMP(since_s, 0, AGE_MAX_S) * G_USEC_PER_SEC);
+}
+
 State
 report_state_of(JsonObject *object)
 {
+    const char *word = message_get_string(object, "state");
     State state = STATE_UNKNOWN;
 
-    (void)state_from_name(message_get_string(object, "state"), &state);
+    if (word)
+        (void)state_from_name(word, &state);
     return state;
 }
 
@@ -66,29 +102,72 @@ overhead_cell(JsonObject *memory)
     return strcmp(low, high) == 0 ? g_strdup(low) : g_strdup_printf("%s-%s", low, high);
 }
 
-/* Bytes of a name can be fewer columns than bytes, or wide: cut and pad by columns. */
+char *
+report_call(const char *name, pid_t pid)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_.:@+/-";
+    gsize length = strlen(name);
+
+    if (length > 0 && length <= CALL_COLUMNS && *name != '-' && strspn(name, plain) == length)
+        return g_strdup(name);
+    return pid > 0 ? g_strdup_printf("%d", (int)pid) : g_strdup("VM");
+}
+
 static char *
-column(const char *text, guint columns)
+call_of(JsonObject *vm)
+{
+    gint64 pid = 0;
+
+    (void)report_number_of(vm, "pid", &pid);
+    return report_call(report_text_of(vm, "name", ""), (pid_t)CLAMP(pid, 0, G_MAXINT32));
+}
+
+static guint
+width_of(gunichar c)
+{
+    return g_unichar_iszerowidth(c) ? 0 : g_unichar_iswide(c) ? 2 : 1;
+}
+
+static guint
+columns_of(const char *text)
+{
+    guint columns = 0;
+
+    for (const char *at = text; *at; at = g_utf8_next_char(at))
+        columns += width_of(g_utf8_get_char(at));
+    return columns;
+}
+
+/* The text in at most so many columns, with a ~ where it was cut. Bytes of a name can be fewer
+ * columns than bytes, or wide. */
+static char *
+cut(const char *text, guint columns)
 {
     GString *cell = g_string_new(NULL);
     guint used = 0;
 
-    for (const char *at = text; *at; at = g_utf8_next_char(at)) {
+    if (columns_of(text) <= columns)
+        return g_string_free(g_string_assign(cell, text), FALSE);
+    for (const char *at = text; columns > 0; at = g_utf8_next_char(at)) {
         gunichar c = g_utf8_get_char(at);
-        guint width = g_unichar_iszerowidth(c) ? 0 : g_unichar_iswide(c) ? 2 : 1;
-        bool is_last = !*g_utf8_next_char(at);
 
-        if (used + width > columns - (is_last ? 0 : 1)) {
-            g_string_append_unichar(cell, '~');
-            used++;
+        used += width_of(c);
+        if (used > columns - 1)
             break;
-        }
         g_string_append_unichar(cell, c);
-        used += width;
     }
-    for (; used < columns; used++)
-        g_string_append_c(cell, ' ');
+    g_string_append(cell, columns > 0 ? "~" : "");
     return g_string_free(cell, FALSE);
+}
+
+/* The same, padded. */
+static char *
+column(const char *text, guint columns)
+{
+    g_autofree char *cell = cut(text, columns);
+
+    return g_strdup_printf("%s%*s", cell, (int)(columns - columns_of(cell)), "");
 }
 
 const char *
@@ -116,23 +195,22 @@ report_state_word(State state)
     return state == STATE_FROZEN ? "FROZEN" : state_name(state);
 }
 
-/* "block-path 19m"; of a VM that is fine, what it does. */
+/* "block-path 19m"; of a VM that is fine, what it does. The age is never cut. */
 static char *
-verdict_cell(JsonObject *object)
+verdict_cell(JsonObject *object, guint columns)
 {
     const char *layer = report_text_of(object, "layer", "unknown");
     const char *cause = report_text_of(object, "cause", "");
-    g_autofree char *age = NULL;
-    gint64 since_s;
+    g_autofree char *age = report_age_of(object);
+    g_autofree char *word = NULL;
+    guint age_columns = age ? columns_of(age) + 1 : 0;
 
     if (report_state_of(object) == STATE_OK && strcmp(layer, "not-running") != 0)
         layer = report_text_of(object, "run", "running");
-    else if (strcmp(layer, "not-running") == 0 || strcmp(layer, "unknown") == 0)
+    else if (*cause && (strcmp(layer, "not-running") == 0 || strcmp(layer, "unknown") == 0))
         layer = cause;
-    if (!report_number_of(object, "since_s", &since_s))
-        return g_strdup(layer);
-    age = units_format_age(since_s * G_USEC_PER_SEC);
-    return g_strdup_printf("%s %s", layer, age);
+    word = cut(layer, columns > age_columns ? columns - age_columns : 0);
+    return g_strdup_printf("%s%s%s", word, age ? " " : "", age ? age : "");
 }
 
 static gint
@@ -149,15 +227,8 @@ compare_vms(gconstpointer a, gconstpointer b)
 GPtrArray *
 report_vms_sorted(JsonObject *state)
 {
-    GPtrArray *sorted = g_ptr_array_new();
-    JsonArray *vms = message_get_array(state, "vms");
+    GPtrArray *sorted = report_objects_of(state, "vms");
 
-    for (guint i = 0; vms && i < json_array_get_length(vms); i++) {
-        JsonNode *node = json_array_get_element(vms, i);
-
-        if (JSON_NODE_HOLDS_OBJECT(node))
-            g_ptr_array_add(sorted, json_node_get_object(node));
-    }
     g_ptr_array_sort(sorted, compare_vms);
     return sorted;
 }
@@ -166,7 +237,6 @@ int
 report_exit_status(JsonObject *state)
 {
     g_autoptr(GPtrArray) vms = report_vms_sorted(state);
-
     int status = 0;
 
     for (guint i = 0; i < vms->len; i++)
@@ -190,40 +260,44 @@ append_row(GString *text, JsonObject *vm, bool is_coloured)
     JsonArray *disks = message_get_array(vm, "disks");
     State state = report_state_of(vm);
     g_autofree char *name = column(report_text_of(vm, "name", "?"), NAME_COLUMNS);
+    g_autofree char *word = column(report_state_word(state), STATE_COLUMNS);
     g_autofree char *limit = report_size_of(memory, "limit_bytes");
     g_autofree char *guest = report_size_of(memory, "guest_ram_bytes");
     g_autofree char *overhead = overhead_cell(memory);
     g_autofree char *reserved = report_size_of(memory, "reservation_bytes");
     g_autofree char *headroom = report_size_of(memory, "headroom_bytes");
-    g_autofree char *verdict = verdict_cell(vm);
     g_autofree char *count =
         disks ? g_strdup_printf("%u", json_array_get_length(disks)) : g_strdup("-");
+    g_autofree char *cells = g_strdup_printf("%5s %5s %9s %5s %5s %3s", limit, guest, overhead,
+                                             reserved, headroom, count);
+    guint used = NAME_COLUMNS + 1 + STATE_COLUMNS + 1 + columns_of(cells) + 1;
+    g_autofree char *verdict = verdict_cell(vm, used < LINE_COLUMNS ? LINE_COLUMNS - used : 0);
 
-    g_string_append_printf(text, "%s %s%-7s%s %5s %5s %9s %5s %5s %3s %s\n", name,
-                           report_state_colour(state, is_coloured), report_state_word(state),
-                           is_coloured ? "\033[0m" : "", limit, guest, overhead, reserved, headroom,
-                           count, verdict);
+    g_string_append_printf(text, "%s %s%s%s %s %s\n", name, report_state_colour(state, is_coloured),
+                           word, is_coloured ? "\033[0m" : "", cells, verdict);
 }
 
-/* "  virtio1 FROZEN block-path since ...": a line for each disk that is not fine. */
+/* "  virtio1 FROZEN, block-path, since ...": a line for each disk that is not fine. */
 static void
 append_open_disks(GString *text, JsonObject *vm, bool is_coloured)
 {
-    JsonArray *disks = message_get_array(vm, "disks");
+    g_autoptr(GPtrArray) disks = report_objects_of(vm, "disks");
+    g_autofree char *call = call_of(vm);
 
-    for (guint i = 0; disks && i < json_array_get_length(disks); i++) {
-        JsonObject *disk = json_array_get_object_element(disks, i);
-        State state = report_state_of(disk);
+    for (guint i = 0; i < disks->len; i++) {
+        State state = report_state_of(disks->pdata[i]);
+        g_autofree char *label = cut(report_text_of(disks->pdata[i], "label", "?"), LABEL_COLUMNS);
+        g_autofree char *layer =
+            cut(report_text_of(disks->pdata[i], "layer", "unknown"), LABEL_COLUMNS);
+        g_autofree char *since =
+            cut(report_text_of(disks->pdata[i], "since_utc", "unknown"), LABEL_COLUMNS);
 
-        if (state < STATE_SUSPECT)
-            continue;
-        g_string_append_printf(
-            text, "  %s%s %s%s, %s, since %s\n", report_state_colour(state, is_coloured),
-            report_text_of(disk, "label", "?"), report_state_word(state),
-            is_coloured ? "\033[0m" : "", report_text_of(disk, "layer", "unknown"),
-            report_text_of(disk, "since_utc", "unknown"));
+        if (state >= STATE_SUSPECT)
+            g_string_append_printf(
+                text, "  %s%s %s%s, %s, since %s\n", report_state_colour(state, is_coloured), label,
+                report_state_word(state), is_coloured ? "\033[0m" : "", layer, since);
     }
-    g_string_append_printf(text, "  -> guardianctl explain %s\n", report_text_of(vm, "name", "?"));
+    g_string_append_printf(text, "  -> guardianctl explain %s\n", call);
 }
 
 char *
@@ -232,6 +306,7 @@ report_status_text(JsonObject *state, bool is_coloured)
     GString *text = g_string_new(NULL);
     g_autoptr(GPtrArray) vms = report_vms_sorted(state);
     guint counts[STATE_FROZEN + 1] = {0};
+    g_autofree char *now = cut(report_text_of(state, "now_utc", "?"), LABEL_COLUMNS);
     bool is_daemon = false;
 
     (void)message_get_bool(state, "daemon", &is_daemon);
@@ -240,9 +315,9 @@ report_status_text(JsonObject *state, bool is_coloured)
                         "No VM found: no process here looks like QEMU, or none is in scope.\n");
         return g_string_free(text, FALSE);
     }
-    g_string_append_printf(text, "%-*s %-7s %5s %5s %9s %5s %5s %3s %s\n", NAME_COLUMNS, "VM",
-                           "STATE", "LIMIT", "GUEST", "OVERHEAD", "RESV", "HEAD", "DSK",
-                           "VERDICT, SINCE");
+    g_string_append_printf(text, "%-*s %-*s %5s %5s %9s %5s %5s %3s %s\n", NAME_COLUMNS, "VM",
+                           STATE_COLUMNS, "STATE", "LIMIT", "GUEST", "OVERHEAD", "RESV", "HEAD",
+                           "DSK", "VERDICT, SINCE");
     for (guint i = 0; i < vms->len; i++) {
         State worst = report_state_of(vms->pdata[i]);
 
@@ -251,10 +326,9 @@ report_status_text(JsonObject *state, bool is_coloured)
         if (worst >= STATE_SUSPECT)
             append_open_disks(text, vms->pdata[i], is_coloured);
     }
-    g_string_append_printf(text, "%u VM%s: %u ok, %u unknown, %u suspect, %u frozen, at %s\n",
+    g_string_append_printf(text, "%u VM%s: %u ok, %u unknown, %u suspect, %u frozen, %s\n",
                            vms->len, vms->len == 1 ? "" : "s", counts[STATE_OK],
-                           counts[STATE_UNKNOWN], counts[STATE_SUSPECT], counts[STATE_FROZEN],
-                           report_text_of(state, "now_utc", "?"));
+                           counts[STATE_UNKNOWN], counts[STATE_SUSPECT], counts[STATE_FROZEN], now);
     if (!is_daemon)
         g_string_append(text, "No daemon answers here: these are two samples of our own.\n");
     return g_string_free(text, FALSE);

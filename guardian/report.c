@@ -238,7 +238,7 @@ add_monitor(JsonBuilder *builder, const Vm *vm)
     json_builder_begin_object(builder);
     add_text(builder, "path", path);
     add_text(builder, "use", !path ? NULL : vm->monitor_is_ours ? "own" : "shared");
-    add_text(builder, "stage", monitor_stage_name(vm->sample.monitor));
+    add_text(builder, "stage", vm->has_sample ? monitor_stage_name(vm->sample.monitor) : NULL);
     add_u64(builder, "waited_us", vm->has_sample && vm->sample.waited_us > 0,
             (guint64)vm->sample.waited_us);
     add_text(builder, "problem", vm->client_error);
@@ -284,13 +284,15 @@ report_state(const Guardian *guardian, bool is_daemon)
     Clocks clocks = {.monotonic_us = host_monotonic_us(guardian_host(guardian)),
                      .realtime_us = host_realtime_us(guardian_host(guardian))};
     g_autofree char *now = report_utc(clocks.realtime_us);
+    g_autofree char *mode =
+        setting_format(setting_find("guardian", "mode"), guardian_limits(guardian));
 
     json_builder_begin_object(builder);
     add_s64(builder, "schema", true, 1);
     add_text(builder, "version", VERSION);
     add_text(builder, "now_utc", now);
     add_bool(builder, "daemon", is_daemon);
-    add_text(builder, "mode", "observe");
+    add_text(builder, "mode", mode);
     add_s64(builder, "stuck_workers", true, guardian_stuck_workers(guardian));
     json_builder_set_member_name(builder, "vms");
     json_builder_begin_array(builder);

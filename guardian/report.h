@@ -25,6 +25,9 @@ GPtrArray *report_vms_sorted(JsonObject *state);
 int report_exit_status(JsonObject *state);
 int report_vm_exit_status(JsonObject *vm);
 
+/* What to type after "guardianctl explain": the name, or the process id where a shell would see
+ * more in the name than a word, or a screen would not hold it. New string. */
+char *report_call(const char *name, pid_t pid);
 /* Is this of the VM itself, so that its disks need not say it again? */
 bool report_is_vm_wide(const Verdict *verdict);
 /* One line of what changed, new string; NULL when nobody needs to hear of it. The word in *ret_step
