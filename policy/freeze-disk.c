@@ -332,7 +332,7 @@ judge_still(const DiskTrack *track, const DiskSample *disk, const DiskContext *c
         return judge_inflight(track, disk, context, kind);
     if (disk->has_canary && !disk->canary_is_back && disk->canary_waited_us >= CANARY_PATIENCE_US)
         return judge_canary(track, disk, context);
-    if (!context->is_settled && !habit_is_writer(&track->habit))
+    if (!context->is_settled && track->habit.progress_samples == 0)
         return (Verdict){.state = STATE_UNKNOWN,
                          .layer = LAYER_UNKNOWN,
                          .cause = "young",

@@ -33,8 +33,7 @@
  * a completed or failed operation, unless what completed was itself older than the patience. Only a
  * VM that has been running for `settle` is named frozen: after io-error and incoming the queue
  * holds requests that wait for their retry. A sample that came late, or after the host slept,
- * neither accuses nor acquits: windows start again, an open freeze stays, an open suspicion becomes
- * unknown.
+ * neither accuses nor acquits: windows start again, what was open stays open.
  *
  * Named and paged are two moments: frozen is named as soon as the rule holds, and paged at once
  * when a second signal agrees (network collapsed, CPU ramps, neighbours still, host device stuck),
@@ -242,14 +241,12 @@ judge_all_alike(Track *track, Verdict verdict, const Sample *sample, const Limit
     }
 }
 
-/* What was open before a late sample must not be closed by it, and not go on as if nothing was. */
+/* What was open before a late sample is neither closed nor made worse by it. */
 static void
-keep_open(Verdict *verdict, const Verdict *before, const Sample *sample, const Limits *limits)
+keep_open(Verdict *verdict, const Verdict *before)
 {
-    if (before->state == STATE_FROZEN)
+    if (before->state >= STATE_SUSPECT)
         *verdict = *before;
-    else if (before->state == STATE_SUSPECT)
-        verdict_set(verdict, freeze_late, sample, limits);
 }
 
 static void
@@ -292,9 +289,9 @@ judge_late(Track *track, const Sample *sample, const Limits *limits)
 
         for (guint j = 0; j < n; j++)
             if (g_strcmp0(ids->pdata[j], disk->id) == 0)
-                keep_open(&disk->verdict, &before[j], sample, limits);
+                keep_open(&disk->verdict, &before[j]);
     }
-    keep_open(&track->verdict, &vm_before, sample, limits);
+    keep_open(&track->verdict, &vm_before);
 }
 
 void

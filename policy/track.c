@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-/* A tick is late when three are missing; below 5 s it is scheduling, not a gap. */
+/* A tick is late when three are missing; below 4 s it is scheduling, not a gap. */
 #define LATE_PERIODS 3
-#define LATE_MIN_US (5 * G_USEC_PER_SEC)
+#define LATE_MIN_US (4 * G_USEC_PER_SEC)
 /* Boottime runs on in suspend, monotonic does not; a second between the two is no rounding. */
 #define SUSPEND_MIN_US G_USEC_PER_SEC
 
