@@ -7,40 +7,45 @@
  * this order, and the first line that applies decides:
  *
  *   of the VM, for all its disks
- *     the process is gone                        unknown / process-gone
- *     the process is in state T                  suspect, in two samples in a row frozen /
- * process-stopped no greeting                                unknown / socket-busy: another client
- * holds the monitor a greeting or more, then no answer         unknown; for half of max(3 periods,
- * `silent`) suspect, for all of it frozen / main-loop-blocked three pauses or resets in a minute ok
- * / not-running / pause-loop, reset-loop, with an alert not running ok / not-running / the status
+ *     the process is gone                 unknown / process-gone
+ *     the process is in state T           suspect; twice in a row frozen / process-stopped
+ *     no greeting                         unknown / socket-busy: another client holds the monitor
+ *     a greeting, then no answer          unknown; for half of max(3 periods, `silent`) suspect,
+ *                                         for all of it frozen / main-loop-blocked
+ *     three pauses or resets a minute     ok / not-running / pause-loop or reset-loop, and an alert
+ *     not running                         ok / not-running / the status
  *
- *   of one disk (judge_disk)
- *     it made progress                           ok; suspect / throttle where its own limit made
- * that request older than everybody's patience two or more completions in a row, each     frozen: a
- * controller's reset loop lets one 47 s old write older than the patience through every 47 s, and
- * that is no progress in flight in every sample, patience over   frozen / block-path; / storage
- * when the host's device holds it or the neighbours stand still too; / backup-target when a block
- * job stands still with it; / throttle at the cap of patience in flight for half the patience
- * suspect, same layer its limit is so slow that it explains all  suspect / throttle /
- * throttle-bound, at once its virtqueue is empty                     ok: that is proof the canary
- * is not back after 10 s          frozen / block-path a writer, quiet for longer than its habit
- * suspect / unknown (throttle-bound where its limit explains allows (habit.h), nothing proves why
- * it; device-model where the canary came back); frozen / device-model only after a day of learning,
- * when the CPU ramps while the neighbours on the same storage move nothing to go by, and not yet
- * settled      unknown else                                       ok
+ *   of one disk (freeze-disk.c)
+ *     it made progress                    ok; suspect / throttle where its own limit made that
+ *                                         request older than everybody's patience
+ *     its virtqueue is empty              ok: that is proof
+ *     two completions in a row, each      frozen: a controller's reset loop lets one 47 s old write
+ *     older than the patience             through every 47 s, and that is no progress
+ *     in flight, patience over            frozen / block-path; / storage when the host's device
+ *                                         holds it or the neighbours stand still too;
+ *                                         / backup-target when a block job stands still with it;
+ *                                         / throttle at the cap of patience
+ *     its limit explains the wait         suspect / throttle / throttle-bound, at once
+ *     in flight for half the patience     suspect, same layer as above
+ *     the canary is not back after 10 s   frozen / block-path
+ *     nothing known, not yet settled      unknown
+ *     quiet for longer than its habit     suspect / unknown / habit-broken; / device-model where
+ *     allows (habit.h), no evidence       the canary came back; frozen / device-model only after a
+ *                                         day of learning, when its CPU ramps while the neighbours
+ *                                         on the same storage move
+ *     else                                ok
  *
- * A request counts as the same one while its evidence's mark stands still (evidence.h). Progress is
- * a completed or failed operation, unless what completed was itself older than the patience. Only a
- * VM that has been running for `settle` is named frozen: after io-error and incoming the queue
- * holds requests that wait for their retry. A sample that came late, or after the host slept,
- * neither accuses nor acquits: windows start again, what was open stays open.
+ * In flight means: in every sample that looked, and the same request, because the evidence's mark
+ * stands still (evidence.h). Progress is a completed or failed operation, unless what completed was
+ * itself older than the patience. Only a VM that has been running for `settle` is named frozen:
+ * after io-error and incoming the queue holds requests that wait for their retry. A sample that
+ * came late, or after the host slept, neither accuses nor acquits: windows start again, what was
+ * open stays open.
  *
  * Named and paged are two moments: frozen is named as soon as the rule holds, and paged at once
  * when a second signal agrees (network collapsed, CPU ramps, neighbours still, host device stuck),
- * else when it has lasted `page_after`. The guest that died while its disk did not is not judged
- * here. */
+ * else when it has lasted `page_after`. */
 
-#include "freeze.h"
 #include "freeze-disk.h"
 
 /* A writer that is still for two samples is quiet; one is what every slow writer shows. */
