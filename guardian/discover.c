@@ -4,6 +4,7 @@
 #include "units.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #define CMDLINE_DEADLINE_US (2 * G_USEC_PER_SEC)
 /* /run/qemu-server/<vmid>.pid holds one number. */
 #define PIDFILE_BYTES_MAX 64
+/* Each keeps four descriptors; those past it are looked at again in every scan. */
+#define IGNORED_MAX 1024
 
 struct Discovery {
     const Host *host;
@@ -20,7 +23,7 @@ struct Discovery {
     GArray *pidfiles;    /* of PidFile, of the newest scan */
     GHashTable *pending; /* of Reading, owned */
     GQueue waiting; /* pids of the newest scan, from the first one that found every worker busy */
-    GHashTable *ignored; /* pid -> start time: its owner does not want it */
+    GHashTable *ignored; /* pid -> Proc, owned: its owner does not want it */
 };
 
 typedef struct {
@@ -60,7 +63,7 @@ discovery_new(const Host *host, Workers *workers, const DiscoverFuncs *funcs)
     g_array_set_clear_func(discovery->pidfiles, pidfile_clear);
     discovery->pending = g_hash_table_new_full(NULL, NULL, reading_free, NULL);
     g_queue_init(&discovery->waiting);
-    discovery->ignored = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    discovery->ignored = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)proc_free);
     return discovery;
 }
 
@@ -159,6 +162,22 @@ find_proxmox_id(const Discovery *discovery, pid_t pid, const Argv *argv)
     return found;
 }
 
+static void
+ignore(Discovery *discovery, pid_t pid, guint64 start_ticks)
+{
+    g_autoptr(Proc) proc = proc_open(discovery->host, pid, NULL);
+
+    if (proc && proc_start_ticks(proc) == start_ticks &&
+        g_hash_table_size(discovery->ignored) < IGNORED_MAX)
+        g_hash_table_replace(discovery->ignored, GINT_TO_POINTER(pid), g_steal_pointer(&proc));
+}
+
+static gboolean
+is_dead(gpointer pid, gpointer proc, gpointer user_data)
+{
+    return !proc_is_alive(proc);
+}
+
 /* Takes reading's proc. words NULL or empty: unreadable; the VM is then known by its pid only. */
 static void
 make_vm(Discovery *discovery, Reading *reading, char **words)
@@ -180,8 +199,7 @@ make_vm(Discovery *discovery, Reading *reading, char **words)
     if (vm->cgroup)
         vm->group_path = units_printable(cgroup_path(vm->cgroup)->path, -1);
     if (!discovery->funcs.found(vm, discovery->funcs.data) && !is_nameless)
-        g_hash_table_insert(discovery->ignored, GINT_TO_POINTER(pid),
-                            g_memdup2(&start_ticks, sizeof start_ticks));
+        ignore(discovery, pid, start_ticks);
 }
 
 static void look_at_waiting(Discovery *discovery);
@@ -214,22 +232,23 @@ cmdline_done(gpointer result, bool is_late, gpointer user_data)
         look_at_waiting(discovery);
 }
 
+/* By its executable; by its name, which any process can take, only where that may not be seen.
+ * Without one it is a kernel's thread, as most processes of a host are, or is just ending. */
 static bool
 is_qemu(const Discovery *discovery, pid_t pid)
 {
-    g_autofree char *comm = proc_peek_comm(discovery->host, pid);
-    g_autofree char *link_path = NULL;
-    char exe[PATH_MAX];
+    g_autofree char *comm = NULL;
+    char link_path[32], exe[PATH_MAX];
     ssize_t length;
 
-    if (!comm)
-        return false;
-    if (g_str_has_prefix(comm, "qemu-system-") || argv_is_qemu(comm))
-        return true;
-    link_path = g_strdup_printf("%d/exe", (int)pid);
+    g_snprintf(link_path, sizeof link_path, "%d/exe", (int)pid);
     length = readlinkat(host_root_fd(discovery->host, HOST_PROC), link_path, exe, sizeof exe - 1);
-    if (length <= 0)
+    if (length < 0 && errno == ENOENT)
         return false;
+    if (length < 0) {
+        comm = proc_peek_comm(discovery->host, pid);
+        return comm && (g_str_has_prefix(comm, "qemu-system-") || argv_is_qemu(comm));
+    }
     exe[length] = '\0';
     if (g_str_has_suffix(exe, " (deleted)")) /* upgraded under a running VM */
         exe[length - (ssize_t)strlen(" (deleted)")] = '\0';
@@ -238,12 +257,12 @@ is_qemu(const Discovery *discovery, pid_t pid)
 
 /* Is there nothing more to be learned of it? */
 static bool
-is_known_well(const Discovery *discovery, pid_t pid, guint64 start_ticks)
+is_known_well(const Discovery *discovery, pid_t pid)
 {
-    const Vm *vm = discovery->funcs.find(pid, start_ticks, discovery->funcs.data);
-    const guint64 *ignored = g_hash_table_lookup(discovery->ignored, GINT_TO_POINTER(pid));
+    const Vm *vm = discovery->funcs.find(pid, discovery->funcs.data);
+    const Proc *ignored = g_hash_table_lookup(discovery->ignored, GINT_TO_POINTER(pid));
 
-    if (ignored && *ignored == start_ticks)
+    if (ignored && proc_is_alive(ignored))
         return true;
     if (!vm || vm->is_nameless)
         return false;
@@ -256,7 +275,8 @@ static bool
 look_at(Discovery *discovery, pid_t pid)
 {
     g_autofree char *target = NULL;
-    g_autoptr(Proc) proc = is_qemu(discovery, pid) ? proc_open(discovery->host, pid, NULL) : NULL;
+    bool is_new = !is_known_well(discovery, pid) && is_qemu(discovery, pid);
+    g_autoptr(Proc) proc = is_new ? proc_open(discovery->host, pid, NULL) : NULL;
     WorkerCall call = {.run = read_cmdline,
                        .free_data = (GDestroyNotify)proc_free,
                        .free_result = (GDestroyNotify)g_strfreev,
@@ -264,7 +284,7 @@ look_at(Discovery *discovery, pid_t pid)
                        .deadline_us = CMDLINE_DEADLINE_US};
     Reading *reading;
 
-    if (!proc || is_known_well(discovery, pid, proc_start_ticks(proc)))
+    if (!proc)
         return true;
     target = g_strdup_printf("cmdline:%d:%" G_GUINT64_FORMAT, (int)pid, proc_start_ticks(proc));
     if (workers_is_busy(discovery->workers, target))
@@ -360,6 +380,7 @@ discovery_scan(Discovery *discovery)
     const struct dirent *entry;
 
     find_proxmox(discovery);
+    g_hash_table_foreach_remove(discovery->ignored, is_dead, NULL);
     g_queue_clear(&discovery->waiting);
     while (dir && (entry = readdir(dir))) {
         guint64 pid = is_number(entry->d_name) ? g_ascii_strtoull(entry->d_name, NULL, 10) : 0;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Finds VMs: every process that is QEMU by its name or executable and inside the scope. One that
- * Proxmox lists in /run/qemu-server is Proxmox' and is asked on Proxmox' monitor; any other is bare
- * and is asked on a monitor out of its command line. Command lines are read in workers: that read
- * can block for ever, and a VM whose command line cannot be read is nameless until it can. */
+/* Finds VMs: every process that is QEMU by its executable (by its name where that may not be seen)
+ * and inside the scope. One that Proxmox lists in /run/qemu-server is Proxmox' and is asked on
+ * Proxmox' monitor; any other is bare and is asked on a monitor out of its command line. Command
+ * lines are read in workers: that read can block for ever, and a VM whose command line cannot be
+ * read is nameless until it can. */
 
 #include "config.h"
 #include "vm.h"
@@ -15,8 +16,9 @@ typedef struct Discovery Discovery;
 /* A VM, given away; discovery_configure() is the owner's turn. It may be one that find() gives, of
  * which more is known now. false: it is not wanted, and not told of again. */
 typedef bool (*DiscoverFoundFunc)(Vm *vm, gpointer data);
-/* The known VM that is this process (pid and start time), NULL for none. */
-typedef const Vm *(*DiscoverFindFunc)(pid_t pid, guint64 start_ticks, gpointer data);
+/* The known VM that is the living process with this number, NULL for none. Asked for each process
+ * of the host in every scan: it must be quick. */
+typedef const Vm *(*DiscoverFindFunc)(pid_t pid, gpointer data);
 
 typedef struct {
     DiscoverFoundFunc found;

@@ -108,12 +108,17 @@ guardian_index(const Guardian *guardian, pid_t pid, guint64 start_ticks)
 }
 
 static const Vm *
-guardian_find(pid_t pid, guint64 start_ticks, gpointer data)
+guardian_find(pid_t pid, gpointer data)
 {
     const Guardian *guardian = data;
-    int index = guardian_index(guardian, pid, start_ticks);
 
-    return index < 0 ? NULL : guardian->vms->pdata[index];
+    for (guint i = 0; i < guardian->vms->len; i++) {
+        const Vm *vm = guardian->vms->pdata[i];
+
+        if (proc_pid(vm->proc) == pid && proc_is_alive(vm->proc))
+            return vm;
+    }
+    return NULL;
 }
 
 static void

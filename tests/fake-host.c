@@ -58,6 +58,8 @@ fake_host_process(Tree *tree, pid_t pid, guint64 start_ticks, const char *comm,
     for (guint i = 0; words && words[i]; i++)
         g_string_append_len(cmdline, words[i], (gssize)strlen(words[i]) + 1);
     write_file(tree, pid, "comm", comm_line, strlen(comm_line));
+    if (words)
+        write_file(tree, pid, "exe", "", 0); /* no link: as one that may not be seen */
     write_file(tree, pid, "status", status, strlen(status));
     write_file(tree, pid, "cmdline", cmdline->str, cmdline->len);
     fake_host_set_state(tree, pid, start_ticks, comm, 'S');

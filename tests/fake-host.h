@@ -8,8 +8,9 @@
 
 /* Roots are the directories proc, sys, run, etc, config and var of the tree. */
 Host *fake_host_new(Tree *tree);
-/* comm, stat, status and cmdline of a sleeping process; words ends with NULL, and is NULL for one
- * without a command line. A process that exists is rewritten. */
+/* comm, stat, status, cmdline of a sleeping process, and an executable that may not be seen; words
+ * ends with NULL, and is NULL for one without command line and executable. A process that exists is
+ * rewritten. */
 void fake_host_process(Tree *tree, pid_t pid, guint64 start_ticks, const char *comm,
                        const char *const *words);
 /* The same with another letter for its state. */

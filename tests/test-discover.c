@@ -52,12 +52,17 @@ on_found(Vm *vm, gpointer data)
 }
 
 static const Vm *
-on_find(pid_t pid, guint64 start_ticks, gpointer data)
+on_find(pid_t pid, gpointer data)
 {
     const Fixture *fixture = data;
-    int index = find_index(fixture, pid, start_ticks);
 
-    return index < 0 ? NULL : fixture->found->pdata[index];
+    for (guint i = 0; i < fixture->found->len; i++) {
+        const Vm *vm = fixture->found->pdata[i];
+
+        if (proc_pid(vm->proc) == pid && proc_is_alive(vm->proc))
+            return vm;
+    }
+    return NULL;
 }
 
 static int
@@ -147,14 +152,19 @@ a_bare_qemu_is_found_among_others(void **state)
 }
 
 static void
-a_qemu_is_known_by_its_executable_too(void **state)
+a_qemu_is_known_by_its_executable_first(void **state)
 {
     Fixture *fixture = *state;
 
     fake_host_process(fixture->tree, 42, 1, "CPU 0/KVM", WORDS("guest-7", "-name", "seven"));
+    tree_remove(fixture->tree, "proc/42/exe");
     tree_link(fixture->tree, "proc/42/exe", "/usr/libexec/qemu-kvm (deleted)");
     fake_host_process(fixture->tree, 43, 1, "CPU 1/KVM", WORDS("guest-8", "-name", "eight"));
+    tree_remove(fixture->tree, "proc/43/exe");
     tree_link(fixture->tree, "proc/43/exe", "/usr/bin/sleep");
+    fake_host_process(fixture->tree, 44, 1, "qemu-system-x86", WORDS("sleep", "-name", "liar"));
+    tree_remove(fixture->tree, "proc/44/exe");
+    tree_link(fixture->tree, "proc/44/exe", "/usr/bin/sleep");
     assert_int_equal(scan(fixture), 1);
     assert_string_equal(only_vm(fixture)->name, "seven");
 }
@@ -429,7 +439,7 @@ main(void)
 {
     const struct CMUnitTest fixed[] = {
         row(a_bare_qemu_is_found_among_others),
-        row(a_qemu_is_known_by_its_executable_too),
+        row(a_qemu_is_known_by_its_executable_first),
         row(proxmox_says_by_pid_file_whose_it_is),
         row(a_pid_file_that_comes_later_is_believed),
         row(a_stale_pid_file_names_nobody),
