@@ -73,18 +73,21 @@ fail_errno(GError **error, const char *what)
 
 /* One guardian a host. The lock is the living socket itself: it cannot outlive its process. */
 static bool
-nobody_answers(const Host *host, GError **error)
+nobody_answers(const Control *control, const Host *host, GError **error)
 {
     g_autoptr(GError) problem = NULL;
+    g_autofree char *who = NULL;
     pid_t peer = 0;
-    int fd = host_connect_at(host_root_fd(host, HOST_RUN), CONTROL_SOCKET, &peer, &problem);
+    int fd = host_connect_at(control->dir_fd, CONTROL_NAME, &peer, &problem);
 
     if (fd < 0 && !g_error_matches(problem, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY))
         return true;
-    if (fd >= 0)
+    if (fd >= 0) {
+        who = g_strdup_printf("process %d, ", (int)peer);
         close(fd);
+    }
     g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY,
-                "another vm-guardiand is running already (process %d, socket %s/%s)", (int)peer,
+                "another vm-guardiand is running already (%ssocket %s/%s)", who ? who : "",
                 host_root_path(host, HOST_RUN), CONTROL_SOCKET);
     return false;
 }
@@ -153,7 +156,7 @@ control_new(Guardian *guardian, GMainContext *context, ControlReloadFunc reload,
     control->reload = reload;
     control->data = data;
     control->dir_fd = -1;
-    if (!nobody_answers(host, error) || !open_directory(control, host, error))
+    if (!open_directory(control, host, error) || !nobody_answers(control, host, error))
         return NULL;
     fd = open_socket(control, error);
     if (fd < 0)
