@@ -83,6 +83,8 @@ static const Fact disk_facts[] = {
      offsetof(DiskFacts, disk.has_ring), &yes_words},
     DISK_IF("device", FACT_COUNT32, device_inflight, has_device),
     DISK_IF("device_done", FACT_COUNT, device_completed, has_device),
+    {"device_shared", FACT_FLAG, offsetof(DiskFacts, disk.device_is_shared),
+     offsetof(DiskFacts, disk.has_device), &yes_words},
     {"device_stale", FACT_FLAG, offsetof(DiskFacts, disk.device_is_stale),
      offsetof(DiskFacts, disk.has_device), &yes_words},
     DISK_IF("neighbours_moving", FACT_COUNT32, neighbours_moving, has_neighbours),

@@ -316,6 +316,7 @@ the_device_below_a_disk_is_read(void **state)
     assert_int_equal(disk_at(fixture, 0)->device_inflight, 2);
     assert_int_equal(disk_at(fixture, 0)->device_completed, 42);
     assert_false(disk_at(fixture, 0)->device_is_stale);
+    assert_true(disk_at(fixture, 0)->device_is_shared);
     assert_false(disk_at(fixture, 1)->has_device);
 }
 
@@ -335,6 +336,7 @@ a_device_that_is_no_longer_the_paths_is_stale(void **state)
     sample_fill_evidence(&fixture->sampling);
     assert_true(disk_at(fixture, 0)->has_device);
     assert_true(disk_at(fixture, 0)->device_is_stale);
+    assert_false(disk_at(fixture, 0)->device_is_shared);
     assert_int_equal(disk_at(fixture, 0)->device_completed, 42);
     assert_true(disk_at(fixture, 1)->has_device);
     assert_true(disk_at(fixture, 1)->device_is_stale);
