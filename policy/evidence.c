@@ -4,8 +4,7 @@
 #include <string.h>
 
 typedef struct {
-    bool is_known, is_present;
-    bool has_mark; /* false: of a queue that other disks use too, where only "never empty" counts */
+    bool is_known, is_present, is_shared;
     guint64 mark;
 } Sighting;
 
@@ -14,14 +13,15 @@ sight(const DiskSample *disk, EvidenceKind kind)
 {
     switch (kind) {
     case EVIDENCE_QUEUE:
-        return (Sighting){disk->has_queue, disk->queue_inflight > 0, !disk->queue_is_shared,
+        return (Sighting){disk->has_queue, disk->queue_inflight > 0, disk->queue_is_shared,
                           disk->queue_used_idx};
     case EVIDENCE_THREAD:
-        return (Sighting){disk->has_thread, disk->blocked_thread != 0, true, disk->blocked_thread};
+        return (Sighting){disk->has_thread, disk->blocked_thread != 0, false, disk->blocked_thread};
     case EVIDENCE_RING:
-        return (Sighting){disk->has_ring, disk->ring_inflight > 0, true, disk->ring_completed};
+        return (Sighting){disk->has_ring, disk->ring_inflight > 0, disk->ring_is_shared,
+                          disk->ring_completed};
     case EVIDENCE_DEVICE:
-        return (Sighting){disk->has_device, disk->device_inflight > 0, true,
+        return (Sighting){disk->has_device, disk->device_inflight > 0, disk->device_is_shared,
                           disk->device_completed};
     case EVIDENCE_N_KINDS:
         break;
@@ -30,7 +30,7 @@ sight(const DiskSample *disk, EvidenceKind kind)
 }
 
 static void
-run_update(EvidenceRun *run, Sighting sighting, gint64 now_us)
+run_update(EvidenceRun *run, Sighting sighting, bool has_mark, gint64 now_us)
 {
     run->is_current = sighting.is_known && sighting.is_present;
     if (!sighting.is_known)
@@ -39,23 +39,27 @@ run_update(EvidenceRun *run, Sighting sighting, gint64 now_us)
         memset(run, 0, sizeof *run);
         return;
     }
-    if (run->since_us == 0 || (sighting.has_mark && sighting.mark != run->mark)) {
+    if (run->since_us == 0 || (has_mark && sighting.mark != run->mark)) {
         run->since_us = now_us;
         run->samples = 0;
     }
     run->mark = sighting.mark;
+    run->is_shared = sighting.is_shared;
     run->samples++;
 }
 
 void
-evidence_update(Evidence *evidence, const DiskSample *disk, gint64 now_us)
+evidence_update(Evidence *evidence, const DiskSample *disk, bool was_busy, gint64 now_us)
 {
     evidence->is_obtained = false;
     evidence->is_queue_empty = disk->has_queue && disk->queue_inflight == 0;
     for (guint kind = 0; kind < EVIDENCE_N_KINDS; kind++) {
         Sighting sighting = sight(disk, (EvidenceKind)kind);
+        /* a device's completions are others' too, and still say whether it completes anything */
+        bool has_mark = !sighting.is_shared || kind == EVIDENCE_DEVICE;
 
-        run_update(&evidence->runs[kind], sighting, now_us);
+        sighting.is_present = sighting.is_present && (was_busy || !sighting.is_shared);
+        run_update(&evidence->runs[kind], sighting, has_mark, now_us);
         evidence->is_obtained = evidence->is_obtained || sighting.is_known;
     }
 }
@@ -74,7 +78,8 @@ evidence_longest(const Evidence *evidence, EvidenceKind *ret_kind)
     for (guint kind = 0; kind < EVIDENCE_N_KINDS; kind++) {
         const EvidenceRun *run = &evidence->runs[kind];
 
-        if (!run->is_current || (longest && longest->since_us <= run->since_us))
+        if (!run->is_current || (kind == EVIDENCE_DEVICE && run->is_shared) ||
+            (longest && longest->since_us <= run->since_us))
             continue;
         longest = run;
         *ret_kind = (EvidenceKind)kind;

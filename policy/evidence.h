@@ -20,6 +20,7 @@ typedef struct {
     guint samples;
     guint64 mark;
     bool is_current; /* seen in the newest sample */
+    bool is_shared;  /* other disks, or other VMs, use the same queue, ring or device */
 } EvidenceRun;
 
 typedef struct {
@@ -28,9 +29,13 @@ typedef struct {
     bool is_queue_empty; /* it carried the virtqueue, and nothing was in flight: that is proof */
 } Evidence;
 
-void evidence_update(Evidence *evidence, const DiskSample *disk, gint64 now_us);
+/* was_busy: the disk itself had been writing until a moment ago. What is shared counts for such a
+ * disk only, and without a mark, which its neighbours move: beside a frozen disk an idle one is
+ * innocent. */
+void evidence_update(Evidence *evidence, const DiskSample *disk, bool was_busy, gint64 now_us);
 void evidence_clear(Evidence *evidence);
-/* The longest current run; NULL without one. *ret_kind says which. */
+/* The longest current run, a device shared with others left out: it only agrees with others; NULL
+ * without one. *ret_kind says which. */
 const EvidenceRun *evidence_longest(const Evidence *evidence, EvidenceKind *ret_kind);
 /* Word for the cause: "in-flight", "thread-blocked", "ring-stuck", "device-stuck". */
 const char *evidence_cause(EvidenceKind kind);

@@ -12,6 +12,8 @@
 #define EVIDENCE_GAP_MAX_US (8 * (gint64)G_USEC_PER_SEC)
 /* Two ticks of one period are never that exactly apart. */
 #define TICK_JITTER_US (G_USEC_PER_SEC / 5)
+/* Busy means a request in the last minute: what was quiet before is not what is stuck now. */
+#define BUSY_US (60 * (gint64)G_USEC_PER_SEC)
 /* One old completion is the end of a hiccup, the second is a trickle. */
 #define OLD_COMPLETIONS_MIN 2
 /* A 512-byte read takes milliseconds, and on storage of 15 s a write its turn comes too. */
@@ -116,6 +118,17 @@ back_off(DiskTrack *track, gint64 now_us)
     track->next_evidence_us = now_us + track->evidence_gap_us;
 }
 
+/* Had it been writing until a moment ago, so that what is stuck in a shared place may be its own?
+ */
+static bool
+was_busy(const DiskTrack *track, gint64 now_us)
+{
+    EvidenceKind kind;
+
+    return habit_is_writer(&track->habit) && (now_us - track->habit.last_progress_us <= BUSY_US ||
+                                              evidence_longest(&track->evidence, &kind));
+}
+
 static void
 note_still(DiskTrack *track, const DiskSample *disk, gint64 now_us)
 {
@@ -124,7 +137,7 @@ note_still(DiskTrack *track, const DiskSample *disk, gint64 now_us)
 
     track->still_samples++;
     track->queue_is_visible = track->queue_is_visible || disk->has_queue;
-    evidence_update(&track->evidence, disk, now_us);
+    evidence_update(&track->evidence, disk, was_busy(track, now_us), now_us);
     note_job(track, disk, now_us);
     if (track->evidence.is_queue_empty)
         track->clear_us = now_us;
