@@ -18,6 +18,7 @@ static const Verb verbs[] = {
     {"check", ctl_check, "VM [--for 60s]", "watch one VM now, without the daemon, and judge"},
     {"overhead", ctl_overhead, "...", "memory a VM needs beside its guest's RAM (offline)"},
     {"throttle", ctl_throttle, "normalize|diff", "disk limits in their four forms (offline)"},
+    {"oom", ctl_oom, "[FILE|-]", "explain the OOM kills in a kernel log (offline)"},
     {"replay", ctl_replay, "FILE...", "what the judge says of recorded samples (offline)"},
     {"config", ctl_config, "show|check|sample", "settings, their origin, their errors"},
     {"version", ctl_version, "", "version of this tool"},

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "t.h"
+
+#include "ctl.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* One run of the verb: its exit status and all it printed. */
+typedef struct {
+    int status;
+    char *out, *err;
+} Run;
+
+static void
+run_clear(Run *run)
+{
+    g_free(run->out);
+    g_free(run->err);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
+
+static char *
+data_path(const char *file)
+{
+    return g_build_filename(g_getenv("SOURCE_ROOT"), "tests", "data", "oom", file, NULL);
+}
+
+/* Puts a file in memory in the place of a stream; what was there is kept in *ret_kept. */
+static int
+stream_divert(FILE *stream, int *ret_kept)
+{
+    int fd = memfd_create("captured", MFD_CLOEXEC);
+
+    fflush(stream);
+    *ret_kept = dup(fileno(stream));
+    assert_int_not_equal(dup2(fd, fileno(stream)), -1);
+    return fd;
+}
+
+static char *
+stream_restore(FILE *stream, int captured, int kept)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", captured);
+    char *text = NULL;
+
+    fflush(stream);
+    assert_int_not_equal(dup2(kept, fileno(stream)), -1);
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    close(kept);
+    close(captured);
+    return text;
+}
+
+/* words: after `guardianctl oom`, "" = none; in: a fixture as standard input, NULL = /dev/null. */
+static Run
+run_verb(const char *words, bool is_json, const char *in)
+{
+    g_autofree char *line = g_strconcat("oom", *words ? " " : "", words, NULL);
+    g_auto(GStrv) argv = g_strsplit(line, " ", -1);
+    g_autofree char *in_path = in ? data_path(in) : g_strdup("/dev/null");
+    CtlOptions options = {.is_json = is_json};
+    int out, err, kept_out, kept_err, kept_in = dup(STDIN_FILENO);
+    int in_fd = open(in_path, O_RDONLY | O_CLOEXEC);
+    Run run;
+
+    assert_int_not_equal(in_fd, -1);
+    assert_int_not_equal(dup2(in_fd, STDIN_FILENO), -1);
+    out = stream_divert(stdout, &kept_out);
+    err = stream_divert(stderr, &kept_err);
+    run.status = ctl_oom(&options, (int)g_strv_length(argv), argv);
+    run.out = stream_restore(stdout, out, kept_out);
+    run.err = stream_restore(stderr, err, kept_err);
+    if (kept_in >= 0)
+        assert_int_not_equal(dup2(kept_in, STDIN_FILENO), -1);
+    close(kept_in);
+    close(in_fd);
+    return run;
+}
+
+typedef struct {
+    const char *name;
+    const char *words;
+    const char *err; /* without "guardianctl: " and the newline */
+} ErrorRow;
+
+static const ErrorRow error_rows[] = {
+    {"a file that is not there is named", "/nonexistent/log",
+     "/nonexistent/log: Error opening file /nonexistent/log: No such file or directory"},
+    {"an unknown option is named", "--bogus", "oom: unknown option --bogus; see --help"},
+    {"two files are one too many", "- other", "oom: \"other\" is one FILE too many"},
+    {"a guest needs its size", "- --guest", "--guest needs a size, such as 16Gi"},
+    {"a guest's size is checked", "- --guest 10GB",
+     "--guest \"10GB\" has an unknown unit: use K, M, G or T"},
+    {"a guest of nothing is refused", "- --guest=0", "--guest \"0\" is no size of a guest"},
+    {"an escape sequence does not reach the terminal", "- \033[31m",
+     "oom: \"\\x1b[31m\" is one FILE too many"},
+};
+
+static void
+run_error(void **state)
+{
+    const ErrorRow *row = *state;
+    g_auto(Run) run = run_verb(row->words, false, NULL);
+    g_autofree char *err = g_strdup_printf("guardianctl: %s\n", row->err);
+
+    assert_int_equal(run.status, 2);
+    assert_string_equal(run.out, "");
+    assert_string_equal(run.err, err);
+}
+
+static void
+a_directory_cannot_be_read(void **state)
+{
+    g_auto(Run) run = run_verb("/", false, NULL);
+
+    assert_int_equal(run.status, 2);
+    assert_non_null(strstr(run.err, "directory"));
+}
+
+static void
+the_help_fits_one_screen(void **state)
+{
+    g_auto(Run) run = run_verb("--help", false, NULL);
+    g_auto(GStrv) lines = g_strsplit(run.out, "\n", -1);
+
+    assert_int_equal(run.status, 0);
+    assert_true(g_strv_length(lines) - 1 <= 24);
+    for (guint i = 0; lines[i]; i++)
+        assert_true(strlen(lines[i]) <= 80);
+    assert_true(g_str_has_prefix(run.out, "Usage: guardianctl oom [FILE|-] [--guest SIZE]\n"));
+    assert_non_null(strstr(run.out, "  dmesg | guardianctl oom -\n"));
+}
+
+static void
+a_log_without_a_report_is_all_well(void **state)
+{
+    g_auto(Run) text = run_verb("-", false, NULL);
+    g_auto(Run) json = run_verb("", true, NULL);
+
+    assert_int_equal(text.status, 0);
+    assert_string_equal(text.out, "no OOM report found\n");
+    assert_int_equal(json.status, 0);
+    assert_string_equal(json.out, "{\n  \"schema\" : 1,\n  \"reports\" : []\n}\n");
+}
+
+static void
+json_says_all_of_a_report(void **state)
+{
+    g_auto(Run) run = run_verb("- --guest 32Mi", true, "v2-6.1-group-kill.txt");
+    g_autofree char *path = data_path("v2-6.1-group-kill.json"), *expected = NULL;
+
+    assert_true(g_file_get_contents(path, &expected, NULL, NULL));
+    assert_int_equal(run.status, 1);
+    assert_string_equal(run.out, expected);
+    assert_string_equal(run.err, "");
+}
+
+static void
+json_says_null_for_what_is_unknown(void **state)
+{
+    g_auto(Run) run = run_verb("", true, "v1-5.14-snip.txt");
+
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.out, "\"cache_bytes\" : null"));
+    assert_non_null(strstr(run.out, "\"guest_bytes\" : null"));
+    assert_non_null(strstr(run.out, "\"suggested_limit_bytes\" : null"));
+    assert_non_null(strstr(run.out, "\"complete\" : false"));
+}
+
+static void
+json_keeps_systemds_escapes_in_a_path(void **state)
+{
+    g_auto(Run) run = run_verb("", true, "v2-6.8-two-threads.txt");
+
+    assert_non_null(
+        strstr(run.out, "\"/machine.slice/machine-qemu\\\\x2d4\\\\x2dweb.scope/libvirt\""));
+    assert_non_null(strstr(run.out, "\"vm\" : \"db-1\""));
+}
+
+static const char text_expected[] =
+    "VM pod12914c4e-282a-4f69-bd3b-f75cba6e715e: qemu-system-x86[4978] 53M was OOM-killed at "
+    "4221.973630\n"
+    "  domain   /vm-guardian-test: 96M used, limit 96M; asked for by CPU 0/KVM\n"
+    "  blame    stranger: memhold[4977] holds 24M beside the VM, where it has no share of the 96M\n"
+    "  enough   a limit of 137Mi would have held it\n"
+    "  victim   with 53M it was the largest of 7 tasks\n"
+    "  guest           49M  at most, its RAM in the QEMU below\n"
+    "  qemu's own     3.0M  at least, in qemu-system-x86[4978] 52M\n"
+    "  helpers         19M  virt-launcher[4973] 9.0M, virtqemud[4974] 5.0M, "
+    "virt-launcher-m[4972] 2.0M and 2 more\n"
+    "  strangers       24M  memhold[4977] 24M\n"
+    "  kernel         756K\n"
+    "  unexplained    396K  page cache 0B\n";
+
+static void
+text_answers_at_three_in_the_morning(void **state)
+{
+    g_autofree char *path = data_path("v1-6.18-stranger-beside-shared-guest.txt");
+    g_auto(Run) run = run_verb(path, false, NULL);
+
+    assert_int_equal(run.status, 1);
+    assert_string_equal(run.out, text_expected);
+}
+
+static void
+text_says_why_the_innocent_died(void **state)
+{
+    g_auto(Run) run = run_verb("", false, "global-6.1-innocent-first.txt");
+
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.out, "its oom_score_adj 500 outweighed its 3.8M: kvm["));
+    assert_non_null(strstr(run.out, "limits and cgroups do not count in it"));
+    assert_non_null(strstr(run.out, "  killed   2 in this event, in order: sshd["));
+}
+
+static void
+text_marks_what_the_log_does_not_tell(void **state)
+{
+    g_auto(Run) run = run_verb("", false, "v2-6.8-two-mixed.txt");
+
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.out, "  helpers           ?\n"));
+    assert_non_null(strstr(run.out, "the report is not complete in this log"));
+}
+
+int
+main(void)
+{
+    g_autoptr(GArray) tests = g_array_new(FALSE, FALSE, sizeof(struct CMUnitTest));
+    const struct CMUnitTest singles[] = {
+        cmocka_unit_test(a_directory_cannot_be_read),
+        cmocka_unit_test(the_help_fits_one_screen),
+        cmocka_unit_test(a_log_without_a_report_is_all_well),
+        cmocka_unit_test(json_says_all_of_a_report),
+        cmocka_unit_test(json_says_null_for_what_is_unknown),
+        cmocka_unit_test(json_keeps_systemds_escapes_in_a_path),
+        cmocka_unit_test(text_answers_at_three_in_the_morning),
+        cmocka_unit_test(text_says_why_the_innocent_died),
+        cmocka_unit_test(text_marks_what_the_log_does_not_tell),
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(error_rows); i++)
+        g_array_append_vals(tests, &t_row(error_rows[i].name, run_error, &error_rows[i]), 1);
+    g_array_append_vals(tests, singles, G_N_ELEMENTS(singles));
+    return _cmocka_run_group_tests("ctl-oom", (const struct CMUnitTest *)tests->data, tests->len,
+                                   NULL, NULL);
+}
