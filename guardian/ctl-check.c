@@ -23,18 +23,22 @@ typedef struct {
     const CtlOptions *options;
     const char *word;
     const Host *host;
+    GMainLoop *loop;
+    bool has_ended; /* the VM */
 } Check;
 
 static void
 check_changed(const GuardianChange *change, gpointer data)
 {
-    const Check *check = data;
+    Check *check = data;
     const char *step;
     gint64 now = host_realtime_us(check->host);
     g_autofree char *line = NULL, *time = NULL;
 
-    if (!vm_matches(change->vm, check->word))
-        return;
+    if (!change->disk && change->after.layer == LAYER_PROCESS_GONE) {
+        check->has_ended = true;
+        g_main_loop_quit(check->loop);
+    }
     line = report_change_line(change, now, &step);
     if (!line)
         return;
@@ -51,31 +55,48 @@ end_loop(gpointer data)
 }
 
 static void
-run_for(GMainContext *context, gint64 for_us)
+run_for(Check *check, GMainContext *context, gint64 for_us)
 {
-    g_autoptr(GMainLoop) loop = g_main_loop_new(context, FALSE);
     GSource *timer = g_timeout_source_new((guint)(for_us / 1000));
 
-    g_source_set_callback(timer, end_loop, loop, NULL);
+    g_source_set_callback(timer, end_loop, check->loop, NULL);
     g_source_attach(timer, context);
-    g_main_loop_run(loop);
+    g_main_loop_run(check->loop);
+    g_source_destroy(timer);
     g_source_unref(timer);
 }
 
-/* Watches and returns the state at the end. */
+/* Watches and returns the state at the end; NULL with error set when there is nothing to watch. */
 static JsonNode *
-check_watch(const Check *check, Config *config, gint64 for_us)
+check_watch(Check *check, Config *config, gint64 for_us, GError **error)
 {
     g_autoptr(GMainContext) context = g_main_context_new();
+    g_autoptr(GMainLoop) loop = g_main_loop_new(context, FALSE);
     g_autoptr(Guardian) guardian = guardian_new(check->host, context, config);
+    g_autofree char *word = units_printable(check->word, -1);
+    guint n;
 
-    guardian_set_change_func(guardian, check_changed, (gpointer)check);
-    guardian_want_all_evidence(guardian);
+    check->loop = loop;
     guardian_set_only(guardian, check->word);
+    n = guardian_look_for_vms(guardian);
+    if (n != 1) {
+        g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE,
+                    n == 0 ? "no VM is called \"%s\"; see guardianctl list"
+                           : "more than one VM is called \"%s\"; use its process id "
+                             "(guardianctl list)",
+                    word);
+        return NULL;
+    }
+    guardian_set_change_func(guardian, check_changed, check);
+    guardian_want_all_evidence(guardian);
     guardian_start(guardian);
-    run_for(context, for_us);
+    run_for(check, context, for_us);
     guardian_set_change_func(guardian, NULL, NULL);
-    return report_state(guardian, false);
+    if (!check->has_ended)
+        return report_state(guardian, false);
+    g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE, "%s has ended while it was watched",
+                word);
+    return NULL;
 }
 
 static int
@@ -106,7 +127,9 @@ parse_arguments(int argc, char **argv, const char **ret_word, gint64 *ret_for_us
     gint64 for_us;
 
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--for") == 0 && i + 1 < argc)
+        if (strcmp(argv[i], "--for") == 0 && i + 1 == argc)
+            return g_strdup("--for needs a time, such as 60s");
+        if (strcmp(argv[i], "--for") == 0)
             length = argv[++i];
         else if (g_str_has_prefix(argv[i], "--for="))
             length = argv[i] + strlen("--for=");
@@ -141,13 +164,6 @@ ctl_check(const CtlOptions *options, int argc, char **argv)
     Host *host;
     int status;
 
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        printf("Usage: guardianctl check VM [--for 60s] [--json]\n"
-               "Watches one VM from now, prints what changes, and explains it at the end.\n"
-               "A frozen disk is named after 20 s (virtio), so watch for 30s at least.\n"
-               "Exit status: 0 the VM is fine, 1 it is suspect or frozen, 2 could not look.\n");
-        return 0;
-    }
     problem = parse_arguments(argc, argv, &check.word, &for_us);
     if (problem)
         return ctl_fail("%s", problem);
@@ -157,7 +173,7 @@ ctl_check(const CtlOptions *options, int argc, char **argv)
     check.host = host;
     config = config_load(host, &error);
     if (config)
-        state = check_watch(&check, config, for_us);
+        state = check_watch(&check, config, for_us, &error);
     status = state ? check_report(options, state, check.word) : ctl_fail("%s", error->message);
     host_free(host);
     return status;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
 
+#include "units.h"
+
 #include <stdio.h>
 
 void
@@ -27,4 +29,15 @@ ctl_fail(const char *format, ...)
     va_end(arguments);
     fprintf(stderr, "guardianctl: %s\n", message);
     return 2;
+}
+
+int
+ctl_fail_argument(char **argv)
+{
+    g_autofree char *word = units_printable(argv[1], -1);
+
+    if (*argv[1] == '-')
+        return ctl_fail("%s does not know the option %s; see guardianctl %s --help", argv[0], word,
+                        argv[0]);
+    return ctl_fail("%s takes no argument; did you mean explain %s?", argv[0], word);
 }

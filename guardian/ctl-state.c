@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "message.h"
 #include "report.h"
+#include "units.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 /* The daemon answers from memory, between two ticks. */
-#define DAEMON_DEADLINE_MS 5000
+#define DAEMON_DEADLINE_US (5 * G_USEC_PER_SEC)
 /* Two samples far enough apart that a VM that writes once a second is seen to move. */
 #define LOOK_APART_US (2 * G_USEC_PER_SEC)
 
@@ -24,42 +25,85 @@ fail(GError **error, int code, const char *text)
     return false;
 }
 
-/* Reads until a message of the wanted kind came; NULL with error set. */
+/* false: the deadline has passed, or the peer hung up. */
+static bool
+read_more(int fd, Frame *frame, gint64 deadline_us, GError **error)
+{
+    gint64 left_us = deadline_us - g_get_monotonic_time();
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    char buffer[16384];
+    ssize_t got;
+
+    if (left_us <= 0 || poll(&ready, 1, (int)(left_us / 1000) + 1) == 0)
+        return fail(error, GUARDIAN_ERROR_FAILED, "the daemon does not answer");
+    got = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return true;
+    if (got <= 0 || !frame_push(frame, buffer, (gsize)got))
+        return fail(error, GUARDIAN_ERROR_FAILED, "the daemon hung up");
+    return true;
+}
+
+/* Reads until a reply came; what else it says is dropped. NULL with error set. */
 static Message *
-read_message(int fd, Frame *frame, MessageKind wanted, GError **error)
+read_reply(int fd, Frame *frame, gint64 deadline_us, GError **error)
 {
     for (;;) {
-        struct pollfd ready = {.fd = fd, .events = POLLIN};
-        char buffer[16384];
         gsize length;
         const char *line = frame_next(frame, &length);
-        ssize_t got;
+        g_autoptr(Message) message = NULL;
 
-        if (line) {
-            g_autoptr(Message) message = message_parse(line, length, error);
-
-            if (!message || message->kind == wanted)
-                return g_steal_pointer(&message);
+        if (!line) {
+            if (!read_more(fd, frame, deadline_us, error))
+                return NULL;
             continue;
         }
-        if (poll(&ready, 1, DAEMON_DEADLINE_MS) <= 0) {
-            (void)fail(error, GUARDIAN_ERROR_FAILED, "the daemon does not answer");
-            return NULL;
-        }
-        got = read(fd, buffer, sizeof buffer);
-        if (got < 0 && errno == EAGAIN)
-            continue;
-        if (got <= 0 || !frame_push(frame, buffer, (gsize)got)) {
-            (void)fail(error, GUARDIAN_ERROR_FAILED, "the daemon hung up");
+        message = message_parse(line, length, error);
+        if (!message || message->kind == MESSAGE_REPLY)
+            return g_steal_pointer(&message);
+        if (message->kind == MESSAGE_ERROR) {
+            g_autofree char *text = units_printable(message->text, -1);
+
+            g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_FAILED, "the daemon refuses: %s",
+                        text);
             return NULL;
         }
     }
+}
+
+/* Whoever answers on the socket: a guardian's texts need no escape, and a terminal must not be told
+ * anything by others. */
+static bool
+is_printable(const char *text)
+{
+    g_autofree char *without_escapes = g_strdelimit(g_strdup(text), "\\", '/');
+    g_autofree char *printable = units_printable(without_escapes, -1);
+
+    return strcmp(without_escapes, printable) == 0;
+}
+
+static bool
+node_is_printable(JsonNode *node)
+{
+    g_autoptr(GList) members = NULL;
+    bool is_good = true;
+
+    if (json_node_get_value_type(node) == G_TYPE_STRING)
+        return is_printable(json_node_get_string(node));
+    if (JSON_NODE_HOLDS_OBJECT(node))
+        members = json_object_get_values(json_node_get_object(node));
+    else if (JSON_NODE_HOLDS_ARRAY(node))
+        members = json_array_get_elements(json_node_get_array(node));
+    for (const GList *member = members; member && is_good; member = member->next)
+        is_good = node_is_printable(member->data);
+    return is_good;
 }
 
 static JsonNode *
 ask_daemon(int fd, GError **error)
 {
     static const char request[] = "{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"status\"}\n";
+    gint64 deadline_us = g_get_monotonic_time() + DAEMON_DEADLINE_US;
     g_autoptr(Frame) frame = frame_new(FRAME_CAP_REPLY);
     g_autoptr(Message) negotiated = NULL;
     g_autoptr(Message) answer = NULL;
@@ -68,11 +112,13 @@ ask_daemon(int fd, GError **error)
         (void)fail(error, GUARDIAN_ERROR_FAILED, "cannot write to the daemon");
         return NULL;
     }
-    negotiated = read_message(fd, frame, MESSAGE_REPLY, error);
-    answer = negotiated ? read_message(fd, frame, MESSAGE_REPLY, error) : NULL;
+    negotiated = read_reply(fd, frame, deadline_us, error);
+    answer = negotiated ? read_reply(fd, frame, deadline_us, error) : NULL;
     if (!answer)
         return NULL;
-    if (!answer->body || !JSON_NODE_HOLDS_OBJECT(answer->body)) {
+    if (!answer->body || !JSON_NODE_HOLDS_OBJECT(answer->body) ||
+        !message_get_array(json_node_get_object(answer->body), "vms") ||
+        !node_is_printable(answer->body)) {
         (void)fail(error, GUARDIAN_ERROR_MALFORMED, "the daemon's answer is not a state");
         return NULL;
     }
@@ -93,23 +139,34 @@ look_ourselves(Host *host, GError **error)
     return report_state(guardian, false);
 }
 
+/* Where nobody listens we look ourselves; a daemon that may not be asked, or is too busy, is no
+ * missing one. */
+static JsonNode *
+ask_or_look(Host *host, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    pid_t peer = 0;
+    int fd = host_connect_at(host_root_fd(host, HOST_RUN), CONTROL_SOCKET, &peer, &problem);
+    JsonNode *state;
+
+    if (fd < 0 && (g_error_matches(problem, GUARDIAN_ERROR, GUARDIAN_ERROR_DENIED) ||
+                   g_error_matches(problem, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY))) {
+        g_propagate_prefixed_error(error, g_steal_pointer(&problem), "the daemon: ");
+        return NULL;
+    }
+    if (fd < 0)
+        return look_ourselves(host, error);
+    state = ask_daemon(fd, error);
+    close(fd);
+    return state;
+}
+
 JsonNode *
 ctl_state(const CtlOptions *options, GError **error)
 {
     Host *host = host_new(options->roots, error);
-    JsonNode *state = NULL;
-    pid_t peer = 0;
-    int fd;
+    JsonNode *state = host ? ask_or_look(host, error) : NULL;
 
-    if (!host)
-        return NULL;
-    fd = host_connect_at(host_root_fd(host, HOST_RUN), CONTROL_SOCKET, &peer, NULL);
-    if (fd >= 0) {
-        state = ask_daemon(fd, error);
-        close(fd);
-    } else {
-        state = look_ourselves(host, error);
-    }
     host_free(host);
     return state;
 }
@@ -132,6 +189,7 @@ JsonObject *
 ctl_state_find_vm(JsonObject *state, const char *word, GError **error)
 {
     g_autoptr(GPtrArray) vms = report_vms_sorted(state);
+    g_autofree char *printable = units_printable(word, -1);
     JsonObject *found = NULL;
 
     for (guint i = 0; i < vms->len; i++) {
@@ -140,13 +198,13 @@ ctl_state_find_vm(JsonObject *state, const char *word, GError **error)
         if (found) {
             g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_FAILED,
                         "more than one VM is called \"%s\"; use its process id (guardianctl list)",
-                        word);
+                        printable);
             return NULL;
         }
         found = vms->pdata[i];
     }
     if (!found)
         g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE,
-                    "no VM is called \"%s\"; see guardianctl list", word);
+                    "no VM is called \"%s\"; see guardianctl list", printable);
     return found;
 }

@@ -11,12 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool
-wants_help(int argc, char **argv)
-{
-    return argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-}
-
 /* Prints the text, frees it. */
 static void
 print_text(char *text)
@@ -32,16 +26,8 @@ ctl_status(const CtlOptions *options, int argc, char **argv)
     JsonNode *state;
     int status;
 
-    if (wants_help(argc, argv)) {
-        printf("Usage: guardianctl status [--json]\n"
-               "Every VM on one line, the worst first. RESV is the memory the policy's model "
-               "reserves\n"
-               "beside the guest, HEAD what is left below the limit; OVERHEAD is measured.\n"
-               "Exit status: 0 all well, 1 a VM is suspect or frozen, 2 could not look.\n");
-        return 0;
-    }
     if (argc > 1)
-        return ctl_fail("status takes no argument; did you mean explain %s?", argv[1]);
+        return ctl_fail_argument(argv);
     state = ctl_state(options, &error);
     if (!state)
         return ctl_fail("%s", error->message);
@@ -61,14 +47,8 @@ ctl_list(const CtlOptions *options, int argc, char **argv)
     g_autoptr(GError) error = NULL;
     JsonNode *state;
 
-    if (wants_help(argc, argv)) {
-        printf(
-            "Usage: guardianctl list [--json]\n"
-            "What is watched: name, id, source, process, how its monitor is used, its cgroup.\n");
-        return 0;
-    }
     if (argc > 1)
-        return ctl_fail("list takes no argument");
+        return ctl_fail_argument(argv);
     state = ctl_state(options, &error);
     if (!state)
         return ctl_fail("%s", error->message);
@@ -101,13 +81,8 @@ ctl_explain(const CtlOptions *options, int argc, char **argv)
     g_autoptr(JsonNode) state = NULL;
     JsonObject *vm;
 
-    if (wants_help(argc, argv)) {
-        printf("Usage: guardianctl explain VM [--json]\n"
-               "Why the VM's verdict is what it is, and what to do. VM is a name, id, uuid or "
-               "process\n"
-               "id. Exit status: 0 the VM is fine, 1 it is suspect or frozen, 2 could not look.\n");
-        return 0;
-    }
+    if (argc == 2 && *argv[1] == '-')
+        return ctl_fail_argument(argv);
     if (argc != 2)
         return ctl_fail("explain takes one VM; see guardianctl list");
     state = ctl_state(options, &error);

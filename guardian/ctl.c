@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
 
+#include "ctl-help.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,9 +29,8 @@ static const Verb verbs[] = {
 static void
 print_help(void)
 {
-    printf(
-        "Usage: guardianctl [OPTION...] [COMMAND] [ARGUMENT...]\n"
-        "Ask the watcher of this host's VMs. It needs no daemon: without one it looks itself.\n\n");
+    printf("Usage: guardianctl [OPTION...] [COMMAND] [ARGUMENT...]\n"
+           "Ask the watcher of this host's VMs; without a daemon it looks itself.\n\n");
     for (guint i = 0; i < G_N_ELEMENTS(verbs); i++) {
         g_autofree char *call = g_strdup_printf("%s %s", verbs[i].name, verbs[i].arguments);
 
@@ -78,6 +79,29 @@ take_option(CtlOptions *options, const char *word, const char *next)
     return 0;
 }
 
+static bool
+is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static int
+run_verb(const Verb *verb, const CtlOptions *options, int argc, char **argv)
+{
+    const char *help = ctl_help_of(verb->name);
+    char *ask[] = {argv[0], (char *)"--help", NULL};
+    bool wants_help = false;
+
+    for (int i = 1; i < argc; i++)
+        wants_help = wants_help || is_help(argv[i]);
+    if (!wants_help)
+        return verb->run(options, argc, argv);
+    if (!help)
+        return verb->run(options, 2, ask);
+    fputs(help, stdout);
+    return 0;
+}
+
 static const Verb *
 find_verb(const char *name)
 {
@@ -106,17 +130,18 @@ ctl_main(int argc, char **argv)
     }
     if (n == 0)
         rest[n++] = (char *)"status";
-    if (strcmp(rest[0], "--help") == 0 || strcmp(rest[0], "-h") == 0 ||
-        strcmp(rest[0], "help") == 0) {
+    if (is_help(rest[0]) || strcmp(rest[0], "help") == 0) {
         print_help();
         return 0;
     }
     if (strcmp(rest[0], "--version") == 0)
         rest[0] = (char *)"version";
     verb = find_verb(rest[0]);
+    if (!verb && *rest[0] == '-')
+        return ctl_fail("there is no option %s; see guardianctl --help", rest[0]);
     if (!verb)
         return ctl_fail("there is no command \"%s\"; see guardianctl --help", rest[0]);
-    return verb->run(&options, n, rest);
+    return run_verb(verb, &options, n, rest);
 }
 
 int
@@ -125,7 +150,7 @@ ctl_version(const CtlOptions *options, int argc, char **argv)
     g_autoptr(JsonBuilder) builder = NULL;
 
     if (argc > 1)
-        return ctl_fail("version takes no argument");
+        return ctl_fail_argument(argv);
     if (!options->is_json) {
         printf("guardianctl %s\n", VERSION);
         return 0;

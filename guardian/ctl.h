@@ -9,12 +9,11 @@
 
 typedef struct {
     const char *roots[HOST_N_ROOTS]; /* NULL = the real one */
-    const char *socket;              /* of the daemon; NULL = vm-guardian/control.sock below run */
     bool is_json;
     bool is_coloured; /* stdout is a terminal and NO_COLOR is not set */
 } CtlOptions;
 
-/* argv[0] is the verb; the options of every verb (--json, --*-root, --socket) are taken out before.
+/* argv[0] is the verb; the options of every verb (--json, --*-root, --help) are taken out before.
  */
 typedef int (*CtlVerbFunc)(const CtlOptions *options, int argc, char **argv);
 
@@ -34,4 +33,5 @@ int ctl_version(const CtlOptions *options, int argc, char **argv);
 /* Prints {"schema": 1, ...} on stdout, indented, with a newline; takes the node. */
 void ctl_print_json(JsonNode *root);
 /* "guardianctl: <message>" on stderr; returns 2, so that a verb can `return ctl_fail(...)`. */
+int ctl_fail_argument(char **argv); /* that the verb argv[0] does not take argv[1] */
 int ctl_fail(const char *format, ...) G_GNUC_PRINTF(1, 2);

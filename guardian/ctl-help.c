@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl-help.h"
+
+#include <glib.h>
+#include <string.h>
+
+static const struct {
+    const char *verb, *text;
+} helps[] = {
+    {"status",
+     "Usage: guardianctl status [--json]\n"
+     "Every VM on one line, the worst first, and below it its disks that are not fine.\n\n"
+     "  LIMIT     the tightest memory limit of its cgroups\n"
+     "  GUEST     RAM that the guest has\n"
+     "  OVERHEAD  what QEMU needs beside it, measured: at least - at most\n"
+     "  RESV      what the policy's model reserves for that\n"
+     "  HEAD      what is left below the limit\n"
+     "  -         unknown, or there is none\n\n"
+     "Without a daemon it takes two samples of its own.\n"
+     "Exit status: 0 all well, 1 a VM is suspect, frozen or has an alert, 2 could not\n"
+     "look.\n"},
+    {"explain", "Usage: guardianctl explain VM [--json]\n"
+                "Why the VM's verdict is what it is, on what facts, and what to do.\n"
+                "VM is a name, an id, a uuid or a process id.\n\n"
+                "Exit status: 0 the VM is fine, 1 it is suspect, frozen or has an alert, 2 could\n"
+                "not look.\n"},
+    {"list", "Usage: guardianctl list [--json]\n"
+             "What is watched: name, id, source, process, how its monitor is used, its cgroup.\n\n"
+             "  own       its monitor is ours alone: connected all the time\n"
+             "  shared    others need it, too: connect, ask, leave\n"
+             "  none      it has no monitor that may be asked\n\n"
+             "Exit status: 0 looked, 2 could not look.\n"},
+    {"check", "Usage: guardianctl check VM [--for 60s] [--json]\n"
+              "Watches one VM from now, without the daemon, looking into every queue; prints\n"
+              "what changes, and explains the VM at the end.\n"
+              "VM is a name, an id, a uuid or a process id.\n\n"
+              "  --for TIME  2s to 1h (default: 60s). A frozen disk is named after 20 s, so\n"
+              "              watch for 30s at least.\n\n"
+              "Exit status: 0 the VM is fine, 1 it is suspect, frozen or has an alert, 2 could\n"
+              "not look.\n"},
+    {"replay", "Usage: guardianctl replay FILE... [--json]\n"
+               "What the judge says of recorded samples, and whether it is what the file expects\n"
+               "(offline). A FILE that begins with - is ./-\n\n"
+               "Exit status: 0 every expectation holds, 1 one does not, 2 unreadable.\n"},
+    {"config", "Usage: guardianctl config show [VM] [--json]\n"
+               "       guardianctl config check [DIR] [--json]\n"
+               "       guardianctl config sample\n\n"
+               "  show    every setting of the host, or of one VM, and where it is from\n"
+               "  check   names the errors of the files in DIR (default: /etc/vm-guardian)\n"
+               "  sample  a guardian.conf with every setting, commented out\n\n"
+               "Exit status: 0 good, 2 errors, or wrong usage.\n"},
+    {"version", "Usage: guardianctl version [--json]\n"
+                "The version of this tool.\n"},
+};
+
+const char *
+ctl_help_of(const char *verb)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(helps); i++)
+        if (strcmp(helps[i].verb, verb) == 0)
+            return helps[i].text;
+    return NULL;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "t.h"
+
+#include "run-ctl.h"
+
+#include "ctl.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Puts a file in memory in the place of a stream; what was there is kept in *ret_kept. */
+static int
+stream_divert(FILE *stream, int *ret_kept)
+{
+    int fd = memfd_create("captured", MFD_CLOEXEC);
+
+    fflush(stream);
+    *ret_kept = dup(fileno(stream));
+    assert_int_not_equal(dup2(fd, fileno(stream)), -1);
+    return fd;
+}
+
+static char *
+stream_restore(FILE *stream, int captured, int kept)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", captured);
+    char *text = NULL;
+
+    fflush(stream);
+    assert_int_not_equal(dup2(kept, fileno(stream)), -1);
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    close(kept);
+    close(captured);
+    return text;
+}
+
+Run
+run_ctl(const char *const *words)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    int kept_out, kept_err, out, err;
+    Run run;
+
+    g_ptr_array_add(argv, (gpointer) "guardianctl");
+    for (guint i = 0; words[i]; i++)
+        g_ptr_array_add(argv, (gpointer)words[i]);
+    g_ptr_array_add(argv, NULL);
+    out = stream_divert(stdout, &kept_out);
+    err = stream_divert(stderr, &kept_err);
+    run.status = ctl_main((int)argv->len - 1, (char **)argv->pdata);
+    run.err = stream_restore(stderr, err, kept_err);
+    run.out = stream_restore(stdout, out, kept_out);
+    return run;
+}
+
+void
+run_clear(Run *run)
+{
+    g_free(run->out);
+    g_free(run->err);
+}

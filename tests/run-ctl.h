@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* guardianctl in this process, with what it prints. Include t.h first. */
+
+#include <glib.h>
+
+typedef struct {
+    int status;
+    char *out, *err;
+} Run;
+
+/* words: after "guardianctl", ends with NULL. */
+Run run_ctl(const char *const *words);
+void run_clear(Run *run);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
