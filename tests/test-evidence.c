@@ -9,7 +9,7 @@
 
 #define RING(taken, completed)                                                                     \
     "pos:\t0\nCachedSqHead:\t" taken "\nCachedCqTail:\t" completed "\nPollList:\nCqOverflowList:"  \
-                                                                   "\n"
+    "\n"
 
 /* A VM with a guilty and an innocent disk, and a sample of it before its evidence is read. */
 typedef struct {

@@ -259,12 +259,12 @@ colour_moves_no_column(void **state)
 static void
 the_widest_row_fits_and_its_age_is_whole(void **state)
 {
-    g_autoptr(JsonNode)
-        node = parse("{\"daemon\": false, \"now_utc\": \"2026-07-30T15:21:07Z\", \"vms\": "
-                     "[" WIDE_VM(LONG_NAME, "frozen", "main-loop-blocked", "356459") ", " WIDE_VM(
-                         "web", "frozen", "process-stopped",
-                         "9223372036854775807") ", " WIDE_VM("db", "ok", "not-running",
-                                                             "-9223372036854775808") "]}");
+    g_autoptr(JsonNode) node =
+        parse("{\"daemon\": false, \"now_utc\": \"2026-07-30T15:21:07Z\", \"vms\": "
+              "[" WIDE_VM(LONG_NAME, "frozen", "main-loop-blocked", "356459") ", " WIDE_VM(
+                  "web", "frozen", "process-stopped",
+                  "9223372036854775807") ", " WIDE_VM("db", "ok", "not-running",
+                                                      "-9223372036854775808") "]}");
     JsonObject *object = json_node_get_object(node);
     g_autofree char *text = report_status_text(object, false);
 
