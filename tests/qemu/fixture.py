@@ -148,15 +148,14 @@ class Nbd:
 class Vm:
     """A QEMU whose guest does what the kernel arguments say (contrib/demo/guest-init); paused=True starts
     none. disks: -drive values without if= and id=; each gets the label virtio<N>, or what devices says.
-    is_ours=False: the one monitor is shared, and asked by connect, ask, leave. directory: where its monitor
-    lies; group: the directory of a cgroup that it runs in."""
+    is_ours=False: the one monitor is shared, and asked by connect, ask, leave. path: of its monitor; group: the directory of a cgroup that it runs in."""
 
     def __init__(self, scratch, name, disks=(), does="guardian.write=all", memory="96", extra=(),
-                 paused=False, devices=None, is_ours=True, directory=None, group=None):
+                 paused=False, devices=None, is_ours=True, path=None, group=None):
         self.scratch = scratch
         self.name = name = f"{name}-{os.getpid()}"  # cases run side by side, each sees its own VMs
         self.memory = int(memory)
-        self.monitor = os.path.join(directory or scratch.directory, name + ".qmp")
+        self.monitor = path or scratch.path(name + ".qmp")
         self.test_monitor = scratch.path(name + ".test") if is_ours else None
         self.record = scratch.path(name + ".record")
         self.console = scratch.path(name + ".console")

@@ -265,9 +265,8 @@ def case_three_hosts(scratch):
         raise Skipped("needs root and a memory cgroup of its own")
     group = Group(scratch, "vm-guardian-ring", 512 << 20)
     bare = Vm(scratch, "ring-bare", [Nbd(scratch, "a").drive()])
-    proxmox = Vm(scratch, "proxmox", [Nbd(scratch, "b").drive()], is_ours=False, directory=servers,
-                 memory="128")
-    os.rename(proxmox.monitor, os.path.join(servers, "900.qmp"))
+    proxmox = Vm(scratch, "proxmox", [Nbd(scratch, "b").drive()], is_ours=False,
+                 path=os.path.join(servers, "900.qmp"), memory="128")
     with open(os.path.join(servers, "900.pid"), "w") as file:
         file.write(f"{proxmox.pid}\n")
     limited = Vm(scratch, "ring-limited", [Nbd(scratch, "c").drive()], does="guardian.write=all "
