@@ -5,45 +5,10 @@
 usage: evidence.py [CASE...]
 """
 
-import os
-import signal
-import subprocess
-
-from fixture import Guardian, Nbd, Skipped, Vm, check, run, wait_for
+from fixture import Fuse, Guardian, Nbd, Vm, check, run, wait_for
 
 # A suspect is looked at every 2 s, and is one after half of its patience.
 SEEN_WITHIN = 30
-
-
-class Fuse:
-    """A disk on a FUSE export of its own: stop() freezes it, heal() gives it back."""
-
-    def __init__(self, scratch, name, aio, megabytes=64):
-        image = scratch.path(name + ".img")
-        self.path = scratch.path(name + ".fuse")
-        self.aio = aio
-        for path, size in ((image, megabytes << 20), (self.path, 0)):
-            with open(path, "wb") as file:
-                file.truncate(size)
-        self.process = scratch.spawn(
-            "qemu-storage-daemon", "--blockdev", f"driver=file,node-name=file,filename={image}", "--export",
-            f"type=fuse,id=export,node-name=file,mountpoint={self.path},writable=on")
-        scratch.cleanups.append(lambda: subprocess.run(["umount", "-l", self.path], check=False))
-        wait_for(self.is_mounted, 10, "qemu-storage-daemon did not export", 0.05)
-
-    def is_mounted(self):
-        if self.process.poll() is not None:
-            raise Skipped("qemu-storage-daemon cannot export by FUSE here")
-        return os.path.getsize(self.path) > 0
-
-    def drive(self):
-        return f"file={self.path},format=raw,cache=none,aio={self.aio}"
-
-    def stop(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    def heal(self):
-        self.process.send_signal(signal.SIGCONT)
 
 
 class File(Nbd):

@@ -6,6 +6,7 @@ it may use at that moment, fails the case whatever the verdict was. Environment,
 
   GUARDIAN_BUILD  where vm-guardiand, guardianctl and qmp-proxy are
   GUEST_DIR       kernel, initrd, append made by contrib/demo/guest; made on the spot when unset
+  GUEST_FULL_DIR  the same with the drivers of every controller (linux-image-amd64)
 """
 
 import json
@@ -49,11 +50,12 @@ def wait_for(what, seconds, text, every=0.25):
         time.sleep(every)
 
 
-def guest_dir():
-    directory = os.environ.get("GUEST_DIR")
+def guest_dir(variable="GUEST_DIR", *kernel):
+    """The directory the variable names; without one a guest made on the spot, of this kernel package."""
+    directory = os.environ.get(variable)
     if not directory:
-        directory = os.path.join(BUILD, "guest")
-        subprocess.run([os.path.join(SOURCE, "contrib/demo/guest"), "build", directory], check=True,
+        directory = os.path.join(BUILD, variable.lower().replace("_dir", ""))
+        subprocess.run([os.path.join(SOURCE, "contrib/demo/guest"), "build", directory, *kernel], check=True,
                        stdout=sys.stderr)
     return directory
 
@@ -77,12 +79,14 @@ class Scratch:
         return process
 
     def close(self):
+        # all before the first wait: a QEMU in D ends only when its stopped storage does
         for process in reversed(self.processes):
             for number in (signal.SIGCONT, signal.SIGKILL):
                 try:
                     process.send_signal(number)
                 except ProcessLookupError:
                     pass
+        for process in self.processes:
             process.wait()
         for cleanup in reversed(self.cleanups):
             cleanup()
@@ -132,7 +136,8 @@ class Nbd:
         self.socket = scratch.path(name + ".nbd")
         with open(image, "wb") as file:
             file.truncate(megabytes << 20)
-        self.process = scratch.spawn("qemu-nbd", "-f", "raw", "-k", self.socket, "-t", "-e", "8", image)
+        self.process = scratch.spawn("qemu-nbd", "-f", "raw", "-k", self.socket, "-t", "-e", "8",
+                                     "--cache=unsafe", image)
         wait_for(lambda: os.path.exists(self.socket), 10, "qemu-nbd did not listen", 0.02)
 
     def drive(self):
@@ -145,13 +150,48 @@ class Nbd:
         self.process.send_signal(signal.SIGCONT)
 
 
+class Fuse:
+    """A disk on a FUSE export of its own: stop() freezes it, heal() gives it back."""
+
+    def __init__(self, scratch, name, aio, megabytes=64):
+        image = scratch.path(name + ".img")
+        self.path = scratch.path(name + ".fuse")
+        self.aio = aio
+        for path, size in ((image, megabytes << 20), (self.path, 0)):
+            with open(path, "wb") as file:
+                file.truncate(size)
+        self.process = scratch.spawn(
+            "qemu-storage-daemon",
+            "--blockdev", f"driver=file,node-name=file,filename={image},cache.no-flush=on",
+            "--export", f"type=fuse,id=export,node-name=file,mountpoint={self.path},writable=on")
+        # of a dead server the mount stays
+        scratch.cleanups.append(lambda: subprocess.run(["umount", "-l", self.path], check=False))
+        wait_for(self.is_mounted, 10, "qemu-storage-daemon did not export", 0.05)
+
+    def is_mounted(self):
+        if self.process.poll() is not None:
+            raise Skipped("qemu-storage-daemon cannot export by FUSE here")
+        return os.path.getsize(self.path) > 0
+
+    def drive(self):
+        return f"file={self.path},format=raw,cache=none,aio={self.aio}"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def heal(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
 class Vm:
     """A QEMU whose guest does what the kernel arguments say (contrib/demo/guest-init); paused=True starts
     none. disks: -drive values without if= and id=; each gets the label virtio<N>, or what devices says.
-    is_ours=False: the one monitor is shared, and asked by connect, ask, leave. path: of its monitor; group: the directory of a cgroup that it runs in."""
+    is_ours=False: the one monitor is shared, and asked by connect, ask, leave. path: of its monitor;
+    group: the directory of a cgroup that it runs in. guest: another one than guest_dir(). waits=False:
+    wait_ready() is the caller's."""
 
     def __init__(self, scratch, name, disks=(), does="guardian.write=all", memory="96", extra=(),
-                 paused=False, devices=None, is_ours=True, path=None, group=None):
+                 paused=False, devices=None, is_ours=True, path=None, group=None, guest=None, waits=True):
         self.scratch = scratch
         self.name = name = f"{name}-{os.getpid()}"  # cases run side by side, each sees its own VMs
         self.memory = int(memory)
@@ -172,20 +212,27 @@ class Vm:
         if paused:
             argv += ["-S"]
         else:
-            guest = guest_dir()
+            guest = guest or guest_dir()
             with open(os.path.join(guest, "append")) as file:
                 append = file.read().strip()
             argv += ["-kernel", os.path.join(guest, "kernel"), "-initrd", os.path.join(guest, "initrd"),
                      "-append", f"{append} {does}", "-serial", f"file:{self.console}"]
         self.process = scratch.spawn(*argv, preexec_fn=(lambda: join_group(group)) if group else None)
         wait_for(lambda: os.path.exists(self.monitor) or self.is_dead(), 20, "no monitor", 0.02)
-        if not paused:
-            wait_for(self.is_ready, 90, f"{name}: the guest did not get ready")
+        if waits and not paused:
+            self.wait_ready()
+
+    def wait_ready(self, seconds=90):
+        wait_for(self.is_ready, seconds, f"{self.name}: the guest did not get ready")
 
     def is_dead(self):
         if self.process.poll() is not None:
-            with open(self.process.log) as file:
-                raise Failed(f"{self.name} ended: {file.read()}")
+            said = ""
+            for path in (self.process.log, self.console):
+                if os.path.exists(path):
+                    with open(path, errors="replace") as file:
+                        said += file.read()[-300:]
+            raise Failed(f"{self.name} ended: {said}")
         return False
 
     def is_ready(self):
@@ -235,11 +282,11 @@ class Vm:
                 continue
             check(entry["class"] in ALLOWED_CLASSES, f"{self.name} was sent {entry}")
 
-    def qmp(self, *commands):
+    def qmp(self, *commands, seconds=20):
         """Asks on the test's own monitor."""
         answers = []
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(20)
+            client.settimeout(seconds)
             client.connect(self.test_monitor)
             with client.makefile("rw") as stream:
                 stream.readline()
