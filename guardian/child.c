@@ -152,17 +152,22 @@ children_free(Children *children)
 
 /* Between fork and here a descriptor of ours lives twice, for microseconds. */
 static void
-close_all_but(int first_fd, int second_fd)
+close_all_but(const int keep_fds[CHILD_KEEP_MAX], int answer_fd)
 {
-    guint low = (guint)MIN(first_fd, second_fd), high = (guint)MAX(first_fd, second_fd);
+    int next_fd = STDERR_FILENO + 1;
 
-    if (second_fd < 0)
-        low = high;
-    if (low > STDERR_FILENO + 1)
-        close_range(STDERR_FILENO + 1, low - 1, 0);
-    if (low + 1 < high)
-        close_range(low + 1, high - 1, 0);
-    close_range(high + 1, ~0U, 0);
+    for (;;) {
+        int kept_fd = answer_fd >= next_fd ? answer_fd : G_MAXINT;
+
+        for (guint i = 0; i < CHILD_KEEP_MAX; i++)
+            if (keep_fds[i] >= next_fd)
+                kept_fd = MIN(kept_fd, keep_fds[i]);
+        if (kept_fd > next_fd)
+            close_range((guint)next_fd, (guint)kept_fd - 1, 0);
+        if (kept_fd == G_MAXINT)
+            return;
+        next_fd = kept_fd + 1;
+    }
 }
 
 static pid_t
@@ -173,7 +178,7 @@ child_fork(const ChildCall *call, int answer_fd)
     if (pid != 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    close_all_but(answer_fd, call->keep_fd);
+    close_all_but(call->keep_fds, answer_fd);
     call->run(answer_fd, call->data);
     _exit(0);
 }

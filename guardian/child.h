@@ -12,6 +12,8 @@
 #define CHILD_STUCK_MAX 8
 /* An answer longer than this is cut. */
 #define CHILD_ANSWER_MAX (64 * 1024)
+/* A directory to read in, one to write in, and roots. */
+#define CHILD_KEEP_MAX 4
 
 /* Runs in the child after fork, in a process that may have had threads: only async-signal-safe
  * calls. */
@@ -23,9 +25,10 @@ typedef struct {
     ChildFunc run;
     ChildDoneFunc done;
     gpointer data; /* of both */
-    /* The one descriptor that the child may use; -1: none. Every other one is closed there: a child
-     * that hangs would hold a monitor that we have left, or the control socket after our end. */
-    int keep_fd;
+    /* The descriptors that the child may use; 0 and -1: none. Every other one is closed there: a
+     * child that hangs would hold a monitor that we have left, or the control socket after our end.
+     */
+    int keep_fds[CHILD_KEEP_MAX];
     gint64 deadline_us; /* from now */
 } ChildCall;
 

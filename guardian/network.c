@@ -239,7 +239,7 @@ lookup_start(Vm *vm, const Host *host, Children *children)
         g_ptr_array_add(lookup->paths,
                         g_strdup_printf("fdinfo/%u", g_array_index(numbers, guint32, i)));
     call.data = lookup;
-    call.keep_fd = lookup->proc_fd;
+    call.keep_fds[0] = lookup->proc_fd;
     if (children_run(children, &call))
         vm->network_lookup = lookup;
     else

@@ -233,7 +233,7 @@ lookup_start(struct StorageLookup *lookup, Children *children)
     ChildCall call = {.run = lookup_stat,
                       .done = lookup_done,
                       .data = lookup,
-                      .keep_fd = lookup->proc_fd,
+                      .keep_fds = {lookup->proc_fd},
                       .deadline_us = STAT_DEADLINE_US};
 
     if (lookup->places->len > 0 && children_run(children, &call))

@@ -70,7 +70,7 @@ run_child(Fixture *fixture, ChildFunc run, gint64 deadline_us)
     ChildCall call = {.run = run,
                       .done = on_done,
                       .data = fixture,
-                      .keep_fd = fixture->sockets[1],
+                      .keep_fds = {fixture->sockets[1]},
                       .deadline_us = deadline_us};
 
     return children_run(fixture->children, &call);
