@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "settings.h"
 
+#include "units.h"
+
 #include <string.h>
 
 #define MILLISECOND G_GINT64_CONSTANT(1000)
@@ -119,6 +121,20 @@ const Setting settings[] = {
      10000, NULL, G_STRUCT_OFFSET(Limits, kubevirt_ratio_thousandths),
      "KubeVirt's additionalGuestMemoryOverheadRatio, a factor on the whole overhead. 1 because "
      "that is KubeVirt's own default."},
+
+    {"capture", "automatic", SETTING_BOOL, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "yes", 0, 0, NULL,
+     G_STRUCT_OFFSET(Limits, capture_automatic),
+     "Whether a paged alert captures the evidence at once. The default is yes, also in mode "
+     "observe, because a capture only reads /proc and asks what is safe in every freeze, while "
+     "the kill that ends most incidents destroys the proof."},
+    {"capture", "keep", SETTING_INTEGER, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, "16", 1, 1000, NULL,
+     G_STRUCT_OFFSET(Limits, capture_keep),
+     "How many bundles are kept; the oldest go. 16 because one incident seldom leaves more than "
+     "a few, and at the default size_max they stay below a gigabyte."},
+    {"capture", "size_max", SETTING_SIZE, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, "64Mi", UNITS_MIB,
+     UNITS_GIB, NULL, G_STRUCT_OFFSET(Limits, capture_size_max_bytes),
+     "How large one bundle may grow; what is too much is cut and the manifest says so. 64Mi "
+     "because it is built in memory and a usual one has less than one MiB."},
 };
 
 const guint n_settings = G_N_ELEMENTS(settings);

@@ -56,6 +56,8 @@ typedef struct {
     /* [memory] */
     gint64 memory_period_us;
     gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;
+    /* [capture] */
+    gint64 capture_automatic, capture_keep, capture_size_max_bytes;
 } Limits;
 
 typedef struct {
