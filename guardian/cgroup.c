@@ -229,6 +229,12 @@ cgroup_path(const Cgroup *cgroup)
     return &cgroup->path;
 }
 
+int
+cgroup_mount_fd(const Cgroup *cgroup)
+{
+    return cgroup->mount_fd;
+}
+
 static bool
 group_has(const Cgroup *cgroup, const char *group, const char *name)
 {

@@ -51,6 +51,7 @@ typedef struct Cgroup Cgroup;
 Cgroup *cgroup_open(const Host *host, const Proc *proc, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void cgroup_free(Cgroup *cgroup);
 const CgroupPath *cgroup_path(const Cgroup *cgroup); /* of the owning group */
+int cgroup_mount_fd(const Cgroup *cgroup);           /* what the path is below; borrowed */
 
 typedef struct {
     CgroupCharge charge; /* of the owning group; nothing is known for is_root */

@@ -24,7 +24,7 @@ monitor_ready(QmpClient *client, gpointer data)
 {
     Vm *vm = data;
 
-    if (vm->sampling || !vm->tick)
+    if (vm->sampling || vm->monitor_is_lent || !vm->tick)
         return;
     vm->next_us = 0;
     g_source_set_ready_time(vm->tick, 0);

@@ -277,6 +277,17 @@ add_vm(JsonBuilder *builder, const Vm *vm, const Clocks *clocks)
 }
 
 JsonNode *
+report_vm(const Host *host, const Vm *vm)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    Clocks clocks = {.monotonic_us = host_monotonic_us(host),
+                     .realtime_us = host_realtime_us(host)};
+
+    add_vm(builder, vm, &clocks);
+    return json_builder_get_root(builder);
+}
+
+JsonNode *
 report_state(const Guardian *guardian, bool is_daemon)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();

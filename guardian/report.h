@@ -11,6 +11,8 @@
 /* "2026-07-30T15:21:07Z" of wall-clock microseconds; new string. */
 char *report_utc(gint64 realtime_us);
 
+/* One VM's part of the state. Transfer full. */
+JsonNode *report_vm(const Host *host, const Vm *vm);
 /* The whole state; is_daemon tells who looked. Transfer full. */
 JsonNode *report_state(const Guardian *guardian, bool is_daemon);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vm.h"
 
+#include "capture.h"
 #include "neighbour.h"
 #include "network.h"
 #include "storage.h"
@@ -64,6 +65,7 @@ vm_free(Vm *vm)
     storage_forget(vm);
     network_forget(vm);
     network_free(vm->network);
+    capture_forget_vm(vm);
     qmp_client_free(vm->client);
     recorder_free(vm->recorder);
     track_clear(&vm->track);

@@ -70,6 +70,10 @@ typedef struct Vm {
     char *limit_path;    /* printable; NULL without a limit */
     gint64 memory_us;    /* when it was read */
 
+    struct Capture *capture; /* under way or waiting; NULL */
+    gint64 auto_capture_us;  /* newest one for an alert; 0 none */
+    bool monitor_is_lent;    /* to a capture: no sample begins meanwhile */
+
     GSource
         *tick; /* of the loop that samples it, borrowed: woken when next_us is brought forward */
     gint64 next_us;            /* next sample is due */

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "capture-private.h"
+
+#include "report.h"
+
+static const char *
+end_word(StepEnd end)
+{
+    static const char *const words[] = {
+        [STEP_DONE] = "done",
+        [STEP_FAILED] = "failed",
+        [STEP_SKIPPED] = "not-done",
+        [STEP_HUNG] = "hung",
+    };
+
+    return words[end];
+}
+
+void
+capture_result_clear(gpointer result)
+{
+    g_free(((CaptureResult *)result)->error);
+}
+
+static void
+add_text(JsonBuilder *builder, const char *name, const char *text)
+{
+    json_builder_set_member_name(builder, name);
+    if (text)
+        json_builder_add_string_value(builder, text);
+    else
+        json_builder_add_null_value(builder);
+}
+
+static void
+add_number(JsonBuilder *builder, const char *name, gint64 value)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_add_int_value(builder, value);
+}
+
+static void
+add_bool(JsonBuilder *builder, const char *name, bool value)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_add_boolean_value(builder, value);
+}
+
+static void
+add_step(JsonBuilder *builder, const CaptureResult *result)
+{
+    json_builder_begin_object(builder);
+    add_text(builder, "name", result->step->name);
+    add_text(builder, "file", result->bytes > 0 ? result->step->file : NULL);
+    add_text(builder, "end", end_word(result->end));
+    add_number(builder, "started_us", result->started_us);
+    add_number(builder, "duration_us", result->duration_us);
+    add_number(builder, "bytes", (gint64)result->bytes);
+    add_text(builder, "error", result->error);
+    json_builder_end_object(builder);
+}
+
+/* The zero of every started_us, on each clock that a log line may carry. */
+static void
+add_clocks(JsonBuilder *builder, const Capture *capture)
+{
+    GTimeZone *zone = capture->captures->zone;
+
+    json_builder_set_member_name(builder, "clocks");
+    json_builder_begin_object(builder);
+    add_number(builder, "monotonic_us", capture->monotonic_us);
+    add_number(builder, "boottime_us", capture->boottime_us);
+    add_number(builder, "realtime_us", capture->realtime_us);
+    add_number(builder, "zone_offset_s",
+               g_time_zone_get_offset(
+                   zone, g_time_zone_find_interval(zone, G_TIME_TYPE_UNIVERSAL,
+                                                   capture->realtime_us / G_USEC_PER_SEC)));
+    json_builder_end_object(builder);
+}
+
+static char *
+directory(const Capture *capture)
+{
+    HostRoot root = capture->is_complete && !capture->problem ? HOST_VAR : HOST_RUN;
+
+    return g_build_filename(host_root_path(capture_host(capture), root), CAPTURE_DIRECTORY,
+                            capture->name, NULL);
+}
+
+char *
+capture_manifest(const Capture *capture)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    g_autoptr(JsonNode) root = NULL;
+    g_autofree char *started = report_utc(capture->realtime_us);
+    g_autofree char *where = directory(capture);
+
+    json_builder_begin_object(builder);
+    add_number(builder, "schema", 1);
+    add_text(builder, "name", capture->name);
+    add_text(builder, "vm", capture->vm_name);
+    add_text(builder, "id", capture->vm_id);
+    add_text(builder, "uuid", capture->vm_uuid);
+    add_text(builder, "source", capture->source);
+    add_number(builder, "pid", capture->pid);
+    add_text(builder, "trigger", capture->options.is_automatic ? "alert" : "asked");
+    add_text(builder, "started_utc", started);
+    add_clocks(builder, capture);
+    add_bool(builder, "complete", capture->is_complete);
+    add_text(builder, "directory", where);
+    add_text(builder, "problem", capture->problem);
+    json_builder_set_member_name(builder, "steps");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < capture->results->len; i++)
+        add_step(builder, &g_array_index(capture->results, CaptureResult, i));
+    json_builder_end_array(builder);
+    json_builder_end_object(builder);
+    root = json_builder_get_root(builder);
+    return json_to_string(root, TRUE);
+}
+
+JsonNode *
+capture_summary(const Capture *capture)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    g_autofree char *where = directory(capture);
+    guint done = 0;
+
+    for (guint i = 0; i < capture->results->len; i++)
+        done += g_array_index(capture->results, CaptureResult, i).end == STEP_DONE;
+    json_builder_begin_object(builder);
+    add_number(builder, "schema", 1);
+    add_text(builder, "name", capture->name);
+    add_text(builder, "vm", capture->vm_name);
+    add_bool(builder, "complete", capture->is_stored || capture->problem);
+    add_text(builder, "directory", where);
+    add_text(builder, "problem", capture->problem);
+    add_number(builder, "steps_done", done);
+    add_number(builder, "steps_ended", capture->results->len);
+    add_number(builder, "bytes", (gint64)capture->bytes);
+    json_builder_end_object(builder);
+    return json_builder_get_root(builder);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Where QEMU's threads stand, by a tool that stops them to look. Three things can go wrong, and
+ * what is done about each:
+ *
+ *   - A thread in D cannot be stopped: the tool would wait for it with all others stopped. So
+ *     not when there is one, looked at right before.
+ *   - The tool reads QEMU's executable while QEMU stands; from a dead disk, not even SIGKILL would
+ *     let go. So not unless the step before has just read it.
+ *   - A tool that is killed may leave its SIGSTOP behind. So QEMU is looked at afterwards and
+ *     continued, if it was us.
+ *
+ * The tool's whole life is shorter than the second that QEMU may stand. */
+
+#include "capture-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* How often, and how far apart, QEMU is looked at until it runs again. */
+#define CHECKS 20
+#define CHECK_US (20 * G_GINT64_CONSTANT(1000))
+
+typedef struct {
+    int proc_fd;
+    char state; /* the worst seen; 0 none */
+} Look;
+
+static bool
+is_stopped(char state)
+{
+    return state == 'T' || state == 't';
+}
+
+static void
+thread_look(const char *name, gpointer data)
+{
+    Look *look = data;
+    char path[64], text[256];
+    const char *close;
+    ssize_t length;
+    auto_fd fd = -1;
+
+    g_snprintf(path, sizeof path, "task/%s/stat", name);
+    fd = host_open_beneath(look->proc_fd, path, O_RDONLY);
+    length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (length <= 0)
+        return;
+    text[length] = '\0';
+    close = strrchr(text, ')'); /* comm has at most 15 bytes: it is in what was read */
+    if (close && close[1] == ' ' && (close[2] == 'D' || is_stopped(close[2])))
+        look->state = look->state == 'D' ? 'D' : close[2];
+}
+
+static char
+threads_look(int proc_fd)
+{
+    auto_fd dir_fd = host_open_beneath(proc_fd, "task", O_RDONLY | O_DIRECTORY);
+    Look look = {.proc_fd = proc_fd};
+
+    if (dir_fd < 0 || !each_entry(dir_fd, G_MAXUINT, thread_look, &look))
+        return 'D'; /* nothing is known: as bad as can be */
+    return look.state;
+}
+
+/* Becomes the tool; comes back only without one. */
+static const char *
+tool_run(const Capture *capture, int answer_fd)
+{
+    char pid[32];
+    static const char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
+    const char *const eu_stack[] = {"/usr/bin/eu-stack", "-m", "-n", "64", "-p", pid, NULL};
+    const char *const gdb[] = {
+        "/usr/bin/gdb", "-nx", "-batch", "-p", pid, "-ex", "thread apply all backtrace 64", NULL};
+    struct rlimit size = {.rlim_cur = capture_bytes_left(capture),
+                          .rlim_max = capture_bytes_left(capture)};
+    int null = open("/dev/null", O_RDONLY), out_fd = capture->job.out_fd;
+
+    g_snprintf(pid, sizeof pid, "%d", (int)capture->pid);
+    (void)setrlimit(RLIMIT_FSIZE, &size);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0 ||
+        fcntl(answer_fd, F_SETFD, 0) < 0) /* stays open until the tool ends */
+        return "cannot prepare the tool";
+    execve(eu_stack[0], (char *const *)eu_stack, (char *const *)environment);
+    execve(gdb[0], (char *const *)gdb, (char *const *)environment);
+    return "not done: neither eu-stack nor gdb is installed";
+}
+
+static void
+stacks_run(int answer_fd, gconstpointer data)
+{
+    const Capture *capture = data;
+    char state = threads_look(capture->proc_fd);
+    const char *why;
+
+    if (state == 'D')
+        why = "not done: a thread is in state D and could not be stopped";
+    else if (state)
+        why = "not done: the process is stopped or traced already";
+    else
+        why = tool_run(capture, answer_fd);
+    if (write(answer_fd, why, strlen(why)) < 0)
+        _exit(1);
+}
+
+/* By the descriptor of /proc/<pid>: where the pid is recycled, this one says so. */
+static void
+process_continue(const Capture *capture)
+{
+    if (capture->vm && proc_is_alive(capture->vm->proc))
+        (void)kill(capture->pid, SIGCONT);
+}
+
+/* Until QEMU runs again: first the tool has to be gone (t), then a stop of its may be left (T). */
+static gboolean
+stacks_check(gpointer data)
+{
+    Capture *capture = data;
+    char state = threads_look(capture->proc_fd);
+
+    if (state == 'T')
+        process_continue(capture);
+    if (is_stopped(state) && capture->stop_checks++ < CHECKS)
+        return G_SOURCE_CONTINUE;
+    capture_clear_timer(capture);
+    if (is_stopped(state))
+        capture_step_end(capture, STEP_HUNG, "QEMU did not run again after its stacks were read");
+    else if (capture->stack_problem)
+        capture_step_end(capture, STEP_FAILED, capture->stack_problem);
+    else
+        capture_step_end(capture, STEP_DONE, NULL);
+    return G_SOURCE_REMOVE;
+}
+
+static void
+stacks_done(const char *answer, gsize length, gpointer user_data)
+{
+    Capture *capture = user_data;
+    gint64 took_us = g_get_monotonic_time() - capture->step_us;
+
+    if (length > 0) { /* the tool never began */
+        capture_step_end(capture, STEP_SKIPPED, answer);
+        return;
+    }
+    capture->stack_problem = answer                      ? NULL
+                             : took_us >= STACKS_TOOL_US ? "the tool took too long and was killed"
+                                                         : "the tool failed";
+    capture->stop_checks = 0;
+    capture_set_timer(capture, CHECK_US, stacks_check);
+}
+
+void
+capture_stacks(Capture *capture)
+{
+    const char *why = NULL;
+    auto_fd fd = -1;
+
+    if (!capture->options.wants_stacks)
+        why = "not done: not asked for (--stacks)";
+    else if (!capture->vm)
+        why = "not done: the VM has ended";
+    else if (!capture_has_done(capture, "versions"))
+        why = "not done: QEMU's executable could not be read before";
+    if (why) {
+        capture_step_end(capture, STEP_SKIPPED, why);
+        return;
+    }
+    if (!capture_open_file(capture, &fd))
+        return;
+    capture->job.out_fd = fd;
+    capture_start_child(capture, &(ChildCall){.run = stacks_run,
+                                              .done = stacks_done,
+                                              .data = capture,
+                                              .keep_fds = {fd, capture->proc_fd},
+                                              .deadline_us = STACKS_TOOL_US});
+}
