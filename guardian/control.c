@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "control.h"
 
+#include "message.h"
 #include "report.h"
 #include "server.h"
 
@@ -41,10 +42,35 @@ peer_may_write(const ServerPeer *peer, const char *command, GError **error)
 {
     if (peer->has_peer && (peer->uid == 0 || peer->uid == geteuid()))
         return true;
-    g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_DENIED,
-                "%s changes the guardian and is for root; you are user %u", command,
-                peer->has_peer ? (guint)peer->uid : G_MAXUINT);
+    g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_DENIED, "%s is for root; you are user %u",
+                command, peer->has_peer ? (guint)peer->uid : G_MAXUINT);
     return false;
+}
+
+/* "" when it is missing. */
+static const char *
+text_argument(JsonObject *arguments, const char *member)
+{
+    const char *text = message_get_string(arguments, member);
+
+    return text ? text : "";
+}
+
+/* Answers with the bundle's name; the capture goes on. */
+static JsonNode *
+control_capture(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    Captures *captures = guardian_captures(control->guardian);
+    CaptureOptions options = {.is_sampled = true};
+    const char *vm = text_argument(arguments, "vm");
+    g_autofree char *name = NULL;
+
+    (void)message_get_bool(arguments, "stacks", &options.wants_stacks);
+    if (!peer_may_write(peer, "capture", error) ||
+        !captures_begin_named(captures, guardian_vms(control->guardian), vm, &options, &name,
+                              error))
+        return NULL;
+    return captures_status(captures, name, error);
 }
 
 static JsonNode *
@@ -60,6 +86,11 @@ control_execute(const char *command, JsonObject *arguments, const ServerPeer *pe
             return NULL;
         return empty_object();
     }
+    if (g_str_equal(command, "capture"))
+        return control_capture(control, arguments, peer, error);
+    if (g_str_equal(command, "capture-status"))
+        return captures_status(guardian_captures(control->guardian),
+                               text_argument(arguments, "name"), error);
     g_set_error(error, QMP_ERROR, QMP_ERROR_COMMAND, "The command %s has not been found", command);
     return NULL;
 }

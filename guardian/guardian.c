@@ -27,6 +27,7 @@ struct Guardian {
     Limits limits; /* of the host */
     Workers *workers;
     Children *children;
+    Captures *captures;
     Discovery *discovery;
     GPtrArray *vms; /* of Vm, owned */
     char *only;     /* NULL: all */
@@ -188,7 +189,7 @@ guardian_sample_due(Guardian *guardian, gint64 now)
     for (guint i = guardian->vms->len; i-- > 0;) {
         Vm *vm = guardian->vms->pdata[i];
 
-        if (vm->sampling)
+        if (vm->sampling || vm->monitor_is_lent)
             continue;
         if (vm->next_us <= now)
             guardian_sample(guardian, vm, now); /* may end at once, and may remove the VM */
@@ -198,7 +199,7 @@ guardian_sample_due(Guardian *guardian, gint64 now)
     for (guint i = 0; i < guardian->vms->len; i++) {
         const Vm *vm = guardian->vms->pdata[i];
 
-        if (!vm->sampling)
+        if (!vm->sampling && !vm->monitor_is_lent)
             soonest = MIN(soonest, vm->next_us);
     }
     g_source_set_ready_time(guardian->tick, soonest);
@@ -242,6 +243,7 @@ guardian_new(const Host *host, GMainContext *context, Config *config)
     config_limits(config, NULL, &guardian->limits);
     guardian->workers = workers_new(context, WORKERS_MAX);
     guardian->children = children_new(context);
+    guardian->captures = captures_new(host, context);
     guardian->discovery = discovery_new(host, guardian->workers, &funcs);
     guardian->vms = g_ptr_array_new_with_free_func(vm_end);
     guardian->tick = g_source_new((GSourceFuncs *)&tick_funcs, sizeof(GSource));
@@ -258,6 +260,7 @@ guardian_free(Guardian *guardian)
     workers_free(guardian->workers);
     discovery_free(guardian->discovery);
     g_ptr_array_unref(guardian->vms);
+    captures_free(guardian->captures);
     children_free(guardian->children);
     g_source_unref(guardian->tick);
     limits_clear(&guardian->limits);
@@ -399,6 +402,12 @@ guint
 guardian_stuck_workers(const Guardian *guardian)
 {
     return workers_stuck(guardian->workers);
+}
+
+Captures *
+guardian_captures(const Guardian *guardian)
+{
+    return guardian->captures;
 }
 
 gint64

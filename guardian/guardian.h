@@ -4,6 +4,7 @@
 /* The loop: discover -> sample -> judge -> act -> report. One Guardian watches the VMs of one host
  * on one main context; the daemon runs it for ever, the tool for two samples. */
 
+#include "capture.h"
 #include "config.h"
 #include "judge.h"
 
@@ -34,6 +35,7 @@ const Limits *guardian_limits(const Guardian *guardian);
 const Host *guardian_host(const Guardian *guardian);
 const Config *guardian_config(const Guardian *guardian);
 guint guardian_stuck_workers(const Guardian *guardian);
+Captures *guardian_captures(const Guardian *guardian);
 /* Monotonic time of the newest tick; 0 before the first. */
 gint64 guardian_ticked_us(const Guardian *guardian);
 

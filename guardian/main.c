@@ -4,6 +4,7 @@
 
 #include "alerting.h"
 #include "control.h"
+#include "message.h"
 #include "report-journal.h"
 #include "report.h"
 
@@ -34,6 +35,36 @@ typedef struct {
     Alerting *alerting;
 } Daemon;
 
+/* What a person should not have to look for. */
+static void
+daemon_captured(JsonObject *summary, gpointer data)
+{
+    const char *problem = message_get_string(summary, "problem");
+
+    if (problem)
+        report_journal_warn("captured %s: %s; the bundle %s", message_get_string(summary, "vm"),
+                            message_get_string(summary, "directory"), problem);
+    else
+        report_journal_note("captured %s: %s", message_get_string(summary, "vm"),
+                            message_get_string(summary, "directory"));
+}
+
+static void
+capture_paged(const Daemon *daemon, const GuardianChange *change)
+{
+    const CaptureOptions options = {.is_automatic = true, .is_sampled = true};
+    g_autofree char *pid = g_strdup_printf("%d", (int)proc_pid(change->vm->proc));
+    g_autofree char *name = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (!change->vm->limits.capture_automatic ||
+        captures_begin_named(guardian_captures(daemon->guardian), guardian_vms(daemon->guardian),
+                             pid, &options, &name, &error))
+        return;
+    if (!g_error_matches(error, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY))
+        report_journal_warn("no evidence of %s: %s", change->vm->name, error->message);
+}
+
 static void
 daemon_changed(const GuardianChange *change, gpointer data)
 {
@@ -44,6 +75,8 @@ daemon_changed(const GuardianChange *change, gpointer data)
     alerting_follow(daemon->alerting, change);
     if (line && g_str_equal(step, "changed"))
         report_journal_change(change, line);
+    if (change->after.is_paged && !change->before.is_paged)
+        capture_paged(daemon, change);
 }
 
 static void
@@ -120,6 +153,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     alerting = alerting_new(daemon->host, g_main_context_default(), daemon_speak, daemon);
     daemon->alerting = alerting;
     guardian_set_change_func(guardian, daemon_changed, daemon);
+    captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);
     g_unix_signal_add(SIGTERM, on_end, daemon);
     g_unix_signal_add(SIGINT, on_end, daemon);
     g_unix_signal_add(SIGHUP, on_reload, daemon);
@@ -161,6 +195,8 @@ parse_options(int argc, char **argv, Options *options, GError **error)
         {"sys-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_SYS], "Instead of /sys",
          "DIR"},
         {"run-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_RUN], "Instead of /run",
+         "DIR"},
+        {"var-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_VAR], "Instead of /var/lib",
          "DIR"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->is_version, "Print the version and exit",
          NULL},
