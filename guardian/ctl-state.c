@@ -99,10 +99,10 @@ node_is_printable(JsonNode *node)
     return is_good;
 }
 
-static JsonNode *
-ask_daemon(int fd, GError **error)
+JsonNode *
+ctl_ask(int fd, const char *command, GError **error)
 {
-    static const char request[] = "{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"status\"}\n";
+    g_autofree char *request = g_strdup_printf("{\"execute\":\"qmp_capabilities\"}\n%s\n", command);
     gint64 deadline_us = g_get_monotonic_time() + DAEMON_DEADLINE_US;
     g_autoptr(Frame) frame = frame_new(FRAME_CAP_REPLY);
     g_autoptr(Message) negotiated = NULL;
@@ -117,7 +117,6 @@ ask_daemon(int fd, GError **error)
     if (!answer)
         return NULL;
     if (!answer->body || !JSON_NODE_HOLDS_OBJECT(answer->body) ||
-        !message_get_array(json_node_get_object(answer->body), "vms") ||
         !node_is_printable(answer->body)) {
         (void)fail(error, GUARDIAN_ERROR_MALFORMED, "the daemon's answer is not a state");
         return NULL;
@@ -139,15 +138,23 @@ look_ourselves(Host *host, GError **error)
     return report_state(guardian, false);
 }
 
+int
+ctl_connect(const Host *host)
+{
+    pid_t peer = 0;
+
+    return host_connect_at(host_root_fd(host, HOST_RUN), CONTROL_SOCKET, &peer, NULL);
+}
+
 /* Where nobody listens we look ourselves; a daemon that may not be asked, or is too busy, is no
  * missing one. */
 static JsonNode *
 ask_or_look(Host *host, GError **error)
 {
     g_autoptr(GError) problem = NULL;
+    g_autoptr(JsonNode) state = NULL;
     pid_t peer = 0;
     int fd = host_connect_at(host_root_fd(host, HOST_RUN), CONTROL_SOCKET, &peer, &problem);
-    JsonNode *state;
 
     if (fd < 0 && (g_error_matches(problem, GUARDIAN_ERROR, GUARDIAN_ERROR_DENIED) ||
                    g_error_matches(problem, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY))) {
@@ -156,9 +163,13 @@ ask_or_look(Host *host, GError **error)
     }
     if (fd < 0)
         return look_ourselves(host, error);
-    state = ask_daemon(fd, error);
+    state = ctl_ask(fd, "{\"execute\":\"status\"}", error);
     close(fd);
-    return state;
+    if (state && !message_get_array(json_node_get_object(state), "vms")) {
+        (void)fail(error, GUARDIAN_ERROR_MALFORMED, "the daemon's answer is not a state");
+        return NULL;
+    }
+    return g_steal_pointer(&state);
 }
 
 JsonNode *

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* capture: the evidence of one VM, by the daemon where there is one (it has the minutes before, and
+ * the connection to the monitor), else by a look of our own. */
+
+#include "ctl-bundles.h"
+#include "ctl-state.h"
+#include "ctl.h"
+
+#include "capture.h"
+#include "guardian.h"
+#include "message.h"
+#include "units.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Two samples far enough apart that a VM that writes once a second is seen to move. */
+#define LOOK_APART_US (2 * G_USEC_PER_SEC)
+/* How often the daemon is asked whether it is done. */
+#define POLL_US (300 * 1000)
+
+typedef struct {
+    const char *vm;
+    const char *show;
+    bool wants_list, wants_stacks, wants_help;
+} Request;
+
+static char *
+command_text(const char *command, const char *member, const char *value, bool wants_stacks)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    g_autoptr(JsonNode) root = NULL;
+    g_autofree char *valid = g_utf8_make_valid(value, -1);
+
+    json_builder_begin_object(builder);
+    json_builder_set_member_name(builder, "execute");
+    json_builder_add_string_value(builder, command);
+    json_builder_set_member_name(builder, "arguments");
+    json_builder_begin_object(builder);
+    json_builder_set_member_name(builder, member);
+    json_builder_add_string_value(builder, valid);
+    if (wants_stacks) {
+        json_builder_set_member_name(builder, "stacks");
+        json_builder_add_boolean_value(builder, TRUE);
+    }
+    json_builder_end_object(builder);
+    json_builder_end_object(builder);
+    root = json_builder_get_root(builder);
+    return json_to_string(root, FALSE);
+}
+
+/* Over a connection of its own. */
+static JsonNode *
+ask(const Host *host, const char *command, GError **error)
+{
+    int fd = ctl_connect(host);
+    JsonNode *answer;
+
+    if (fd < 0) {
+        g_set_error_literal(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE,
+                            "the daemon is gone; see guardianctl capture --list");
+        return NULL;
+    }
+    answer = ctl_ask(fd, command, error);
+    close(fd);
+    return answer;
+}
+
+static bool
+is_complete(JsonNode *summary)
+{
+    bool complete = false;
+
+    (void)message_get_bool(json_node_get_object(summary), "complete", &complete);
+    return complete;
+}
+
+/* The summary once it is over; NULL with error set. */
+static JsonNode *
+capture_by_daemon(const Host *host, const Request *request, GError **error)
+{
+    g_autofree char *begin = command_text("capture", "vm", request->vm, request->wants_stacks);
+    JsonNode *summary = ask(host, begin, error);
+    const char *name = summary ? message_get_string(json_node_get_object(summary), "name") : NULL;
+    g_autofree char *poll = name ? command_text("capture-status", "name", name, false) : NULL;
+
+    while (summary && poll && !is_complete(summary)) {
+        g_usleep(POLL_US);
+        json_node_unref(summary);
+        summary = ask(host, poll, error);
+    }
+    return summary;
+}
+
+static JsonNode *
+capture_ourselves(const Host *host, const Request *request, GError **error)
+{
+    g_autoptr(GMainContext) context = g_main_context_new();
+    g_autoptr(Guardian) guardian = NULL;
+    const CaptureOptions options = {.wants_stacks = request->wants_stacks};
+    g_autofree char *name = NULL;
+    Captures *captures;
+    Config *config = config_load(host, error);
+
+    if (!config)
+        return NULL;
+    guardian = guardian_new(host, context, config);
+    guardian_set_only(guardian, request->vm);
+    guardian_look_twice(guardian, LOOK_APART_US);
+    captures = guardian_captures(guardian);
+    if (!captures_begin_named(captures, guardian_vms(guardian), request->vm, &options, &name,
+                              error))
+        return NULL;
+    captures_wait(captures);
+    return captures_status(captures, name, error);
+}
+
+static void
+print_summary(JsonObject *summary)
+{
+    guint64 done = 0, ended = 0, bytes = 0;
+    const char *directory = message_get_string(summary, "directory");
+    const char *problem = message_get_string(summary, "problem");
+    g_autofree char *size = NULL;
+
+    (void)message_get_u64(summary, "steps_done", &done);
+    (void)message_get_u64(summary, "steps_ended", &ended);
+    (void)message_get_u64(summary, "bytes", &bytes);
+    size = units_format_size_short(bytes);
+    printf("%s\n", directory ? directory : "?");
+    printf("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+           " steps done, %s; guardianctl capture --show %s\n",
+           done, ended, size, message_get_string(summary, "name"));
+    if (problem)
+        printf("The bundle %s\n", problem);
+}
+
+static int
+capture(const CtlOptions *options, const Request *request)
+{
+    g_autoptr(GError) error = NULL;
+    Host *host = host_new(options->roots, &error);
+    JsonNode *summary;
+    int fd, status;
+
+    if (!host)
+        return ctl_fail("%s", error->message);
+    fd = ctl_connect(host);
+    if (fd >= 0)
+        close(fd);
+    summary = fd >= 0 ? capture_by_daemon(host, request, &error)
+                      : capture_ourselves(host, request, &error);
+    host_free(host);
+    if (!summary)
+        return ctl_fail("%s", error->message);
+    status = message_get_string(json_node_get_object(summary), "problem") ? 1 : 0;
+    if (options->is_json) {
+        ctl_print_json(summary);
+        return status;
+    }
+    print_summary(json_node_get_object(summary));
+    json_node_unref(summary);
+    return status;
+}
+
+/* NULL, or what is wrong (new string). */
+static char *
+parse_arguments(int argc, char **argv, Request *request)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--stacks") == 0)
+            request->wants_stacks = true;
+        else if (strcmp(argv[i], "--list") == 0)
+            request->wants_list = true;
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            request->wants_help = true;
+        else if (strcmp(argv[i], "--show") == 0 && i + 1 < argc)
+            request->show = argv[++i];
+        else if (*argv[i] == '-')
+            return g_strdup_printf("capture does not know the option %s, or it needs a value",
+                                   argv[i]);
+        else if (request->vm)
+            return g_strdup("capture takes one VM");
+        else
+            request->vm = argv[i];
+    }
+    if (!request->wants_help &&
+        (request->vm != NULL) + (request->show != NULL) + (request->wants_list ? 1 : 0) != 1)
+        return g_strdup("capture takes one VM, --list or --show NAME");
+    return NULL;
+}
+
+int
+ctl_capture(const CtlOptions *options, int argc, char **argv)
+{
+    Request request = {0};
+    g_autofree char *problem = parse_arguments(argc, argv, &request);
+
+    if (problem)
+        return ctl_fail("%s", problem);
+    if (request.wants_help) {
+        printf("Usage: guardianctl capture VM [--stacks] | --list | --show NAME\n"
+               "Saves the evidence of one VM in at most 30 s: samples, /proc, the kernel's log, "
+               "what the\nmonitor answers safely. Never guest RAM, never a command that could "
+               "hang QEMU. --stacks\nalso reads the stacks of QEMU's threads (eu-stack or gdb), "
+               "which stops it for less than\na second.\n"
+               "Exit status: 0 saved, 1 saved in memory only, 2 could not.\n");
+        return 0;
+    }
+    if (request.wants_list)
+        return ctl_bundles_list(options);
+    return request.show ? ctl_bundles_show(options, request.show) : capture(options, &request);
+}
