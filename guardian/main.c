@@ -143,6 +143,8 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(Control) control = NULL;
     g_autoptr(Alerting) alerting = NULL;
+    g_autofree char *mode =
+        setting_format(setting_find("guardian", "mode"), guardian_limits(guardian));
 
     daemon->guardian = guardian;
     daemon->loop = loop;
@@ -158,9 +160,9 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     g_unix_signal_add(SIGINT, on_end, daemon);
     g_unix_signal_add(SIGHUP, on_reload, daemon);
     guardian_start(guardian);
-    report_journal_note("watching, mode observe, control socket %s/" CONTROL_SOCKET,
+    report_journal_note("watching, mode %s, control socket %s/" CONTROL_SOCKET, mode,
                         host_root_path(daemon->host, HOST_RUN));
-    sd_notify(0, "READY=1\nSTATUS=watching, mode observe");
+    sd_notifyf(0, "READY=1\nSTATUS=watching, mode %s", mode);
     g_main_loop_run(loop);
     sd_notify(0, "STOPPING=1");
     guardian_set_change_func(guardian, NULL, NULL);
@@ -216,6 +218,10 @@ parse_options(int argc, char **argv, Options *options, GError **error)
     if (argc > 1) {
         g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "unexpected argument \"%s\"",
                     argv[1]);
+        return false;
+    }
+    if (options->is_json && !options->is_once) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "--json goes with --once");
         return false;
     }
     return true;
