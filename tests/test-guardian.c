@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "t.h"
+
+#include "fake-host.h"
+#include "fake-monitor.h"
+#include "guardian.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define PATIENT_US (10 * G_USEC_PER_SEC)
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* A host whose one VM with a monitor is this very process. */
+typedef struct {
+    Tree *tree;
+    Host *host;
+    GMainContext *context;
+    FakeMonitor *monitor;
+    Guardian *guardian;
+    guint n_ended; /* told that they are not watched any more */
+} Fixture;
+
+static int
+fixture_set_up(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    g_autofree char *root = g_strdup_printf("proc/%d/root/run", (int)getpid());
+    g_autofree char *socket = g_strconcat(root, "/q.sock", NULL);
+
+    *state = fixture;
+    fixture->tree = tree_new();
+    fixture->host = fake_host_new(fixture->tree);
+    fixture->context = g_main_context_new();
+    tree_directory(fixture->tree, root);
+    fixture->monitor = fake_monitor_new(fixture->context, tree_path(fixture->tree, socket));
+    fake_monitor_answer(fixture->monitor, "query-status", "{\"status\": \"running\"}");
+    fake_monitor_answer(fixture->monitor, "query-blockstats", "[]");
+    fake_host_qemu(fixture->tree, getpid(), "web", WORDS("-qmp", "unix:/run/q.sock,server=on"));
+    fake_host_qemu(fixture->tree, 1000001, "db", NULL);
+    tree_file(fixture->tree, "config/guardian.conf", "[monitor]\nown = yes\n");
+    fixture->guardian =
+        guardian_new(fixture->host, fixture->context, config_load(fixture->host, NULL));
+    return 0;
+}
+
+static int
+fixture_tear_down(void **state)
+{
+    Fixture *fixture = *state;
+
+    guardian_free(fixture->guardian);
+    fake_monitor_free(fixture->monitor);
+    g_main_context_unref(fixture->context);
+    host_free(fixture->host);
+    tree_free(fixture->tree);
+    g_free(fixture);
+    return 0;
+}
+
+static Vm *
+find_vm(const Fixture *fixture, const char *name)
+{
+    const GPtrArray *vms = guardian_vms(fixture->guardian);
+
+    for (guint i = 0; i < vms->len; i++)
+        if (vm_matches(vms->pdata[i], name))
+            return vms->pdata[i];
+    return NULL;
+}
+
+/* Until the VM is being sampled, or was. */
+static void
+run_until(Fixture *fixture, const char *name, bool wants_complete)
+{
+    gint64 end_us = g_get_monotonic_time() + PATIENT_US;
+
+    while (g_get_monotonic_time() < end_us) {
+        const Vm *vm = find_vm(fixture, name);
+
+        if (vm && (wants_complete ? vm->has_sample && !vm->sampling : vm->sampling != NULL))
+            return;
+        g_main_context_iteration(fixture->context, TRUE);
+    }
+    fail_msg("%s was not sampled", name);
+}
+
+static void
+reconfigure(Fixture *fixture, const char *text)
+{
+    Config *config;
+
+    tree_file(fixture->tree, "config/guardian.conf", text);
+    config = config_load(fixture->host, NULL);
+    assert_non_null(config);
+    guardian_reconfigure(fixture->guardian, config);
+}
+
+static void
+on_change(const GuardianChange *change, gpointer data)
+{
+    Fixture *fixture = data;
+
+    if (change->after.reason && strstr(change->after.reason, "not to watch"))
+        fixture->n_ended++;
+}
+
+static void
+a_look_samples_every_vm(void **state)
+{
+    Fixture *fixture = *state;
+
+    guardian_look_twice(fixture->guardian, 0);
+    assert_int_equal(guardian_vms(fixture->guardian)->len, 2);
+    assert_int_equal(find_vm(fixture, "web")->sample.monitor, MONITOR_ANSWERED);
+    assert_int_equal(find_vm(fixture, "db")->sample.monitor, MONITOR_NOT_ASKED);
+    assert_true(find_vm(fixture, "web")->track.has_last);
+}
+
+static void
+a_look_at_a_vm_that_never_answers_ends(void **state)
+{
+    Fixture *fixture = *state;
+    gint64 from_us = g_get_monotonic_time();
+
+    fake_monitor_set_mood(fixture->monitor, FAKE_MONITOR_MUTE);
+    guardian_look_twice(fixture->guardian, 0);
+    assert_true(g_get_monotonic_time() - from_us < 20 * G_USEC_PER_SEC);
+    assert_int_equal(find_vm(fixture, "web")->sample.monitor, MONITOR_NO_GREETING);
+    assert_true(find_vm(fixture, "db")->has_sample);
+}
+
+static void
+a_reload_during_a_sample_keeps_the_connection(void **state)
+{
+    Fixture *fixture = *state;
+
+    guardian_start(fixture->guardian);
+    run_until(fixture, "web", false);
+    reconfigure(fixture, "[monitor]\nown = yes\n[freeze]\npatience = 33s\n");
+    assert_int_equal(find_vm(fixture, "web")->limits.patience_us, 33 * G_USEC_PER_SEC);
+    run_until(fixture, "web", true);
+    assert_int_equal(find_vm(fixture, "web")->sample.monitor, MONITOR_ANSWERED);
+    assert_int_equal(fake_monitor_accepted(fixture->monitor), 1);
+}
+
+/* A connect that waits for its turn would stay in the backlog of QEMU as a dead one. */
+static void
+a_reload_keeps_a_connect_that_waits(void **state)
+{
+    Fixture *fixture = *state;
+    const QmpClient *client;
+
+    reconfigure(fixture, "");
+    fake_monitor_set_mood(fixture->monitor, FAKE_MONITOR_DEAF);
+    guardian_start(fixture->guardian);
+    run_until(fixture, "web", true);
+    client = find_vm(fixture, "web")->client;
+    assert_non_null(client);
+    reconfigure(fixture, "[freeze]\npatience = 33s\n");
+    assert_ptr_equal(find_vm(fixture, "web")->client, client);
+}
+
+static void
+a_monitor_that_is_not_ours_any_more_is_left(void **state)
+{
+    Fixture *fixture = *state;
+    gint64 end_us = g_get_monotonic_time() + PATIENT_US;
+
+    guardian_start(fixture->guardian);
+    run_until(fixture, "web", true);
+    assert_int_equal(fake_monitor_connected(fixture->monitor), 1);
+    reconfigure(fixture, "[monitor]\nown = no\n");
+    while (fake_monitor_connected(fixture->monitor) > 0 && g_get_monotonic_time() < end_us)
+        g_main_context_iteration(fixture->context, TRUE);
+    assert_int_equal(fake_monitor_connected(fixture->monitor), 0);
+}
+
+static void
+a_vm_that_a_reload_excludes_ends_in_mid_sample(void **state)
+{
+    Fixture *fixture = *state;
+
+    guardian_set_change_func(fixture->guardian, on_change, fixture);
+    guardian_start(fixture->guardian);
+    run_until(fixture, "web", false);
+    reconfigure(fixture, "[guardian]\nexclude = web\n");
+    assert_null(find_vm(fixture, "web"));
+    assert_non_null(find_vm(fixture, "db"));
+    assert_int_equal(fixture->n_ended, 1);
+    run_until(fixture, "db", true); /* the loop goes on */
+    reconfigure(fixture, "[monitor]\nown = yes\n");
+    run_until(fixture, "web", true); /* and it is found again */
+}
+
+static void
+a_reload_before_anything_is_found_counts(void **state)
+{
+    Fixture *fixture = *state;
+
+    guardian_start(fixture->guardian);
+    g_main_context_iteration(fixture->context, TRUE); /* command lines are being read */
+    reconfigure(fixture, "[guardian]\nexclude = db\n");
+    run_until(fixture, "web", true);
+    assert_null(find_vm(fixture, "db"));
+}
+
+static void
+a_nameless_vm_keeps_what_was_judged_of_it(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *endless = g_strnfill(2 * 1024 * 1024, 'x');
+
+    tree_remove(fixture->tree, "proc/1000001");
+    fake_host_process(fixture->tree, 1000001, 7, "kvm", WORDS(endless));
+    guardian_look_twice(fixture->guardian, 0);
+    assert_true(find_vm(fixture, "pid-1000001")->is_nameless);
+    find_vm(fixture, "pid-1000001")->track.verdict.since_us = 4711;
+    guardian_look_for_vms(fixture->guardian);
+    assert_int_equal(guardian_vms(fixture->guardian)->len, 2); /* nothing new is known of it */
+    assert_true(find_vm(fixture, "pid-1000001")->has_sample);
+
+    tree_remove(fixture->tree, "proc/1000001/cmdline");
+    fake_host_process(fixture->tree, 1000001, 7, "kvm", WORDS("kvm", "-name", "db"));
+    guardian_look_for_vms(fixture->guardian);
+    assert_int_equal(guardian_vms(fixture->guardian)->len, 2);
+    assert_int_equal(find_vm(fixture, "db")->track.verdict.since_us, 4711);
+}
+
+static void
+a_vm_that_ends_is_forgotten(void **state)
+{
+    Fixture *fixture = *state;
+
+    guardian_look_twice(fixture->guardian, 0);
+    assert_non_null(find_vm(fixture, "db"));
+    tree_remove(fixture->tree, "proc/1000001");
+    guardian_look_twice(fixture->guardian, 0);
+    assert_null(find_vm(fixture, "db"));
+    assert_non_null(find_vm(fixture, "web"));
+}
+
+static void
+the_end_in_mid_sample_is_clean(void **state)
+{
+    Fixture *fixture = *state;
+
+    guardian_start(fixture->guardian);
+    run_until(fixture, "web", false);
+}
+
+#define row(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        row(a_look_samples_every_vm),
+        row(a_look_at_a_vm_that_never_answers_ends),
+        row(a_reload_during_a_sample_keeps_the_connection),
+        row(a_reload_keeps_a_connect_that_waits),
+        row(a_monitor_that_is_not_ours_any_more_is_left),
+        row(a_vm_that_a_reload_excludes_ends_in_mid_sample),
+        row(a_reload_before_anything_is_found_counts),
+        row(a_nameless_vm_keeps_what_was_judged_of_it),
+        row(a_vm_that_ends_is_forgotten),
+        row(the_end_in_mid_sample_is_clean),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
