@@ -24,7 +24,7 @@
 /* Help: one screen, and exactly what was agreed upon. UPDATE_GOLDEN=1 writes the files anew. */
 
 static const char *const helped_verbs[] = {"status",   "explain", "list",   "check",  "overhead",
-                                           "throttle", "replay",  "config", "version"};
+                                           "throttle", "oom",     "replay", "config", "version"};
 
 static void
 assert_one_screen(const char *text)
@@ -112,6 +112,7 @@ static const UsageRow usage_rows[] = {
     {"replay wants a file", "replay", "no FILE"},
     {"config refuses an option", "config --all", "config show"},
     {"throttle refuses an option", "throttle --all", "throttle"},
+    {"oom refuses an option", "oom --all", "--all"},
     {"version refuses an option", "version --all", "version does not know the option --all"},
     {"a root wants a directory", "status --run-root", "--run-root needs a directory"},
     {"a root that does not exist is named", "status --run-root /nonexistent", "/nonexistent"},
