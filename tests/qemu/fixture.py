@@ -64,6 +64,7 @@ class Scratch:
     """One case's directory and processes; everything is gone at the end."""
 
     def __init__(self):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # close() still runs
         self.directory = tempfile.mkdtemp(prefix="vm-guardian-ring-")
         self.processes = []
         self.cleanups = []
