@@ -125,8 +125,9 @@ was_busy(const DiskTrack *track, gint64 now_us)
 {
     EvidenceKind kind;
 
-    return habit_is_writer(&track->habit) && (now_us - track->habit.last_progress_us <= BUSY_US ||
-                                              evidence_longest(&track->evidence, &kind));
+    return track->habit.progress_samples > 0 &&
+           (now_us - track->habit.last_progress_us <= BUSY_US ||
+            evidence_longest(&track->evidence, &kind));
 }
 
 static void
@@ -353,7 +354,9 @@ judge_still(const DiskTrack *track, const DiskSample *disk, const DiskContext *c
     if (track->verdict.state == STATE_FROZEN) /* evidence failed this once: nothing new is known */
         return track->verdict;
     if (track->queue_is_visible) { /* it shows what is in flight, and was empty at the last look */
-        verdict.reason = "nothing was in flight at the last look";
+        verdict.reason = disk->has_queue
+                             ? "idle: what is in flight in the shared queue is its neighbour's"
+                             : "nothing was in flight at the last look";
         return verdict;
     }
     return judge_habit(track, disk, context);

@@ -274,6 +274,24 @@ on_a_shared_queue_the_moving_neighbour_is_innocent(void **state)
 }
 
 static void
+on_a_shared_queue_one_request_makes_a_disk_answerable(void **state)
+{
+    Story *story = *state;
+
+    story->disks[0].queue_is_shared = story->disks[1].queue_is_shared = true;
+    story_tick(story);
+    story_warm_up(story, 2 * S); /* the freeze comes right after the guest's first write */
+    for (guint i = 0; i < 20; i++) {
+        disk_writes(&story->disks[1], 1, 2000);
+        story->disks[0].queue_used_idx = story->disks[1].queue_used_idx;
+        story->disks[0].queue_inflight = story->disks[1].queue_inflight = 1;
+        story_tick(story);
+    }
+    assert_int_equal(story_verdict(story, 0)->state, STATE_FROZEN);
+    assert_int_equal(story->worst_neighbour, STATE_OK);
+}
+
+static void
 a_queue_that_moves_is_not_frozen(void **state)
 {
     Story *story = *state;
@@ -535,6 +553,7 @@ main(void)
         story_test(slow_storage_of_15_s_a_write_is_never_frozen),
         story_test(a_trickle_of_old_requests_is_no_progress),
         story_test(on_a_shared_queue_the_moving_neighbour_is_innocent),
+        story_test(on_a_shared_queue_one_request_makes_a_disk_answerable),
         story_test(a_queue_that_moves_is_not_frozen),
         story_test(a_failing_disk_is_not_a_frozen_one),
         story_test(after_a_resume_the_gate_opens_only_when_settled),
