@@ -179,6 +179,7 @@ bool
 captures_begin_named(Captures *captures, const GPtrArray *vms, const char *word,
                      const CaptureOptions *options, char **ret_name, GError **error)
 {
+    g_autofree char *printable = units_printable(word, -1);
     Vm *found = NULL;
     guint n = 0;
 
@@ -192,10 +193,10 @@ captures_begin_named(Captures *captures, const GPtrArray *vms, const char *word,
         return captures_begin(captures, found, options, ret_name, error);
     if (n == 0)
         g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE,
-                    "no VM is called \"%s\"; see guardianctl list", word);
+                    "no VM is called \"%s\"; see guardianctl list", printable);
     else
         g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE,
-                    "more than one VM is called \"%s\"; use its process id", word);
+                    "more than one VM is called \"%s\"; use its process id", printable);
     return false;
 }
 
@@ -209,12 +210,16 @@ captures_wait(Captures *captures)
 JsonNode *
 captures_status(const Captures *captures, const char *name, GError **error)
 {
+    g_autofree char *printable = NULL;
+
     for (guint i = 0; i < captures->all->len; i++) {
         const Capture *capture = captures->all->pdata[i];
 
         if (g_str_equal(capture->name, name))
             return capture_summary(capture);
     }
-    g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE, "no capture is called \"%s\"", name);
+    printable = units_printable(name, -1);
+    g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE, "no capture is called \"%s\"",
+                printable);
     return NULL;
 }

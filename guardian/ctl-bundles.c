@@ -245,7 +245,7 @@ ctl_bundles_show(const CtlOptions *options, const char *name)
     Host *host;
 
     if (!capture_name_is_valid(name))
-        return ctl_fail("\"%s\" is no capture's name; see guardianctl capture --list", name);
+        return ctl_fail("that is no capture's name; see guardianctl capture --list");
     host = host_new(options->roots, &error);
     if (!host)
         return ctl_fail("%s", error->message);

@@ -23,7 +23,7 @@
 typedef struct {
     const char *vm;
     const char *show;
-    bool wants_list, wants_stacks, wants_help;
+    bool wants_list, wants_stacks;
 } Request;
 
 static char *
@@ -50,21 +50,29 @@ command_text(const char *command, const char *member, const char *value, bool wa
     return json_to_string(root, FALSE);
 }
 
-/* Over a connection of its own. */
+/* Takes fd. */
 static JsonNode *
-ask(const Host *host, const char *command, GError **error)
+ask(int fd, const char *command, GError **error)
 {
-    int fd = ctl_connect(host);
-    JsonNode *answer;
+    JsonNode *answer = ctl_ask(fd, command, error);
 
-    if (fd < 0) {
-        g_set_error_literal(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE,
-                            "the daemon is gone; see guardianctl capture --list");
-        return NULL;
-    }
-    answer = ctl_ask(fd, command, error);
     close(fd);
     return answer;
+}
+
+/* How far it is; NULL with error set. */
+static JsonNode *
+ask_again(const Host *host, const char *command, GError **error)
+{
+    int fd;
+
+    if (!ctl_connect(host, &fd, error))
+        return NULL;
+    if (fd >= 0)
+        return ask(fd, command, error);
+    g_set_error_literal(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE,
+                        "the daemon is gone; see guardianctl capture --list");
+    return NULL;
 }
 
 static bool
@@ -76,19 +84,19 @@ is_complete(JsonNode *summary)
     return complete;
 }
 
-/* The summary once it is over; NULL with error set. */
+/* Takes fd. The summary once it is over; NULL with error set. */
 static JsonNode *
-capture_by_daemon(const Host *host, const Request *request, GError **error)
+capture_by_daemon(const Host *host, int fd, const Request *request, GError **error)
 {
     g_autofree char *begin = command_text("capture", "vm", request->vm, request->wants_stacks);
-    JsonNode *summary = ask(host, begin, error);
+    JsonNode *summary = ask(fd, begin, error);
     const char *name = summary ? message_get_string(json_node_get_object(summary), "name") : NULL;
     g_autofree char *poll = name ? command_text("capture-status", "name", name, false) : NULL;
 
     while (summary && poll && !is_complete(summary)) {
         g_usleep(POLL_US);
         json_node_unref(summary);
-        summary = ask(host, poll, error);
+        summary = ask_again(host, poll, error);
     }
     return summary;
 }
@@ -141,16 +149,14 @@ capture(const CtlOptions *options, const Request *request)
 {
     g_autoptr(GError) error = NULL;
     Host *host = host_new(options->roots, &error);
-    JsonNode *summary;
+    JsonNode *summary = NULL;
     int fd, status;
 
     if (!host)
         return ctl_fail("%s", error->message);
-    fd = ctl_connect(host);
-    if (fd >= 0)
-        close(fd);
-    summary = fd >= 0 ? capture_by_daemon(host, request, &error)
-                      : capture_ourselves(host, request, &error);
+    if (ctl_connect(host, &fd, &error))
+        summary = fd >= 0 ? capture_by_daemon(host, fd, request, &error)
+                          : capture_ourselves(host, request, &error);
     host_free(host);
     if (!summary)
         return ctl_fail("%s", error->message);
@@ -169,24 +175,23 @@ static char *
 parse_arguments(int argc, char **argv, Request *request)
 {
     for (int i = 1; i < argc; i++) {
+        g_autofree char *printable = units_printable(argv[i], -1);
+
         if (strcmp(argv[i], "--stacks") == 0)
             request->wants_stacks = true;
         else if (strcmp(argv[i], "--list") == 0)
             request->wants_list = true;
-        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            request->wants_help = true;
         else if (strcmp(argv[i], "--show") == 0 && i + 1 < argc)
             request->show = argv[++i];
         else if (*argv[i] == '-')
             return g_strdup_printf("capture does not know the option %s, or it needs a value",
-                                   argv[i]);
+                                   printable);
         else if (request->vm)
             return g_strdup("capture takes one VM");
         else
             request->vm = argv[i];
     }
-    if (!request->wants_help &&
-        (request->vm != NULL) + (request->show != NULL) + (request->wants_list ? 1 : 0) != 1)
+    if ((request->vm != NULL) + (request->show != NULL) + (request->wants_list ? 1 : 0) != 1)
         return g_strdup("capture takes one VM, --list or --show NAME");
     return NULL;
 }
@@ -199,15 +204,6 @@ ctl_capture(const CtlOptions *options, int argc, char **argv)
 
     if (problem)
         return ctl_fail("%s", problem);
-    if (request.wants_help) {
-        printf("Usage: guardianctl capture VM [--stacks] | --list | --show NAME\n"
-               "Saves the evidence of one VM in at most 30 s: samples, /proc, the kernel's log, "
-               "what the\nmonitor answers safely. Never guest RAM, never a command that could "
-               "hang QEMU. --stacks\nalso reads the stacks of QEMU's threads (eu-stack or gdb), "
-               "which stops it for less than\na second.\n"
-               "Exit status: 0 saved, 1 saved in memory only, 2 could not.\n");
-        return 0;
-    }
     if (request.wants_list)
         return ctl_bundles_list(options);
     return request.show ? ctl_bundles_show(options, request.show) : capture(options, &request);

@@ -38,6 +38,17 @@ static const struct {
               "              watch for 30s at least.\n\n"
               "Exit status: 0 the VM is fine, 1 it is suspect, frozen or has an alert, 2 could\n"
               "not look.\n"},
+    {"capture", "Usage: guardianctl capture VM [--stacks] [--json]\n"
+                "       guardianctl capture --list | --show NAME [--json]\n"
+                "Saves the evidence of one VM in at most 30 s: samples, /proc, the kernel's log,\n"
+                "what its monitor answers safely. Never guest RAM, never a command that could\n"
+                "hang QEMU. With a daemon for root only; without one it looks itself.\n"
+                "VM is a name, an id, a uuid or a process id.\n\n"
+                "  --stacks     also the stacks of QEMU's threads, by eu-stack or gdb, which\n"
+                "               stops it for less than a second\n"
+                "  --list       the bundles that are there\n"
+                "  --show NAME  what one holds, and why what is missing was not done\n\n"
+                "Exit status: 0 saved, 1 saved in memory only, 2 could not.\n"},
     {"replay", "Usage: guardianctl replay FILE... [--json]\n"
                "What the judge says of recorded samples, and whether it is what the file expects\n"
                "(offline). A FILE that begins with - is ./-\n\n"

@@ -118,7 +118,7 @@ ctl_ask(int fd, const char *command, GError **error)
         return NULL;
     if (!answer->body || !JSON_NODE_HOLDS_OBJECT(answer->body) ||
         !node_is_printable(answer->body)) {
-        (void)fail(error, GUARDIAN_ERROR_MALFORMED, "the daemon's answer is not a state");
+        (void)fail(error, GUARDIAN_ERROR_MALFORMED, "the daemon's answer is not readable");
         return NULL;
     }
     return json_node_copy(answer->body);
@@ -138,38 +138,40 @@ look_ourselves(Host *host, GError **error)
     return report_state(guardian, false);
 }
 
-int
-ctl_connect(const Host *host)
-{
-    pid_t peer = 0;
-
-    return host_connect_at(host_root_fd(host, HOST_RUN), CONTROL_SOCKET, &peer, NULL);
-}
-
-/* Where nobody listens we look ourselves; a daemon that may not be asked, or is too busy, is no
- * missing one. */
-static JsonNode *
-ask_or_look(Host *host, GError **error)
+bool
+ctl_connect(const Host *host, int *ret_fd, GError **error)
 {
     g_autoptr(GError) problem = NULL;
-    g_autoptr(JsonNode) state = NULL;
     pid_t peer = 0;
     int fd = host_connect_at(host_root_fd(host, HOST_RUN), CONTROL_SOCKET, &peer, &problem);
 
     if (fd < 0 && (g_error_matches(problem, GUARDIAN_ERROR, GUARDIAN_ERROR_DENIED) ||
                    g_error_matches(problem, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY))) {
         g_propagate_prefixed_error(error, g_steal_pointer(&problem), "the daemon: ");
-        return NULL;
+        return false;
     }
+    *ret_fd = fd;
+    return true;
+}
+
+/* Where nobody listens we look ourselves. */
+static JsonNode *
+ask_or_look(Host *host, GError **error)
+{
+    JsonNode *state;
+    int fd;
+
+    if (!ctl_connect(host, &fd, error))
+        return NULL;
     if (fd < 0)
         return look_ourselves(host, error);
     state = ctl_ask(fd, "{\"execute\":\"status\"}", error);
     close(fd);
     if (state && !message_get_array(json_node_get_object(state), "vms")) {
+        g_clear_pointer(&state, json_node_unref);
         (void)fail(error, GUARDIAN_ERROR_MALFORMED, "the daemon's answer is not a state");
-        return NULL;
     }
-    return g_steal_pointer(&state);
+    return state;
 }
 
 JsonNode *

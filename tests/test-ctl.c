@@ -23,8 +23,9 @@
 
 /* Help: one screen, and exactly what was agreed upon. UPDATE_GOLDEN=1 writes the files anew. */
 
-static const char *const helped_verbs[] = {"status",   "explain", "list",   "check",  "overhead",
-                                           "throttle", "oom",     "replay", "config", "version"};
+static const char *const helped_verbs[] = {"capture", "status",   "explain",  "list",
+                                           "check",   "overhead", "throttle", "oom",
+                                           "replay",  "config",   "version"};
 
 static void
 assert_one_screen(const char *text)
@@ -113,6 +114,10 @@ static const UsageRow usage_rows[] = {
     {"config refuses an option", "config --all", "config show"},
     {"throttle refuses an option", "throttle --all", "throttle"},
     {"oom refuses an option", "oom --all", "--all"},
+    {"capture wants a VM", "capture", "capture takes one VM, --list or --show NAME"},
+    {"capture wants one thing", "capture web --list", "capture takes one VM, --list or"},
+    {"capture refuses an option", "capture --all", "does not know the option --all"},
+    {"a bundle's name is no path", "capture --show ../../etc", "no capture's name"},
     {"version refuses an option", "version --all", "version does not know the option --all"},
     {"a root wants a directory", "status --run-root", "--run-root needs a directory"},
     {"a root that does not exist is named", "status --run-root /nonexistent", "/nonexistent"},
@@ -326,13 +331,13 @@ typedef struct {
 static const DaemonRow daemon_rows[] = {
     {"a daemon that hangs up in the middle is said", NULL, "hung up"},
     {"a daemon of garbage is said", "HTTP/1.1 200 OK\n", ""},
-    {"a state that is no object is refused", NEGOTIATED "{\"return\": [1]}\n", "not a state"},
+    {"a state that is no object is refused", NEGOTIATED "{\"return\": [1]}\n", "not readable"},
     {"a state without VMs is refused", NEGOTIATED "{\"return\": {}}\n", "not a state"},
     {"a state with an escape in it is refused",
-     NEGOTIATED "{\"return\": {\"vms\": [{\"name\": \"\\u001b[2J\"}]}}\n", "not a state"},
+     NEGOTIATED "{\"return\": {\"vms\": [{\"name\": \"\\u001b[2J\"}]}}\n", "not readable"},
     {"a state with a line break in it is refused",
      NEGOTIATED "{\"return\": {\"vms\": [{\"disks\": [{\"label\": \"a\\nb\"}]}]}}\n",
-     "not a state"},
+     "not readable"},
     {"a daemon that refuses is quoted, without escapes",
      NEGOTIATED "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\\u001b[2J\"}}\n",
      "refuses: no\\x1b[2J"},
