@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* May QEMU be asked what makes it stat its media? Only when there is no doubt left: no stall is
+/* May QEMU be asked what makes it stat its media? Never for an alert: what storage did a moment ago
+ * is no promise, and nobody would be there. Else only when there is no doubt left: no stall is
  * suspected, every disk has completed something since the sample before the newest, and each open
  * file, backing files and ISOs too, has just let itself be looked at from outside. A disk on the
  * network need not be stat'ed, but its backing file may lie anywhere: it counts like the others. */
@@ -20,6 +21,8 @@ doubt_of_disks(const Capture *capture)
 {
     const Vm *vm = capture->vm;
 
+    if (capture->options.is_automatic)
+        return g_strdup("not done: only when a person asks for a capture");
     if (!vm || !vm->has_sample || vm->sample.monitor != MONITOR_ANSWERED || !vm->sample.has_disks)
         return g_strdup("not done: the VM's disks are not known, and this command could hang QEMU");
     if (freeze_is_suspect(&vm->track))

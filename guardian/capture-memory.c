@@ -71,10 +71,16 @@ look_for_samples(gpointer data)
 void
 capture_samples_after(Capture *capture)
 {
-    if (!capture->vm || !capture->options.is_sampled) {
-        capture_step_end(capture, STEP_SKIPPED,
-                         capture->vm ? "not done: no daemon samples this VM"
-                                     : "not done: the VM has ended");
+    const char *why = NULL;
+
+    if (!capture->vm)
+        why = "not done: the VM has ended";
+    else if (!capture->options.is_sampled)
+        why = "not done: no daemon samples this VM";
+    else if (captures_open(capture->captures) > 1)
+        why = "not done: another VM waits to be captured";
+    if (why) {
+        capture_step_end(capture, STEP_SKIPPED, why);
         return;
     }
     capture->seen_us = capture->vm->sample.now_us;

@@ -122,7 +122,8 @@ begin_noting(Capture *capture)
     capture_step_end(capture, STEP_DONE, NULL);
 }
 
-#define SOON_US (100 * 1000)
+/* Long enough for a child to begin on a busy machine. */
+#define SOON_US CAPTURE_SECOND
 
 static void
 a_harmless_step_that_hangs_costs_itself_only(void **state)
@@ -183,6 +184,25 @@ a_file_that_hangs_a_child_would_hang_qemu(void **state)
     assert_string_equal(capture_fixture_error(manifest, "block"),
                         "not done: not every open file let itself be looked at, and this command "
                         "could hang QEMU");
+}
+
+static void
+an_alert_never_asks_for_media(void **state)
+{
+    static const CaptureStep steps[] = {
+        {"media", NULL, KIND_HARMLESS, CAPTURE_SECOND, begin_noting, 0},
+        {"block", "a.json", KIND_MONITOR, CAPTURE_SECOND, capture_ask_media, QMP_QUERY_BLOCK}};
+    CaptureFixture *fixture = *state;
+    const CaptureStepList list = {steps, G_N_ELEMENTS(steps)};
+    const CaptureOptions options = {.is_automatic = true};
+    g_autofree char *name = NULL;
+
+    capture_fixture_connect(fixture);
+    capture_fixture_sample(fixture, true);
+    capture_fixture_sample(fixture, true);
+    assert_true(captures_begin_steps(fixture->captures, fixture->vm, &options, &list, &name, NULL));
+    captures_wait(fixture->captures);
+    assert_int_equal(fake_qmp_lines(fixture->fake), 1);
 }
 
 static void
@@ -309,6 +329,7 @@ main(void)
         capture_test(a_harmless_step_that_hangs_costs_itself_only),
         capture_test(after_an_intrusive_one_that_hangs_no_other_is_done),
         capture_test(a_file_that_hangs_a_child_would_hang_qemu),
+        capture_test(an_alert_never_asks_for_media),
         capture_test(media_are_asked_for_when_all_is_well),
         capture_test(a_thread_in_d_is_never_traced),
         capture_test(a_vm_that_ends_leaves_what_was_got),

@@ -13,15 +13,12 @@ import threading
 import time
 import xml.etree.ElementTree
 
-from evidence import Fuse
-from fixture import Guardian, Nbd, Vm, check, run, wait_for
+from fixture import SAFE_CAPTURES, Fuse, Guardian, Nbd, Vm, check, run, wait_for
 
 # reliability: whatever hangs.
 CAPTURE_SECONDS = 30
 # A shared monitor is never held for longer: Proxmox's qm retries for 3 s.
 HOLD_MAX_US = 500000
-# Safe in every freeze; query-block and query-named-block-nodes are not.
-SAFE = {"query-jobs", "query-iothreads", "query-cpus-fast"}
 MONITOR_STEPS = ("status", "blockstats", "block-jobs", "jobs", "iothreads", "cpus", "memdev", "virtqueues")
 PROC_STEPS = ("state", "samples-before", "process", "descriptors", "threads", "command-line", "host", "kernel-log",
               "versions")
@@ -95,8 +92,8 @@ def case_nbd_stopped(scratch):
     replayed = guardian.ctl("replay", os.path.join(manifest["directory"], "samples-after.txt"))
     check(replayed.returncode == 0, replayed.stderr)
     xml.etree.ElementTree.fromstring(read(manifest, "timeline"))
-    vm.check_asked(captures=SAFE)
-    check(SAFE <= {entry["command"] for entry in vm.asked()}, "the capture asked nothing")
+    vm.check_asked()
+    check(SAFE_CAPTURES <= {entry["command"] for entry in vm.asked()}, "the capture asked nothing")
     shown = guardian.ctl("capture", "--show", manifest["name"])
     check(shown.returncode == 0 and "not done: not asked for" in shown.stdout, shown.stdout + shown.stderr)
     listed = guardian.ctl("capture", "--list")
@@ -120,7 +117,7 @@ def case_paged(scratch):
         manifest = json.load(file)
     check(manifest["trigger"] == "alert" and manifest["complete"], str(manifest))
     check(" wr=" in read(manifest, "samples-before"), read(manifest, "samples-before"))
-    vm.check_asked(captures=SAFE)
+    vm.check_asked()
     guilty.heal()
     wait_for(lambda: guardian.vm(vm)["state"] == "ok", 20, "not ok after healing")
 
@@ -162,7 +159,7 @@ def case_thread_in_d(scratch):
     check("in state D" in step(manifest, "stacks")["error"], str(step(manifest, "stacks")))
     expect_ends(manifest, "not-done", "block", "nodes")
     check(") D " in read(manifest, "threads"), read(manifest, "threads"))
-    vm.check_asked(captures=SAFE)
+    vm.check_asked()
     guilty.heal()
     wait_for(lambda: guardian.vm(vm)["state"] == "ok", 20, "not ok after healing")
     guardian.wait_writing(vm, "virtio0")
