@@ -183,7 +183,7 @@ a_vm_that_a_reload_excludes_ends_in_mid_sample(void **state)
 
     guardian_set_change_func(fixture->guardian, on_change, fixture);
     guardian_start(fixture->guardian);
-    run_until(fixture, "db", false); /* command lines arrive in any order */
+    run_until(fixture, "db", true); /* command lines arrive in any order */
     run_until(fixture, "web", false);
     reconfigure(fixture, "[guardian]\nexclude = web\n");
     assert_null(find_vm(fixture, "web"));
