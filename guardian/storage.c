@@ -296,7 +296,8 @@ storage_identity(const Vm *vm, const ArgvDisk *disk)
 {
     const StorageFacts *facts = storage_facts(vm, disk);
 
-    if (!disk || !disk->storage)
+    /* "blkdebug:" names a driver and no place: it would make one storage of strangers' disks */
+    if (!disk || !disk->storage || g_str_has_suffix(disk->storage, ":"))
         return NULL;
     return facts ? g_strdup(facts->identity) : units_printable(disk->storage, -1);
 }

@@ -251,6 +251,25 @@ an_answer_after_the_vms_end_is_dropped(void **state)
         g_main_context_iteration(fixture->context, TRUE);
 }
 
+static void
+a_driver_without_a_place_is_no_storage(void **state)
+{
+    Fixture *fixture = *state;
+    const char *const argv[] = {"kvm",
+                                "-drive",
+                                "file.driver=null-co,if=virtio",
+                                "-drive",
+                                "file=nbd:unix:/run/x.sock,if=virtio",
+                                NULL};
+    g_autofree char *nowhere = NULL, *place = NULL;
+
+    assert_true(vm_start(fixture, false, NULL, argv));
+    nowhere = storage_identity(fixture->vm, disk_at(fixture, 0));
+    place = storage_identity(fixture->vm, disk_at(fixture, 1));
+    assert_null(nowhere); /* else strangers' disks would be one storage */
+    assert_non_null(place);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 
 int
@@ -261,6 +280,7 @@ main(void)
         test(an_image_that_cannot_be_looked_at_is_known_by_its_name),
         test(a_link_means_the_vms_own_root),
         test(a_device_that_was_replaced_is_told),
+        test(a_driver_without_a_place_is_no_storage),
         test(a_file_is_never_looked_at_again),
         test(an_answer_after_the_vms_end_is_dropped),
     };
