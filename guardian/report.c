@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "report.h"
+#include "report-build.h"
 
 #include "decide.h"
 #include "overhead.h"
@@ -15,138 +15,50 @@ report_utc(gint64 realtime_us)
     return time ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ") : g_strdup("unknown");
 }
 
-/* Both clocks at the moment of the report: turns the stamps of the samples into times of day. */
-typedef struct {
-    gint64 monotonic_us, realtime_us;
-} Clocks;
-
-static void
-add_u64(JsonBuilder *builder, const char *name, bool has, guint64 value)
-{
-    json_builder_set_member_name(builder, name);
-    if (has && value <= G_MAXINT64)
-        json_builder_add_int_value(builder, (gint64)value);
-    else
-        json_builder_add_null_value(builder);
-}
-
-static void
-add_s64(JsonBuilder *builder, const char *name, bool has, gint64 value)
-{
-    json_builder_set_member_name(builder, name);
-    if (has)
-        json_builder_add_int_value(builder, value);
-    else
-        json_builder_add_null_value(builder);
-}
-
-static void
-add_text(JsonBuilder *builder, const char *name, const char *text)
-{
-    json_builder_set_member_name(builder, name);
-    if (text)
-        json_builder_add_string_value(builder, text);
-    else
-        json_builder_add_null_value(builder);
-}
-
-static void
-add_bool(JsonBuilder *builder, const char *name, bool value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_boolean_value(builder, value);
-}
-
-static void
-add_time(JsonBuilder *builder, const char *name, gint64 at_us, const Clocks *clocks)
-{
-    g_autofree char *text =
-        at_us > 0 ? report_utc(clocks->realtime_us - (clocks->monotonic_us - at_us)) : NULL;
-
-    add_text(builder, name, text);
-}
-
-/* Second signals that agree with the verdict, as words. */
-static void
-add_signals(JsonBuilder *builder, guint signals)
-{
-    static const struct {
-        guint bit;
-        const char *word;
-    } words[] = {{VERDICT_SIGNAL_NETWORK, "network-collapsed"},
-                 {VERDICT_SIGNAL_CPU, "cpu-ramps"},
-                 {VERDICT_SIGNAL_NEIGHBOURS, "neighbours-still"},
-                 {VERDICT_SIGNAL_DEVICE, "host-device-stuck"}};
-
-    json_builder_set_member_name(builder, "signals");
-    json_builder_begin_array(builder);
-    for (guint i = 0; i < G_N_ELEMENTS(words); i++)
-        if (signals & words[i].bit)
-            json_builder_add_string_value(builder, words[i].word);
-    json_builder_end_array(builder);
-}
-
-static void
-add_verdict(JsonBuilder *builder, const Verdict *verdict, const Clocks *clocks)
-{
-    gint64 age = clocks->monotonic_us - verdict->since_us;
-
-    add_text(builder, "state", state_name(verdict->state));
-    add_text(builder, "layer", layer_name(verdict->layer));
-    add_text(builder, "cause", verdict->cause ? verdict->cause : "");
-    add_text(builder, "reason", verdict->reason ? verdict->reason : "");
-    add_time(builder, "since_utc", verdict->since_us, clocks);
-    add_s64(builder, "since_s", verdict->since_us > 0, age / G_USEC_PER_SEC);
-    add_time(builder, "named_utc", verdict->named_us, clocks);
-    add_bool(builder, "alert", verdict->has_alert);
-    add_bool(builder, "paged", verdict->is_paged);
-    add_signals(builder, verdict->signals);
-    add_u64(builder, "patience_ms", verdict->patience_us > 0, (guint64)verdict->patience_us / 1000);
-}
-
 /* What is known of requests on their way, null for what was not looked at or not to be had. */
 static void
 add_evidence(JsonBuilder *builder, const DiskSample *disk)
 {
-    add_u64(builder, "inflight", disk->has_queue, disk->queue_inflight);
-    add_u64(builder, "blocked_thread", disk->has_thread, disk->blocked_thread);
-    add_u64(builder, "ring_inflight", disk->has_ring, disk->ring_inflight);
-    add_u64(builder, "device_inflight", disk->has_device, disk->device_inflight);
-    add_u64(builder, "device_completed", disk->has_device, disk->device_completed);
+    build_u64(builder, "inflight", disk->has_queue, disk->queue_inflight);
+    build_u64(builder, "blocked_thread", disk->has_thread, disk->blocked_thread);
+    build_u64(builder, "ring_inflight", disk->has_ring, disk->ring_inflight);
+    build_u64(builder, "device_inflight", disk->has_device, disk->device_inflight);
+    build_u64(builder, "device_completed", disk->has_device, disk->device_completed);
     json_builder_set_member_name(builder, "device_stale");
     if (disk->has_device)
         json_builder_add_boolean_value(builder, disk->device_is_stale);
     else
         json_builder_add_null_value(builder);
-    add_u64(builder, "neighbours_moving", disk->has_neighbours, disk->neighbours_moving);
-    add_u64(builder, "neighbours_still", disk->has_neighbours, disk->neighbours_still);
-    add_u64(builder, "job_offset_bytes", disk->has_job, disk->job_offset_bytes);
+    build_u64(builder, "neighbours_moving", disk->has_neighbours, disk->neighbours_moving);
+    build_u64(builder, "neighbours_still", disk->has_neighbours, disk->neighbours_still);
+    build_u64(builder, "job_offset_bytes", disk->has_job, disk->job_offset_bytes);
 }
 
 static void
-add_disk(JsonBuilder *builder, const DiskSample *disk, const DiskTrack *track, const Clocks *clocks)
+add_disk(JsonBuilder *builder, const DiskSample *disk, const DiskTrack *track,
+         const ReportClocks *clocks)
 {
     json_builder_begin_object(builder);
-    add_text(builder, "label", disk->label);
-    add_text(builder, "driver", disk->driver);
-    add_text(builder, "storage", disk->storage);
+    build_text(builder, "label", disk->label);
+    build_text(builder, "driver", disk->driver);
+    build_text(builder, "storage", disk->storage);
     if (track)
-        add_verdict(builder, &track->verdict, clocks);
+        build_verdict(builder, &track->verdict, clocks);
     add_evidence(builder, disk);
-    add_u64(builder, "idle_ms", disk->has_idle_time, disk->idle_time_ns / 1000000);
-    add_u64(builder, "read_operations", disk->has_counters, disk->rd_ops);
-    add_u64(builder, "write_operations", disk->has_counters, disk->wr_ops);
-    add_u64(builder, "read_bytes", disk->has_counters, disk->rd_bytes);
-    add_u64(builder, "write_bytes", disk->has_counters, disk->wr_bytes);
-    add_u64(builder, "failed_operations", disk->has_counters, disk->failed_ops);
-    add_u64(builder, "limit_bytes_per_s", disk->has_limit && disk->limit_bps, disk->limit_bps);
-    add_u64(builder, "limit_operations_per_s", disk->has_limit && disk->limit_iops,
-            disk->limit_iops);
+    build_u64(builder, "idle_ms", disk->has_idle_time, disk->idle_time_ns / 1000000);
+    build_u64(builder, "read_operations", disk->has_counters, disk->rd_ops);
+    build_u64(builder, "write_operations", disk->has_counters, disk->wr_ops);
+    build_u64(builder, "read_bytes", disk->has_counters, disk->rd_bytes);
+    build_u64(builder, "write_bytes", disk->has_counters, disk->wr_bytes);
+    build_u64(builder, "failed_operations", disk->has_counters, disk->failed_ops);
+    build_u64(builder, "limit_bytes_per_s", disk->has_limit && disk->limit_bps, disk->limit_bps);
+    build_u64(builder, "limit_operations_per_s", disk->has_limit && disk->limit_iops,
+              disk->limit_iops);
     json_builder_end_object(builder);
 }
 
 static void
-add_disks(JsonBuilder *builder, const Vm *vm, const Clocks *clocks)
+add_disks(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
 {
     bool is_known = vm->has_sample && vm->sample.has_disks;
 
@@ -207,25 +119,25 @@ add_memory(JsonBuilder *builder, const Vm *vm)
 
     json_builder_set_member_name(builder, "memory");
     json_builder_begin_object(builder);
-    add_u64(builder, "limit_bytes", memory->has_limit, memory->limit_bytes);
-    add_text(builder, "limit_group", vm->limit_path);
-    add_bool(builder, "limit_known", memory->limit_is_known);
-    add_u64(builder, "guest_ram_bytes", memory->has_guest_ram, memory->guest_ram_bytes);
-    add_u64(builder, "overhead_low_bytes", bounds.is_known, bounds.low_bytes);
-    add_u64(builder, "overhead_high_bytes", bounds.is_known, bounds.high_bytes);
-    add_bool(builder, "overhead_exact", bounds.is_known && bounds.is_exact);
-    add_text(builder, "overhead_source", bounds.is_known ? bounds.source : NULL);
-    add_u64(builder, "reservation_bytes", has_reservation, reserved);
-    add_text(builder, "reservation_model",
-             vm->limits.overhead_model == OVERHEAD_MODEL_KUBEVIRT ? "kubevirt" : "table");
-    add_s64(builder, "headroom_bytes", has_headroom, headroom);
-    add_text(builder, "group", vm->group_path);
-    add_u64(builder, "group_usage_bytes", memory->has_group, memory->group_usage_bytes);
-    add_u64(builder, "group_unreclaimable_bytes", memory->has_group,
-            memory->group_unreclaimable_bytes);
-    add_u64(builder, "process_anon_bytes", memory->has_rss, memory->rss_anon_bytes);
-    add_u64(builder, "process_file_bytes", memory->has_rss, memory->rss_file_bytes);
-    add_u64(builder, "process_shmem_bytes", memory->has_rss, memory->rss_shmem_bytes);
+    build_u64(builder, "limit_bytes", memory->has_limit, memory->limit_bytes);
+    build_text(builder, "limit_group", vm->limit_path);
+    build_bool(builder, "limit_known", memory->limit_is_known);
+    build_u64(builder, "guest_ram_bytes", memory->has_guest_ram, memory->guest_ram_bytes);
+    build_u64(builder, "overhead_low_bytes", bounds.is_known, bounds.low_bytes);
+    build_u64(builder, "overhead_high_bytes", bounds.is_known, bounds.high_bytes);
+    build_bool(builder, "overhead_exact", bounds.is_known && bounds.is_exact);
+    build_text(builder, "overhead_source", bounds.is_known ? bounds.source : NULL);
+    build_u64(builder, "reservation_bytes", has_reservation, reserved);
+    build_text(builder, "reservation_model",
+               vm->limits.overhead_model == OVERHEAD_MODEL_KUBEVIRT ? "kubevirt" : "table");
+    build_s64(builder, "headroom_bytes", has_headroom, headroom);
+    build_text(builder, "group", vm->group_path);
+    build_u64(builder, "group_usage_bytes", memory->has_group, memory->group_usage_bytes);
+    build_u64(builder, "group_unreclaimable_bytes", memory->has_group,
+              memory->group_unreclaimable_bytes);
+    build_u64(builder, "process_anon_bytes", memory->has_rss, memory->rss_anon_bytes);
+    build_u64(builder, "process_file_bytes", memory->has_rss, memory->rss_file_bytes);
+    build_u64(builder, "process_shmem_bytes", memory->has_rss, memory->rss_shmem_bytes);
     json_builder_end_object(builder);
 }
 
@@ -236,40 +148,41 @@ add_monitor(JsonBuilder *builder, const Vm *vm)
 
     json_builder_set_member_name(builder, "monitor");
     json_builder_begin_object(builder);
-    add_text(builder, "path", path);
-    add_text(builder, "use", !path ? NULL : vm->monitor_is_ours ? "own" : "shared");
-    add_text(builder, "stage", vm->has_sample ? monitor_stage_name(vm->sample.monitor) : NULL);
-    add_u64(builder, "waited_us", vm->has_sample && vm->sample.waited_us > 0,
-            (guint64)vm->sample.waited_us);
-    add_text(builder, "problem", vm->client_error);
+    build_text(builder, "path", path);
+    build_text(builder, "use", !path ? NULL : vm->monitor_is_ours ? "own" : "shared");
+    build_text(builder, "stage", vm->has_sample ? monitor_stage_name(vm->sample.monitor) : NULL);
+    build_u64(builder, "waited_us", vm->has_sample && vm->sample.waited_us > 0,
+              (guint64)vm->sample.waited_us);
+    build_text(builder, "problem", vm->client_error);
     json_builder_end_object(builder);
 }
 
 static void
-add_vm(JsonBuilder *builder, const Vm *vm, const Clocks *clocks)
+add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
 {
     g_autofree char *sampled = vm->has_sample ? report_utc(vm->sample_realtime_us) : NULL;
     bool is_asked = vm->has_sample && vm->sample.monitor == MONITOR_ANSWERED;
 
     json_builder_begin_object(builder);
-    add_text(builder, "name", vm->name);
-    add_text(builder, "id", vm->id);
-    add_text(builder, "uuid", vm->uuid);
-    add_text(builder, "source", vm->source);
-    add_s64(builder, "pid", true, proc_pid(vm->proc));
-    add_verdict(builder, &vm->track.verdict, clocks);
-    add_text(builder, "run", is_asked ? run_state_name(vm->sample.run) : NULL);
-    add_text(builder, "qemu_version", vm->qemu_version);
-    add_text(builder, "sampled_utc", sampled);
-    add_s64(builder, "sample_age_ms", vm->has_sample,
-            (clocks->monotonic_us - vm->sample.now_us) / 1000);
-    add_s64(builder, "running_s", vm->has_sample && vm->sample.age_us >= 0,
-            vm->sample.age_us / G_USEC_PER_SEC);
-    add_u64(builder, "cpu_ms", vm->has_sample && vm->sample.has_cpu, vm->sample.cpu_time_us / 1000);
-    add_u64(builder, "network_bytes", vm->has_sample && vm->sample.has_network,
-            vm->sample.network_bytes);
-    add_u64(builder, "stops", vm->has_sample && vm->sample.has_events, vm->sample.n_stops);
-    add_u64(builder, "resets", vm->has_sample && vm->sample.has_events, vm->sample.n_resets);
+    build_text(builder, "name", vm->name);
+    build_text(builder, "id", vm->id);
+    build_text(builder, "uuid", vm->uuid);
+    build_text(builder, "source", vm->source);
+    build_s64(builder, "pid", true, proc_pid(vm->proc));
+    build_verdict(builder, &vm->track.verdict, clocks);
+    build_text(builder, "run", is_asked ? run_state_name(vm->sample.run) : NULL);
+    build_text(builder, "qemu_version", vm->qemu_version);
+    build_text(builder, "sampled_utc", sampled);
+    build_s64(builder, "sample_age_ms", vm->has_sample,
+              (clocks->monotonic_us - vm->sample.now_us) / 1000);
+    build_s64(builder, "running_s", vm->has_sample && vm->sample.age_us >= 0,
+              vm->sample.age_us / G_USEC_PER_SEC);
+    build_u64(builder, "cpu_ms", vm->has_sample && vm->sample.has_cpu,
+              vm->sample.cpu_time_us / 1000);
+    build_u64(builder, "network_bytes", vm->has_sample && vm->sample.has_network,
+              vm->sample.network_bytes);
+    build_u64(builder, "stops", vm->has_sample && vm->sample.has_events, vm->sample.n_stops);
+    build_u64(builder, "resets", vm->has_sample && vm->sample.has_events, vm->sample.n_resets);
     add_monitor(builder, vm);
     add_memory(builder, vm);
     add_disks(builder, vm, clocks);
@@ -280,8 +193,8 @@ JsonNode *
 report_vm(const Host *host, const Vm *vm)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
-    Clocks clocks = {.monotonic_us = host_monotonic_us(host),
-                     .realtime_us = host_realtime_us(host)};
+    ReportClocks clocks = {.monotonic_us = host_monotonic_us(host),
+                           .realtime_us = host_realtime_us(host)};
 
     add_vm(builder, vm, &clocks);
     return json_builder_get_root(builder);
@@ -292,19 +205,19 @@ report_state(const Guardian *guardian, bool is_daemon)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
     const GPtrArray *vms = guardian_vms(guardian);
-    Clocks clocks = {.monotonic_us = host_monotonic_us(guardian_host(guardian)),
-                     .realtime_us = host_realtime_us(guardian_host(guardian))};
+    ReportClocks clocks = {.monotonic_us = host_monotonic_us(guardian_host(guardian)),
+                           .realtime_us = host_realtime_us(guardian_host(guardian))};
     g_autofree char *now = report_utc(clocks.realtime_us);
     g_autofree char *mode =
         setting_format(setting_find("guardian", "mode"), guardian_limits(guardian));
 
     json_builder_begin_object(builder);
-    add_s64(builder, "schema", true, 1);
-    add_text(builder, "version", VERSION);
-    add_text(builder, "now_utc", now);
-    add_bool(builder, "daemon", is_daemon);
-    add_text(builder, "mode", mode);
-    add_s64(builder, "stuck_workers", true, guardian_stuck_workers(guardian));
+    build_s64(builder, "schema", true, 1);
+    build_text(builder, "version", VERSION);
+    build_text(builder, "now_utc", now);
+    build_bool(builder, "daemon", is_daemon);
+    build_text(builder, "mode", mode);
+    build_s64(builder, "stuck_workers", true, guardian_stuck_workers(guardian));
     json_builder_set_member_name(builder, "vms");
     json_builder_begin_array(builder);
     for (guint i = 0; i < vms->len; i++)
