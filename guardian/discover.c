@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "discover.h"
 
+#include "discover-source.h"
 #include "units.h"
 
 #include <dirent.h>
@@ -11,8 +12,6 @@
 
 /* A command line is text in memory: what takes longer waits for a lock. */
 #define CMDLINE_DEADLINE_US (2 * G_USEC_PER_SEC)
-/* /run/qemu-server/<vmid>.pid holds one number. */
-#define PIDFILE_BYTES_MAX 64
 /* Each keeps four descriptors; those past it are looked at again in every scan. */
 #define IGNORED_MAX 1024
 
@@ -20,27 +19,16 @@ struct Discovery {
     const Host *host;
     Workers *workers;
     DiscoverFuncs funcs;
-    GArray *pidfiles;    /* of PidFile, of the newest scan */
+    gpointer *states;    /* one a source, its own */
     GHashTable *pending; /* of Reading, owned */
     GQueue waiting; /* pids of the newest scan, from the first one that found every worker busy */
     GHashTable *ignored; /* pid -> Proc, owned: its owner does not want it */
 };
 
 typedef struct {
-    pid_t pid;
-    char *id;
-} PidFile;
-
-typedef struct {
     Discovery *discovery;
     Proc *proc;
 } Reading;
-
-static void
-pidfile_clear(gpointer data)
-{
-    g_free(((PidFile *)data)->id);
-}
 
 static void
 reading_free(gpointer data)
@@ -59,8 +47,9 @@ discovery_new(const Host *host, Workers *workers, const DiscoverFuncs *funcs)
     discovery->host = host;
     discovery->workers = workers;
     discovery->funcs = *funcs;
-    discovery->pidfiles = g_array_new(FALSE, FALSE, sizeof(PidFile));
-    g_array_set_clear_func(discovery->pidfiles, pidfile_clear);
+    discovery->states = g_new0(gpointer, n_sources);
+    for (guint i = 0; i < n_sources; i++)
+        discovery->states[i] = sources[i]->begin ? sources[i]->begin(host) : NULL;
     discovery->pending = g_hash_table_new_full(NULL, NULL, reading_free, NULL);
     g_queue_init(&discovery->waiting);
     discovery->ignored = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)proc_free);
@@ -73,7 +62,10 @@ discovery_free(Discovery *discovery)
     if (!discovery)
         return;
     g_hash_table_unref(discovery->pending);
-    g_array_unref(discovery->pidfiles);
+    for (guint i = 0; i < n_sources; i++)
+        if (sources[i]->end)
+            sources[i]->end(discovery->states[i]);
+    g_free(discovery->states);
     g_queue_clear(&discovery->waiting);
     g_hash_table_unref(discovery->ignored);
     g_free(discovery);
@@ -83,19 +75,6 @@ guint
 discovery_pending(const Discovery *discovery)
 {
     return g_hash_table_size(discovery->pending) + discovery->waiting.length;
-}
-
-/* With two monitors the last one is ours: the first is the one that everybody finds first. */
-static void
-choose_argv_monitor(Vm *vm)
-{
-    guint n = vm->argv->monitors->len;
-
-    if (n == 0)
-        return;
-    vm->monitor_path = g_strdup(((const ArgvMonitor *)vm->argv->monitors->pdata[n - 1])->path);
-    vm->monitor_root = HOST_PROC;
-    vm->monitor_is_ours = n > 1 || vm->limits.monitor_own;
 }
 
 static bool
@@ -114,52 +93,27 @@ discovery_configure(Vm *vm, const Config *config)
 {
     ConfigSubject subject = {
         .name = vm->raw_name, .id = vm->id, .uuid = vm->uuid, .source = vm->source};
+    const Source *source = source_of(vm);
 
     limits_clear(&vm->limits);
     config_limits(config, &subject, &vm->limits);
     g_clear_pointer(&vm->monitor_path, g_free);
     vm->monitor_is_ours = false;
-    if (g_str_equal(vm->source, "proxmox")) {
-        vm->monitor_path = g_strdup_printf("qemu-server/%s.qmp", vm->id);
-        vm->monitor_root = HOST_RUN;
-        vm->monitor_is_ours = vm->limits.monitor_own;
-    } else {
-        choose_argv_monitor(vm);
-    }
+    if (source->choose_monitor)
+        source->choose_monitor(vm);
+    else
+        source_choose_argv_monitor(vm);
     return is_in_scope(vm);
 }
 
-/* Does the command line itself say that it is Proxmox' VM of that id? */
-static bool
-argv_says_id(const Argv *argv, const char *id)
+/* The index of the first source that claims it, below `end`; `end` for none. */
+static guint
+find_source(const Discovery *discovery, const Vm *vm, guint end)
 {
-    g_autofree char *monitor = g_strdup_printf("/qemu-server/%s.qmp", id);
-
-    if (g_strcmp0(argv->id, id) == 0)
-        return true;
-    for (guint i = 0; i < argv->monitors->len; i++)
-        if (g_str_has_suffix(((const ArgvMonitor *)argv->monitors->pdata[i])->path, monitor))
-            return true;
-    return false;
-}
-
-/* The id of the pid file that names this process and, as pids are used again and pid files stay,
- * that its command line agrees with. argv NULL: unreadable; then the one pid file that names it. */
-static const char *
-find_proxmox_id(const Discovery *discovery, pid_t pid, const Argv *argv)
-{
-    const char *found = NULL;
-
-    for (guint i = 0; i < discovery->pidfiles->len; i++) {
-        const PidFile *file = &g_array_index(discovery->pidfiles, PidFile, i);
-
-        if (file->pid != pid || (argv && !argv_says_id(argv, file->id)))
-            continue;
-        if (found)
-            return NULL;
-        found = file->id;
-    }
-    return found;
+    for (guint i = 0; i < end; i++)
+        if (!sources[i]->claim || sources[i]->claim(discovery->states[i], vm))
+            return i;
+    return end;
 }
 
 static void
@@ -187,17 +141,17 @@ make_vm(Discovery *discovery, Reading *reading, char **words)
     Argv *argv = argv_parse(words ? (const char *const *)words : nothing);
     pid_t pid = proc_pid(reading->proc);
     guint64 start_ticks = proc_start_ticks(reading->proc);
-    const char *proxmox_id = find_proxmox_id(discovery, pid, is_nameless ? NULL : argv);
-    Vm *vm = vm_new(g_steal_pointer(&reading->proc), argv, proxmox_id ? "proxmox" : "bare");
+    Vm *vm = vm_new(g_steal_pointer(&reading->proc), argv, sources[n_sources - 1]->name);
+    guint source;
 
     vm->is_nameless = is_nameless;
-    if (proxmox_id) {
-        g_free(vm->id);
-        vm->id = g_strdup(proxmox_id);
-    }
     vm->cgroup = cgroup_open(discovery->host, vm->proc, NULL);
     if (vm->cgroup)
         vm->group_path = units_printable(cgroup_path(vm->cgroup)->path, -1);
+    source = find_source(discovery, vm, n_sources - 1);
+    vm->source = sources[source]->name;
+    if (sources[source]->name_vm)
+        sources[source]->name_vm(discovery->states[source], vm);
     if (!discovery->funcs.found(vm, discovery->funcs.data) && !is_nameless)
         ignore(discovery, pid, start_ticks);
 }
@@ -261,13 +215,16 @@ is_known_well(const Discovery *discovery, pid_t pid)
 {
     const Vm *vm = discovery->funcs.find(pid, discovery->funcs.data);
     const Proc *ignored = g_hash_table_lookup(discovery->ignored, GINT_TO_POINTER(pid));
+    guint source = 0;
 
     if (ignored && proc_is_alive(ignored))
         return true;
     if (!vm || vm->is_nameless)
         return false;
-    /* else it was seen before Proxmox had written its pid file: now it is known whose it is */
-    return g_str_equal(vm->source, "proxmox") || !find_proxmox_id(discovery, pid, vm->argv);
+    /* it may have been seen before its host had put down whose it is, in a pid file */
+    while (source < n_sources && !g_str_equal(sources[source]->name, vm->source))
+        source++;
+    return find_source(discovery, vm, source) == source;
 }
 
 /* false: every worker is busy. */
@@ -315,26 +272,6 @@ look_at_waiting(Discovery *discovery)
     }
 }
 
-static void
-read_proxmox_pidfile(Discovery *discovery, const char *name)
-{
-    g_autofree char *path = g_strdup_printf("qemu-server/%s", name);
-    g_autofree char *text =
-        host_read(discovery->host, HOST_RUN, path, PIDFILE_BYTES_MAX, NULL, NULL);
-    PidFile file = {0};
-    char *end;
-    guint64 pid;
-
-    if (!text)
-        return;
-    pid = g_ascii_strtoull(g_strstrip(text), &end, 10);
-    if (end == text || *end || pid == 0 || pid > G_MAXINT)
-        return;
-    file.pid = (pid_t)pid;
-    file.id = g_strndup(name, strlen(name) - strlen(".pid"));
-    g_array_append_val(discovery->pidfiles, file);
-}
-
 /* Names of a directory below a root; NULL when it cannot be read. */
 static DIR *
 open_dir(const Host *host, HostRoot root, const char *path)
@@ -353,33 +290,15 @@ is_number(const char *text)
     return *text && strspn(text, "0123456789") == strlen(text);
 }
 
-static void
-find_proxmox(Discovery *discovery)
-{
-    DIR *dir = open_dir(discovery->host, HOST_RUN, "qemu-server");
-    const struct dirent *entry;
-
-    g_array_set_size(discovery->pidfiles, 0);
-    while (dir && (entry = readdir(dir))) {
-        g_autofree char *stem = g_strdup(entry->d_name);
-
-        if (!g_str_has_suffix(stem, ".pid"))
-            continue;
-        stem[strlen(stem) - strlen(".pid")] = '\0';
-        if (is_number(stem))
-            read_proxmox_pidfile(discovery, entry->d_name);
-    }
-    if (dir)
-        closedir(dir);
-}
-
 void
 discovery_scan(Discovery *discovery)
 {
     DIR *dir = open_dir(discovery->host, HOST_PROC, ".");
     const struct dirent *entry;
 
-    find_proxmox(discovery);
+    for (guint i = 0; i < n_sources; i++)
+        if (sources[i]->look)
+            sources[i]->look(discovery->states[i]);
     g_hash_table_foreach_remove(discovery->ignored, is_dead, NULL);
     g_queue_clear(&discovery->waiting);
     while (dir && (entry = readdir(dir))) {

@@ -2,10 +2,9 @@
 #pragma once
 
 /* Finds VMs: every process that is QEMU by its executable (by its name where that may not be seen)
- * and inside the scope. One that Proxmox lists in /run/qemu-server is Proxmox' and is asked on
- * Proxmox' monitor; any other is bare and is asked on a monitor out of its command line. Command
- * lines are read in workers: that read can block for ever, and a VM whose command line cannot be
- * read is nameless until it can. */
+ * and inside the scope. Whose it is and on which monitor it is asked, the sources say
+ * (discover-source.h). Command lines are read in workers: that read can block for ever, and a VM
+ * whose command line cannot be read is nameless until it can. */
 
 #include "config.h"
 #include "vm.h"
