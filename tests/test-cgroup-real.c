@@ -6,6 +6,7 @@
 
 #include "cgroup.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +91,14 @@ real_set_up(void **state)
     return 0;
 }
 
+/* A kernel lets go of a task some time after it was waited for. */
+static void
+remove_group(const char *path)
+{
+    for (guint i = 0; rmdir(path) != 0 && errno == EBUSY && i < 200; i++)
+        g_usleep(50000);
+}
+
 static void
 real_end(RealGroup *group)
 {
@@ -98,8 +107,8 @@ real_end(RealGroup *group)
         waitpid(group->child, NULL, 0);
     }
     group->child = 0;
-    rmdir(group->inner);
-    rmdir(group->outer);
+    remove_group(group->inner);
+    remove_group(group->outer);
 }
 
 static int

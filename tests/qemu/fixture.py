@@ -9,6 +9,7 @@ it may use at that moment, fails the case whatever the verdict was. Environment,
   GUEST_FULL_DIR  the same with the drivers of every controller (linux-image-amd64)
 """
 
+import errno
 import json
 import os
 import shutil
@@ -114,9 +115,20 @@ class Group:
         self.name = f"/{name}-{os.getpid()}"
         self.directory = root + self.name
         os.mkdir(self.directory)
-        scratch.cleanups.append(lambda: os.rmdir(self.directory))
+        scratch.cleanups.append(self.remove)
         with open(os.path.join(self.directory, knob), "w") as file:
             file.write(str(limit))
+
+    def remove(self):
+        """A kernel lets go of a task some time after it was waited for."""
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                return os.rmdir(self.directory)
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     @classmethod
     def is_possible(cls):
