@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "control.h"
 
+#include "hook.h"
 #include "message.h"
 #include "report.h"
 #include "server.h"
@@ -66,32 +67,94 @@ control_capture(Control *control, JsonObject *arguments, const ServerPeer *peer,
     g_autofree char *name = NULL;
 
     (void)message_get_bool(arguments, "stacks", &options.wants_stacks);
-    if (!peer_may_write(peer, "capture", error) ||
-        !captures_begin_named(captures, guardian_vms(control->guardian), vm, &options, &name,
+    if (!captures_begin_named(captures, guardian_vms(control->guardian), vm, &options, &name,
                               error))
         return NULL;
     return captures_status(captures, name, error);
 }
 
 static JsonNode *
-control_execute(const char *command, JsonObject *arguments, const ServerPeer *peer, gpointer data,
+control_capture_status(Control *control, JsonObject *arguments, const ServerPeer *peer,
+                       GError **error)
+{
+    return captures_status(guardian_captures(control->guardian), text_argument(arguments, "name"),
+                           error);
+}
+
+static JsonNode *
+control_status(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    return report_state(control->guardian, true);
+}
+
+static JsonNode *
+control_reload(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    return control->reload(control->data, error) ? empty_object() : NULL;
+}
+
+/* The words of "words", borrowed; ends with NULL. */
+static GPtrArray *
+word_arguments(JsonObject *arguments)
+{
+    JsonArray *list = message_get_array(arguments, "words");
+    GPtrArray *words = g_ptr_array_new();
+
+    for (guint i = 0; list && i < json_array_get_length(list); i++) {
+        JsonNode *node = json_array_get_element(list, i);
+
+        if (json_node_get_value_type(node) == G_TYPE_STRING)
+            g_ptr_array_add(words, (gpointer)json_node_get_string(node));
+    }
+    g_ptr_array_add(words, NULL);
+    return words;
+}
+
+static JsonNode *
+control_hook(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    g_autoptr(GPtrArray) words = word_arguments(arguments);
+    HookEvent event;
+    guint64 at_us = 0;
+
+    (void)message_get_u64(arguments, "at_us", &at_us);
+    if (!hook_parse(text_argument(arguments, "kind"), (const char *const *)words->pdata,
+                    words->len - 1, &event)) {
+        g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_MALFORMED,
+                    "this is no call of a hook that is known");
+        return NULL;
+    }
+    guardian_hear_hook(control->guardian, &event, (gint64)at_us);
+    return empty_object();
+}
+
+typedef struct {
+    const char *name;
+    bool is_for_root;
+    JsonNode *(*run)(Control *control, JsonObject *arguments, const ServerPeer *peer,
+                     GError **error);
+} Command;
+
+static const Command commands[] = {
+    {"status", false, control_status},  {"reload", true, control_reload},
+    {"capture", true, control_capture}, {"capture-status", false, control_capture_status},
+    {"hook", true, control_hook},
+};
+
+static JsonNode *
+control_execute(const char *name, JsonObject *arguments, const ServerPeer *peer, gpointer data,
                 GError **error)
 {
-    Control *control = data;
+    for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
+        const Command *command = &commands[i];
 
-    if (g_str_equal(command, "status"))
-        return report_state(control->guardian, true);
-    if (g_str_equal(command, "reload")) {
-        if (!peer_may_write(peer, command, error) || !control->reload(control->data, error))
+        if (!g_str_equal(command->name, name))
+            continue;
+        if (command->is_for_root && !peer_may_write(peer, name, error))
             return NULL;
-        return empty_object();
+        return command->run(data, arguments, peer, error);
     }
-    if (g_str_equal(command, "capture"))
-        return control_capture(control, arguments, peer, error);
-    if (g_str_equal(command, "capture-status"))
-        return captures_status(guardian_captures(control->guardian),
-                               text_argument(arguments, "name"), error);
-    g_set_error(error, QMP_ERROR, QMP_ERROR_COMMAND, "The command %s has not been found", command);
+    g_set_error(error, QMP_ERROR, QMP_ERROR_COMMAND, "The command %s has not been found", name);
     return NULL;
 }
 

@@ -60,6 +60,12 @@ static const struct {
                "  check   names the errors of the files in DIR (default: /etc/vm-guardian)\n"
                "  sample  a guardian.conf with every setting, commented out\n\n"
                "Exit status: 0 good, 2 errors, or wrong usage.\n"},
+    {"hook", "Usage: guardianctl hook [--run-root=DIR] libvirt NAME OPERATION PART EXTRA\n"
+             "       guardianctl hook [--run-root=DIR] proxmox VMID PHASE\n"
+             "Tells the daemon what a hook of libvirt or Proxmox was called with, so that it\n"
+             "looks at once and not at the next discovery. Called by the scripts of\n"
+             "contrib/hooks. Waits for nobody, prints nothing.\n\n"
+             "Exit status: 0, whatever happens.\n"},
     {"version", "Usage: guardianctl version [--json]\n"
                 "The version of this tool.\n"},
 };

@@ -25,6 +25,8 @@ static const Verb verbs[] = {
     {"replay", ctl_replay, "FILE...", "what the judge says of recorded samples (offline)"},
     {"config", ctl_config, "show|check|sample", "settings, their origin, their errors"},
     {"version", ctl_version, "", "version of this tool"},
+    /* not for people: without a summary, after all that have one */
+    {"hook", NULL, NULL, NULL},
 };
 
 static void
@@ -32,7 +34,7 @@ print_help(void)
 {
     printf("Usage: guardianctl [OPTION...] [COMMAND] [ARGUMENT...]\n"
            "Ask the watcher of this host's VMs; without a daemon it looks itself.\n\n");
-    for (guint i = 0; i < G_N_ELEMENTS(verbs); i++) {
+    for (guint i = 0; i < G_N_ELEMENTS(verbs) && verbs[i].summary; i++) {
         g_autofree char *call = g_strdup_printf("%s %s", verbs[i].name, verbs[i].arguments);
 
         printf("  %-26s %s\n", call, verbs[i].summary);
@@ -96,9 +98,9 @@ run_verb(const Verb *verb, const CtlOptions *options, int argc, char **argv)
 
     for (int i = 1; i < argc; i++)
         wants_help = wants_help || is_help(argv[i]);
-    if (!wants_help)
+    if (!wants_help && verb->run)
         return verb->run(options, argc, argv);
-    if (!help)
+    if (!help && verb->run)
         return verb->run(options, 2, ask);
     fputs(help, stdout);
     return 0;
@@ -121,6 +123,9 @@ ctl_main(int argc, char **argv)
     const Verb *verb;
     int n = 0;
 
+    /* its words are not ours to read: a VM may be called --json */
+    if (argc > 1 && strcmp(argv[1], "hook") == 0 && !(argc > 2 && is_help(argv[2])))
+        return ctl_hook(argc - 1, argv + 1);
     for (int i = 1; i < argc;) {
         int used = take_option(&options, argv[i], argv[i + 1]);
 

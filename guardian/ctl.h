@@ -29,6 +29,8 @@ int ctl_overhead(const CtlOptions *options, int argc, char **argv);
 int ctl_replay(const CtlOptions *options, int argc, char **argv);
 int ctl_throttle(const CtlOptions *options, int argc, char **argv);
 int ctl_config(const CtlOptions *options, int argc, char **argv);
+/* Its words are taken as they are; always 0. */
+int ctl_hook(int argc, char **argv);
 int ctl_version(const CtlOptions *options, int argc, char **argv);
 
 /* Prints {"schema": 1, ...} on stdout, indented, with a newline; takes the node. */

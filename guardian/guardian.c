@@ -4,6 +4,7 @@
 #include "child.h"
 #include "discover.h"
 #include "freeze.h"
+#include "incoming.h"
 #include "neighbour.h"
 #include "sample.h"
 #include "storage.h"
@@ -17,6 +18,9 @@
 /* Any user can call his processes qemu-system-x: this bounds what all of them make us hold, about
  * 100 MB. */
 #define VMS_MAX 4096
+/* A host that starts all its VMs calls a hook several times for each: one look through /proc is for
+ * all that come within this. */
+#define HURRY_APART_US (G_USEC_PER_SEC / 2)
 /* Without the loop, how long a look may take in all before what is there is shown. */
 #define LOOK_DEADLINE_US (8 * G_USEC_PER_SEC)
 
@@ -34,7 +38,8 @@ struct Guardian {
     GSource *tick;
     bool is_looping, wants_all_evidence;
     guint samples_open;
-    gint64 next_discovery_us, ticked_us;
+    gint64 next_discovery_us, discovered_us, ticked_us;
+    Incoming *incoming;
     GuardianChangeFunc changed;
     gpointer changed_data;
 };
@@ -69,6 +74,7 @@ guardian_sampled(Vm *vm, gpointer data)
     Guardian *guardian = data;
 
     guardian->samples_open--;
+    incoming_note(vm);
     recorder_add(vm->recorder, &vm->sample);
     neighbours_note(vm);
     neighbours_count(vm, guardian->vms);
@@ -137,6 +143,7 @@ guardian_add(Guardian *guardian, Vm *vm)
     vm->tick = guardian->tick;
     g_ptr_array_add(guardian->vms, vm);
     storage_look_up(vm, guardian->children);
+    incoming_take(guardian->incoming, vm, now);
     /* a phase of its own: on a shared monitor nobody's clock should meet ours every time */
     vm->next_us = now;
     if (!vm->monitor_is_ours)
@@ -178,6 +185,7 @@ guardian_discover(Guardian *guardian, gint64 now)
     if (now < guardian->next_discovery_us)
         return;
     guardian->next_discovery_us = now + guardian->limits.discovery_period_us;
+    guardian->discovered_us = now;
     discovery_scan(guardian->discovery);
 }
 
@@ -244,6 +252,7 @@ guardian_new(const Host *host, GMainContext *context, Config *config)
     guardian->workers = workers_new(context, WORKERS_MAX);
     guardian->children = children_new(context);
     guardian->captures = captures_new(host, context);
+    guardian->incoming = incoming_new();
     guardian->discovery = discovery_new(host, guardian->workers, &funcs);
     guardian->vms = g_ptr_array_new_with_free_func(vm_end);
     guardian->tick = g_source_new((GSourceFuncs *)&tick_funcs, sizeof(GSource));
@@ -261,6 +270,7 @@ guardian_free(Guardian *guardian)
     discovery_free(guardian->discovery);
     g_ptr_array_unref(guardian->vms);
     captures_free(guardian->captures);
+    incoming_free(guardian->incoming);
     children_free(guardian->children);
     g_source_unref(guardian->tick);
     limits_clear(&guardian->limits);
@@ -353,6 +363,25 @@ guardian_look_twice(Guardian *guardian, gint64 apart_us)
                 guardian_sample(guardian, guardian->vms->pdata[i], now);
         guardian_wait(guardian, round == 0 ? apart_us : 0, LOOK_DEADLINE_US);
     }
+}
+
+void
+guardian_hear_hook(Guardian *guardian, const HookEvent *event, gint64 at_us)
+{
+    gint64 now = host_monotonic_us(guardian->host);
+
+    if (event->change == HOOK_INCOMING)
+        incoming_announce(guardian->incoming, event->vm, at_us, now);
+    for (guint i = 0; i < guardian->vms->len; i++) {
+        Vm *vm = guardian->vms->pdata[i];
+
+        if (event->change == HOOK_STOPPED && vm_matches(vm, event->vm))
+            vm->next_us = now; /* sees that its process is gone */
+    }
+    guardian->next_discovery_us =
+        MIN(guardian->next_discovery_us, MAX(now, guardian->discovered_us + HURRY_APART_US));
+    if (guardian->is_looping)
+        g_source_set_ready_time(guardian->tick, now);
 }
 
 void

@@ -6,6 +6,7 @@
 
 #include "capture.h"
 #include "config.h"
+#include "hook.h"
 #include "judge.h"
 
 typedef struct Guardian Guardian;
@@ -26,6 +27,9 @@ void guardian_start(Guardian *guardian);
 guint guardian_look_for_vms(Guardian *guardian);
 /* Without the loop: discovers, takes two samples of every VM `apart_us` apart, and returns. */
 void guardian_look_twice(Guardian *guardian, gint64 apart_us);
+/* A hook said so at at_us (monotonic): looks at once, and expects silence where it was announced.
+ * What waited too long for us only makes us look. */
+void guardian_hear_hook(Guardian *guardian, const HookEvent *event, gint64 at_us);
 /* Takes the configuration over for all VMs; those that it excludes are not watched any more. */
 void guardian_reconfigure(Guardian *guardian, Config *config);
 

@@ -336,6 +336,7 @@ sample_begin(Vm *vm, const SampleContext *context, SampleDoneFunc done, gpointer
     sample->boottime_us = context->boottime_us;
     sample->period_us = context->period_us;
     sample->monitor_is_ours = vm->monitor_is_ours;
+    sample->is_incoming = vm->is_incoming;
     sample->age_us = -1;
     sample_fill_process(sampling);
     if (sample->process_is_gone || !monitor_prepare(sampling)) {

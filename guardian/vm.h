@@ -63,6 +63,7 @@ typedef struct Vm {
     struct NetworkLookup *network_lookup; /* in flight, owned by its child; NULL */
     gint64 network_us;                    /* when it was looked for; 0 never */
     guint32 n_stops, n_resets;            /* events on a monitor of our own */
+    bool is_incoming;                     /* a hook announced its migration, see incoming.h */
     GHashTable *motions;                  /* of its disks, see neighbour.h */
     GHashTable *canaries;                 /* disk id -> state of canary.c */
 

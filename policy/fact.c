@@ -30,6 +30,7 @@ static const FactWords own_words = {{"shared", "own"}, "is neither own nor share
 static const Fact vm_facts[] = {
     VM("period", FACT_TIME_US, period_us),
     VM_FLAG("socket", monitor_is_ours, &own_words),
+    VM_FLAG("incoming", is_incoming, &yes_words),
     VM("age", FACT_AGE_US, age_us),
     VM("asleep", FACT_TIME_US, boottime_us),
     VM_FLAG("gone", process_is_gone, &yes_words),

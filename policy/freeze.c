@@ -11,7 +11,8 @@
  *     the process is in state T           suspect; twice in a row frozen / process-stopped
  *     no greeting                         unknown / socket-busy: another client holds the monitor
  *     a greeting, then no answer          unknown; for half of max(3 periods, `silent`) suspect,
- *                                         for all of it frozen / main-loop-blocked
+ *                                         for all of it frozen / main-loop-blocked; five times
+ *                                         that while a migration arrives that a hook announced
  *     three pauses or resets a minute     ok / not-running / pause-loop or reset-loop, and an alert
  *     not running                         ok / not-running / the status
  *
@@ -53,10 +54,15 @@
 /* Process in T in two samples: a debugger that stops it for a stack trace is gone by then. */
 #define STOPPED_SAMPLES_MIN 2
 
+/* The last part of a migration, loading the devices' state, runs in the destination's main loop:
+ * seconds with many vCPUs and vhost devices. A minute at the default, and then it is blocked. */
+#define INCOMING_PATIENCE 5
+
 static Verdict
 judge_silence(Track *track, const Sample *sample, const Limits *limits)
 {
-    gint64 patience = MAX(3 * sample->period_us, limits->silent_us);
+    gint64 patience = MAX(3 * sample->period_us, limits->silent_us) *
+                      (sample->is_incoming ? INCOMING_PATIENCE : 1);
     Verdict verdict = {.layer = LAYER_MAIN_LOOP_BLOCKED, .patience_us = patience};
 
     if (track->silent_since_us == 0)

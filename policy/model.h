@@ -115,6 +115,7 @@ typedef struct {
     MonitorStage monitor;
     gint64 waited_us;     /* how long the answer took, or how long we have waited in vain */
     bool monitor_is_ours; /* nobody else is expected on it */
+    bool is_incoming;     /* a hook announced that it arrives by migration; it has not run yet */
     RunState run;         /* meaningful when monitor is MONITOR_ANSWERED */
 
     bool has_cpu; /* of the whole QEMU process */

@@ -210,6 +210,24 @@ who_is_not_root_reads_but_does_not_write(void **state)
                                       "is for root; you are user 65534"),
                      0);
     assert_int_equal(fixture->n_reloads, 0);
+    assert_int_equal(status_as_nobody(fixture, NEGOTIATE "{\"execute\":\"hook\"}\n",
+                                      "hook is for root; you are user 65534"),
+                     0);
+}
+
+static void
+a_hook_is_heard_and_garbage_is_refused(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *good = NULL, *bad = NULL;
+
+    fixture->control = listen_here(fixture, NULL);
+    good = ask(fixture, NEGOTIATE "{\"execute\":\"hook\",\"arguments\":{\"kind\":\"libvirt\","
+                                  "\"at_us\":1,\"words\":[\"web\",\"migrate\",\"begin\"]}}\n");
+    assert_null(strstr(good, "error"));
+    bad = ask(fixture, NEGOTIATE "{\"execute\":\"hook\",\"arguments\":{\"kind\":7,"
+                                 "\"words\":[null,{},\"x\"]}}\n");
+    assert_non_null(strstr(bad, "no call of a hook"));
 }
 
 static void
@@ -356,6 +374,7 @@ main(void)
         row(an_unknown_command_is_not_found),
         row(a_reload_is_done_or_told_why_not),
         row(who_is_not_root_reads_but_does_not_write),
+        row(a_hook_is_heard_and_garbage_is_refused),
         row(the_socket_is_for_owner_and_group),
         row(a_second_guardian_is_refused),
         row(a_socket_that_nobody_listens_on_is_replaced),

@@ -25,7 +25,7 @@
 
 static const char *const helped_verbs[] = {"capture", "status",   "explain",  "list",
                                            "check",   "overhead", "throttle", "oom",
-                                           "replay",  "config",   "version"};
+                                           "replay",  "config",   "hook",     "version"};
 
 static void
 assert_one_screen(const char *text)

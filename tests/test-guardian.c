@@ -250,6 +250,76 @@ the_end_in_mid_sample_is_clean(void **state)
     run_until(fixture, "web", false);
 }
 
+/* Nothing is looked for, and no VM sampled twice, in the time a test takes. */
+#define SELDOM                                                                                     \
+    "[guardian]\ndiscovery_period = 1h\n[monitor]\nperiod_shared = 1h\nperiod_suspect = 1s\n"
+
+static void
+hear(Fixture *fixture, HookChange change, const char *vm)
+{
+    const HookEvent event = {.change = change, .vm = vm};
+
+    guardian_hear_hook(fixture->guardian, &event, g_get_monotonic_time());
+}
+
+static void
+run_for(Fixture *fixture, gint64 us)
+{
+    gint64 end_us = g_get_monotonic_time() + us;
+
+    while (g_get_monotonic_time() < end_us)
+        if (!g_main_context_iteration(fixture->context, FALSE))
+            g_usleep(1000);
+}
+
+static void
+a_hook_makes_it_look_at_once(void **state)
+{
+    Fixture *fixture = *state;
+
+    reconfigure(fixture, SELDOM);
+    guardian_start(fixture->guardian);
+    run_until(fixture, "db", true);
+    fake_host_qemu(fixture->tree, 1000002, "late", NULL);
+    run_for(fixture, 100000);
+    assert_null(find_vm(fixture, "late"));
+    hear(fixture, HOOK_STARTED, "late");
+    run_until(fixture, "late", true);
+}
+
+static void
+a_hook_tells_of_the_end_of_its_vm_only(void **state)
+{
+    Fixture *fixture = *state;
+    gint64 end_us = g_get_monotonic_time() + PATIENT_US;
+    gint64 web_us;
+
+    reconfigure(fixture, SELDOM);
+    guardian_start(fixture->guardian);
+    run_until(fixture, "web", true);
+    run_until(fixture, "db", true);
+    web_us = find_vm(fixture, "web")->sample.now_us;
+    tree_remove(fixture->tree, "proc/1000001");
+    hear(fixture, HOOK_STOPPED, "db");
+    while (find_vm(fixture, "db") && g_get_monotonic_time() < end_us)
+        g_main_context_iteration(fixture->context, TRUE);
+    assert_null(find_vm(fixture, "db"));
+    assert_int_equal(find_vm(fixture, "web")->sample.now_us, web_us);
+}
+
+static void
+an_announced_migration_is_in_the_samples_of_its_vm(void **state)
+{
+    Fixture *fixture = *state;
+
+    hear(fixture, HOOK_INCOMING, "db");
+    guardian_start(fixture->guardian);
+    run_until(fixture, "web", true);
+    run_until(fixture, "db", true);
+    assert_true(find_vm(fixture, "db")->sample.is_incoming);
+    assert_false(find_vm(fixture, "web")->sample.is_incoming);
+}
+
 #define row(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
 int
@@ -266,6 +336,9 @@ main(void)
         row(a_nameless_vm_keeps_what_was_judged_of_it),
         row(a_vm_that_ends_is_forgotten),
         row(the_end_in_mid_sample_is_clean),
+        row(a_hook_makes_it_look_at_once),
+        row(a_hook_tells_of_the_end_of_its_vm_only),
+        row(an_announced_migration_is_in_the_samples_of_its_vm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

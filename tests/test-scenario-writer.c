@@ -110,6 +110,7 @@ change_vm(GRand *rand, Sample *sample)
     case 0:
         sample->period_us = g_rand_int_range(rand, 0, 20000000);
         sample->monitor_is_ours = any_bool(rand);
+        sample->is_incoming = any_bool(rand);
         break;
     case 1:
         sample->age_us = g_rand_int_range(rand, -1, 5);
@@ -253,6 +254,7 @@ assert_same_sample(const Sample *a, const Sample *b)
     assert_int_equal(a->monitor, b->monitor);
     assert_int_equal(a->waited_us, b->waited_us);
     assert_int_equal(a->monitor_is_ours, b->monitor_is_ours);
+    assert_int_equal(a->is_incoming, b->is_incoming);
     assert_int_equal(a->run, b->run);
     assert_int_equal(a->has_disks, b->has_disks);
     assert_int_equal(a->n_disks, b->n_disks);
