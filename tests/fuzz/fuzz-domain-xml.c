@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "domain-xml.h"
 #include "fuzz.h"
 
+#include "domain-xml.h"
+
 int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+LLVMFuzzerTestOneInput(const guint8 *bytes, gsize length)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(DomainXml) xml = domain_xml_parse((const char *)data, size, &error);
+    g_autoptr(DomainXml) xml = domain_xml_parse((const char *)bytes, length, &error);
 
     g_assert(!xml == !!error);
     for (guint i = 0; xml && i < xml->disks->len; i++)
