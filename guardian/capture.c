@@ -235,6 +235,10 @@ capture_finish(Capture *capture)
 
     capture->is_complete = true;
     manifest_write(capture);
+    if (capture->vm) {
+        g_free(capture->vm->bundle);
+        capture->vm->bundle = g_strdup(capture->name);
+    }
     capture_forget(capture);
     capture_store(capture, CAPTURE_TOTAL_US - used_us - MARGIN_US);
 }

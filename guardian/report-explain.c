@@ -2,7 +2,7 @@
 
 /* `explain`: facts, limit, rule, since when, what it is not, what to do and what never to do. */
 
-#include "report-read.h"
+#include "report-story.h"
 
 #include "message.h"
 #include "units.h"
@@ -24,23 +24,6 @@ append_line(GString *text, const char *head, const char *format, ...)
     g_string_append_c(text, '\n');
 }
 
-/* "2026-07-30 15:21:07 UTC (18:21:07 EEST)": the incident's clocks are compared at once or never.
- */
-static char *
-both_clocks(const char *utc)
-{
-    g_autoptr(GDateTime) time = utc ? g_date_time_new_from_iso8601(utc, NULL) : NULL;
-    g_autoptr(GDateTime) local = time ? g_date_time_to_local(time) : NULL;
-    g_autofree char *there = time ? g_date_time_format(time, "%Y-%m-%d %H:%M:%S UTC") : NULL;
-    g_autofree char *here = local ? g_date_time_format(local, "%H:%M:%S %Z") : NULL;
-
-    if (!there)
-        return g_strdup("unknown");
-    if (!here || g_date_time_get_utc_offset(local) == 0)
-        return g_steal_pointer(&there);
-    return g_strdup_printf("%s (%s)", there, here);
-}
-
 static char *
 age_or_unknown(JsonObject *object)
 {
@@ -49,21 +32,21 @@ age_or_unknown(JsonObject *object)
     return age ? age : g_strdup("unknown");
 }
 
-/* The disk that explains the VM's verdict: the gravest; NULL when there is none. */
+/* The disk that explains the VM's verdict: the gravest; NULL when it is the VM's own. */
 static JsonObject *
-gravest_disk(JsonObject *vm)
+disk_of_verdict(JsonObject *vm)
 {
     g_autoptr(GPtrArray) disks = report_objects_of(vm, "disks");
-    JsonObject *gravest = NULL;
 
     for (guint i = 0; i < disks->len; i++)
-        if (!gravest || report_state_of(disks->pdata[i]) > report_state_of(gravest))
-            gravest = disks->pdata[i];
-    return gravest;
+        if (report_state_of(disks->pdata[i]) == report_state_of(vm) &&
+            story_is_layer(disks->pdata[i], report_text_of(vm, "layer", "")))
+            return disks->pdata[i];
+    return NULL;
 }
 
 static void
-append_head(GString *text, JsonObject *vm, JsonObject *disk, bool is_coloured)
+append_head(GString *text, JsonObject *vm, bool is_coloured)
 {
     State state = report_state_of(vm);
     g_autofree char *age = age_or_unknown(vm);
@@ -72,41 +55,16 @@ append_head(GString *text, JsonObject *vm, JsonObject *disk, bool is_coloured)
     g_string_append_printf(text, "%s  %s%s%s %s", report_text_of(vm, "name", "?"),
                            report_state_colour(state, is_coloured), report_state_word(state),
                            is_coloured && state != STATE_OK ? "\033[0m" : "", age);
-    if (disk && state >= STATE_SUSPECT)
-        g_string_append_printf(text, "  disk %s", report_text_of(disk, "label", "?"));
     if (strcmp(layer, "none") != 0)
         g_string_append_printf(text, "  %s", layer);
     g_string_append_c(text, '\n');
 }
 
-/* What agrees with the verdict, in a person's words. */
-static void
-append_signals(GString *text, JsonObject *subject)
-{
-    static const struct {
-        const char *word, *meaning;
-    } meanings[] = {{"network-collapsed", "the VM's network traffic collapsed with it"},
-                    {"cpu-ramps", "its CPU load ramps: processes pile up behind the disk"},
-                    {"neighbours-still", "other VMs' disks on the same storage are still, too"},
-                    {"host-device-stuck", "the host's device below completes nothing"}};
-    JsonArray *signals = message_get_array(subject, "signals");
-
-    for (guint i = 0; signals && i < json_array_get_length(signals); i++) {
-        JsonNode *node = json_array_get_element(signals, i);
-        const char *word =
-            json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node) : "";
-
-        for (guint j = 0; j < G_N_ELEMENTS(meanings); j++)
-            if (strcmp(word, meanings[j].word) == 0)
-                append_line(text, "also", "%s", meanings[j].meaning);
-    }
-}
-
 static void
 append_verdict(GString *text, JsonObject *subject)
 {
-    g_autofree char *since = both_clocks(report_text_of(subject, "since_utc", NULL));
-    g_autofree char *named = both_clocks(report_text_of(subject, "named_utc", NULL));
+    g_autofree char *since = story_time(report_text_of(subject, "since_utc", NULL), NULL);
+    g_autofree char *named = story_time(report_text_of(subject, "named_utc", NULL), NULL);
     bool is_paged = false;
     gint64 patience_ms;
 
@@ -115,7 +73,6 @@ append_verdict(GString *text, JsonObject *subject)
     if (report_state_of(subject) == STATE_FROZEN)
         append_line(text, "named", "%s, %s", named, is_paged ? "paged" : "not paged yet");
     append_line(text, "rule", "%s", report_text_of(subject, "reason", ""));
-    append_signals(text, subject);
     if (report_number_of(subject, "patience_ms", &patience_ms))
         append_line(text, "patience", "%" G_GINT64_FORMAT " s before it is called frozen",
                     patience_ms / 1000);
@@ -213,39 +170,20 @@ append_memory(GString *text, JsonObject *vm)
                 report_text_of(memory, "reservation_model", "?"));
 }
 
-static void
-append_advice(GString *text, JsonObject *vm, JsonObject *disk)
-{
-    const char *layer = report_text_of(vm, "layer", "");
-    g_autofree char *pid = pid_of(vm);
-
-    if (report_state_of(vm) < STATE_SUSPECT)
-        return;
-    if (strcmp(layer, "process-stopped") == 0)
-        append_line(text, "do", "kill -CONT %s, unless somebody debugs it", pid);
-    else if (strcmp(layer, "throttle") == 0)
-        append_line(text, "do", "raise the disk's limit (to another nonzero value)");
-    else if (strcmp(layer, "main-loop-blocked") == 0)
-        append_line(text, "do",
-                    "look at the storage below it: QEMU's main thread waits for something");
-    else
-        append_line(text, "do", "look at %s: when it answers again the VM goes on by itself",
-                    report_text_of(disk, "storage", "the storage below"));
-    append_line(text, "", "before you kill process %s: a kill destroys the evidence", pid);
-    append_line(text, "never",
-                "stop, reset, quit, snapshot, migrate, device_del, limit to zero: they");
-    append_line(text, "", "drain the disk, and hang the monitor until the storage is back");
-}
-
+/* A VM that is well needs no story. */
 char *
 report_explain_text(JsonObject *vm, bool is_coloured)
 {
     GString *text = g_string_new(NULL);
     g_autoptr(GPtrArray) disks = report_objects_of(vm, "disks");
-    JsonObject *gravest = gravest_disk(vm);
     g_autofree char *pid = pid_of(vm);
 
-    append_head(text, vm, gravest, is_coloured);
+    if (report_state_of(vm) >= STATE_SUSPECT) {
+        story_append(text, vm, disk_of_verdict(vm), is_coloured);
+        g_string_append_c(text, '\n');
+    } else {
+        append_head(text, vm, is_coloured);
+    }
     append_verdict(text, vm);
     append_line(text, "vm", "%s, pid %s, %s, QEMU %s", report_text_of(vm, "source", "?"), pid,
                 report_text_of(vm, "run", "status unknown"),
@@ -254,6 +192,5 @@ report_explain_text(JsonObject *vm, bool is_coloured)
     for (guint i = 0; i < disks->len; i++)
         append_disk(text, disks->pdata[i]);
     append_memory(text, vm);
-    append_advice(text, vm, gravest);
     return g_string_free(text, FALSE);
 }

@@ -5,6 +5,7 @@
 #include "overhead.h"
 #include "units.h"
 
+#include <math.h>
 #include <string.h>
 
 char *
@@ -34,8 +35,33 @@ add_evidence(JsonBuilder *builder, const DiskSample *disk)
     build_u64(builder, "job_offset_bytes", disk->has_job, disk->job_offset_bytes);
 }
 
+/* What is usual for it, and how long it has been quiet. */
 static void
-add_disk(JsonBuilder *builder, const DiskSample *disk, const DiskTrack *track,
+add_habit(JsonBuilder *builder, const DiskTrack *track, const ReportClocks *clocks)
+{
+    const Habit *habit = track ? &track->habit : NULL;
+    bool is_known = habit && habit->progress_samples > 0;
+
+    build_s64(builder, "quiet_s", is_known,
+              is_known ? (clocks->monotonic_us - habit->last_progress_us) / G_USEC_PER_SEC : 0);
+    build_s64(builder, "longest_gap_s", is_known && habit_is_writer(habit),
+              is_known ? habit->longest_gap_us / G_USEC_PER_SEC : 0);
+    build_s64(builder, "watched_s", is_known,
+              is_known ? (clocks->monotonic_us - habit->learned_since_us) / G_USEC_PER_SEC : 0);
+}
+
+static void
+add_canary(JsonBuilder *builder, const DiskSample *disk, const Limits *limits)
+{
+    build_text(builder, "canary",
+               disk->has_canary               ? disk->canary_is_back ? "back" : "out"
+               : limits->canary == CANARY_OFF ? "off"
+                                              : "not-sent");
+    build_s64(builder, "canary_waited_ms", disk->has_canary, disk->canary_waited_us / 1000);
+}
+
+static void
+add_disk(JsonBuilder *builder, const Limits *limits, const DiskSample *disk, const DiskTrack *track,
          const ReportClocks *clocks)
 {
     json_builder_begin_object(builder);
@@ -45,6 +71,8 @@ add_disk(JsonBuilder *builder, const DiskSample *disk, const DiskTrack *track,
     if (track)
         build_verdict(builder, &track->verdict, clocks);
     add_evidence(builder, disk);
+    add_canary(builder, disk, limits);
+    add_habit(builder, track, clocks);
     build_u64(builder, "idle_ms", disk->has_idle_time, disk->idle_time_ns / 1000000);
     build_u64(builder, "read_operations", disk->has_counters, disk->rd_ops);
     build_u64(builder, "write_operations", disk->has_counters, disk->wr_ops);
@@ -69,14 +97,14 @@ add_disks(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     }
     json_builder_begin_array(builder);
     for (guint i = 0; is_known && i < vm->sample.n_disks; i++)
-        add_disk(builder, &vm->sample.disks[i], track_find_disk(&vm->track, vm->sample.disks[i].id),
-                 clocks);
+        add_disk(builder, &vm->limits, &vm->sample.disks[i],
+                 track_find_disk(&vm->track, vm->sample.disks[i].id), clocks);
     /* the monitor is silent: the disks of the last answer, with what is concluded for them */
     for (guint i = 0; !is_known && i < vm->track.disks->len; i++) {
         const DiskTrack *track = vm->track.disks->pdata[i];
         DiskSample last = {.label = track->label};
 
-        add_disk(builder, &last, track, clocks);
+        add_disk(builder, &vm->limits, &last, track, clocks);
     }
     json_builder_end_array(builder);
 }
@@ -157,6 +185,36 @@ add_monitor(JsonBuilder *builder, const Vm *vm)
     json_builder_end_object(builder);
 }
 
+/* The second signals in figures, while one of its disks is strangely quiet; else null. */
+static void
+add_signs(JsonBuilder *builder, const Signals *signals)
+{
+    bool has_network = signals->has_network_before && signals->has_network_now;
+    bool has_cpu = signals->n_bins > 1;
+
+    json_builder_set_member_name(builder, "signs");
+    if (signals->quiet_since_us == 0) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    json_builder_begin_object(builder);
+    build_s64(builder, "network_before_bytes_per_s", has_network, (gint64)signals->network_before);
+    build_s64(builder, "network_now_bytes_per_s", has_network, (gint64)signals->network_now);
+    build_s64(builder, "cpu_first_percent", has_cpu, has_cpu ? lround(100 * signals->bins[0]) : 0);
+    build_s64(builder, "cpu_last_percent", has_cpu,
+              has_cpu ? lround(100 * signals->bins[signals->n_bins - 1]) : 0);
+    build_s64(builder, "cpu_over_s", has_cpu,
+              has_cpu ? (signals->n_bins - 1) * SIGNALS_BIN_US / G_USEC_PER_SEC : 0);
+    json_builder_end_object(builder);
+}
+
+static void
+add_capture(JsonBuilder *builder, const Vm *vm)
+{
+    build_bool(builder, "capturing", vm->capture != NULL);
+    build_text(builder, "capture", vm->bundle);
+}
+
 static void
 add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
 {
@@ -183,6 +241,8 @@ add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
               vm->sample.network_bytes);
     build_u64(builder, "stops", vm->has_sample && vm->sample.has_events, vm->sample.n_stops);
     build_u64(builder, "resets", vm->has_sample && vm->sample.has_events, vm->sample.n_resets);
+    add_signs(builder, &vm->track.signals);
+    add_capture(builder, vm);
     add_monitor(builder, vm);
     add_memory(builder, vm);
     add_disks(builder, vm, clocks);

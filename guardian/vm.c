@@ -86,6 +86,7 @@ vm_free(Vm *vm)
     g_free(vm->monitor_path);
     g_free(vm->client_error);
     g_free(vm->qemu_version);
+    g_free(vm->bundle);
     g_free(vm->limit_path);
     g_free(vm->group_path);
     g_free(vm);

@@ -73,6 +73,7 @@ typedef struct Vm {
 
     struct Capture *capture; /* under way or waiting; NULL */
     gint64 auto_capture_us;  /* newest one for an alert; 0 none */
+    char *bundle;            /* name of its newest complete capture; NULL none */
     bool monitor_is_lent;    /* to a capture: no sample begins meanwhile */
 
     GSource
