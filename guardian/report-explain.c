@@ -2,6 +2,7 @@
 
 /* `explain`: facts, limit, rule, since when, what it is not, what to do and what never to do. */
 
+#include "report-roles.h"
 #include "report-story.h"
 
 #include "message.h"
@@ -170,6 +171,15 @@ append_memory(GString *text, JsonObject *vm)
                 report_text_of(memory, "reservation_model", "?"));
 }
 
+static void
+append_roles(GString *text, JsonObject *vm)
+{
+    g_autofree char *roles = report_roles_text(vm);
+
+    if (*roles)
+        append_line(text, "beside", "%s", roles);
+}
+
 /* A VM that is well needs no story. */
 char *
 report_explain_text(JsonObject *vm, bool is_coloured)
@@ -192,5 +202,6 @@ report_explain_text(JsonObject *vm, bool is_coloured)
     for (guint i = 0; i < disks->len; i++)
         append_disk(text, disks->pdata[i]);
     append_memory(text, vm);
+    append_roles(text, vm);
     return g_string_free(text, FALSE);
 }

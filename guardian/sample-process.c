@@ -2,12 +2,26 @@
 #include "sample-private.h"
 
 #include "network.h"
+#include "roles.h"
 #include "units.h"
 
 #include <unistd.h>
 
+/* Helpers grow by the minute. Looking at ten of them takes some 150 us, at the 64 of a session that
+ * 200 VMs share 1 ms: under 1 % of a core in all. */
+#define ROLES_PERIOD_US (30 * G_USEC_PER_SEC)
+
 static void
-read_group(Vm *vm, MemorySample *memory)
+read_roles(Vm *vm, const Host *host, gint64 now_us, const char *limit_path)
+{
+    if (vm->roles_us != 0 && now_us - vm->roles_us < ROLES_PERIOD_US)
+        return;
+    vm->roles_us = now_us;
+    roles_read(host, vm->cgroup, proc_pid(vm->proc), limit_path, &vm->roles);
+}
+
+static void
+read_group(Vm *vm, const Host *host, gint64 now_us, MemorySample *memory)
 {
     CgroupReading reading = {0};
 
@@ -21,11 +35,12 @@ read_group(Vm *vm, MemorySample *memory)
     memory->limit_bytes = reading.limit_bytes;
     memory->limited_unreclaimable_bytes = reading.limit_charge.unreclaimable_bytes;
     vm->limit_path = reading.limit_path ? units_printable(reading.limit_path, -1) : NULL;
+    read_roles(vm, host, now_us, reading.limit_path);
     cgroup_reading_clear(&reading);
 }
 
 static void
-read_memory(Vm *vm, gint64 now_us)
+read_memory(Vm *vm, const Host *host, gint64 now_us)
 {
     MemorySample memory = {0};
     ProcStatus status;
@@ -45,7 +60,7 @@ read_memory(Vm *vm, gint64 now_us)
         memory.page_table_bytes = status.page_table_bytes;
         memory.hugetlb_bytes = status.hugetlb_bytes;
     }
-    read_group(vm, &memory);
+    read_group(vm, host, now_us, &memory);
     vm->memory = memory;
 }
 
@@ -85,5 +100,5 @@ sample_fill_process(Sampling *sampling)
     fill_network(sampling);
     if (vm->memory_us == 0 || now - vm->memory_us >= vm->limits.memory_period_us ||
         !vm->memory.has_guest_ram)
-        read_memory(vm, now);
+        read_memory(vm, sampling->context.host, now);
 }

@@ -11,6 +11,7 @@
 #include "freeze.h"
 #include "proc.h"
 #include "recorder.h"
+#include "role.h"
 #include "settings.h"
 
 typedef struct {
@@ -70,6 +71,8 @@ typedef struct Vm {
     MemorySample memory; /* newest, copied into every sample */
     char *limit_path;    /* printable; NULL without a limit */
     gint64 memory_us;    /* when it was read */
+    RoleTable roles;     /* who else runs in its groups */
+    gint64 roles_us;     /* when that was read; 0 never */
 
     struct Capture *capture; /* under way or waiting; NULL */
     gint64 auto_capture_us;  /* newest one for an alert; 0 none */

@@ -9,7 +9,7 @@
 /* In a memcg the one who is farthest past its share is to blame, whoever died:
  *
  *   stranger   has no share: all that strangers hold counts
- *   helper     what one helper holds past its own share (oomline-table.c)
+ *   helper     what one helper holds past its own share (role.c)
  *   kernel     past 1/64 of the limit, or 32 MiB
  *   qemu       QEMU's own memory past its share; only where guest RAM is told apart
  *   limit      what the guest's RAM and everybody's fair part need past the limit; also when guest

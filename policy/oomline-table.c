@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "oomline.h"
+#include "role.h"
 
 #include <string.h>
 
 /* The kernel prints the table in its own pages, whatever the host's page tables look like. */
 #define PAGE_BYTES 4096
-#define MIB (G_GUINT64_CONSTANT(1) << 20)
-/* The kernel cuts names here: virt-launcher-monitor is listed as virt-launcher-m. */
-#define COMM_LENGTH 15
 
 static const struct {
     const char *name;
@@ -43,59 +41,16 @@ static const OomColumns layouts[] = {
       OOM_COLUMN_SCORE_ADJ}},
 };
 
-/* What may run in a VM's domain beside QEMU, and how much of it is a fair share: the terms of
- * KubeVirt's GetMemoryOverhead (main), the limits it sets on the containers beside it, or, where it
- * has no term, about what the program takes when it does nothing wrong. A name that ends in "*"
- * stands for all that begin so. */
-static const struct {
-    const char *name;
-    OomRole role;
-    guint64 share_bytes;
-} role_table[] = {
-    {"qemu-system-*", OOM_ROLE_QEMU, 0},
-    {"qemu-kvm", OOM_ROLE_QEMU, 0},
-    {"kvm", OOM_ROLE_QEMU, 0},
-    {"virt-launcher-monitor", OOM_ROLE_HELPER, 25 * MIB},
-    {"virt-launcher", OOM_ROLE_HELPER, 100 * MIB},
-    {"virtqemud", OOM_ROLE_HELPER, 40 * MIB},
-    {"libvirtd", OOM_ROLE_HELPER, 40 * MIB},
-    {"virtlogd", OOM_ROLE_HELPER, 25 * MIB},
-    {"virt-tail", OOM_ROLE_HELPER, 57 * MIB},
-    {"virt-probe", OOM_ROLE_HELPER, 10 * MIB},
-    {"container-disk", OOM_ROLE_HELPER, 40 * MIB},
-    {"swtpm", OOM_ROLE_HELPER, 53 * MIB},
-    {"passt*", OOM_ROLE_HELPER, 250 * MIB},
-    {"virtiofsd", OOM_ROLE_HELPER, 80 * MIB},
-    {"qemu-pr-helper", OOM_ROLE_HELPER, 8 * MIB},
-    {"pause", OOM_ROLE_HELPER, 1 * MIB},
-    {"conmon", OOM_ROLE_HELPER, 8 * MIB},
-};
-
-static bool
-name_matches(const char *name, const char *pattern)
-{
-    gsize length = strlen(pattern);
-
-    if (pattern[length - 1] == '*')
-        return strncmp(name, pattern, length - 1) == 0;
-    if (length <= COMM_LENGTH)
-        return strcmp(name, pattern) == 0;
-    return strncmp(name, pattern, COMM_LENGTH) == 0 && name[COMM_LENGTH] == '\0';
-}
-
 OomRole
 oomrole_of(const char *name, guint64 *ret_share_bytes)
 {
-    for (guint i = 0; i < G_N_ELEMENTS(role_table); i++) {
-        if (!name_matches(name, role_table[i].name))
-            continue;
-        if (ret_share_bytes)
-            *ret_share_bytes = role_table[i].share_bytes;
-        return role_table[i].role;
-    }
+    Role role = role_of(name);
+
     if (ret_share_bytes)
-        *ret_share_bytes = 0;
-    return OOM_ROLE_STRANGER;
+        *ret_share_bytes = role_share_bytes(role);
+    if (role_is_helper(role))
+        return OOM_ROLE_HELPER;
+    return role == ROLE_QEMU ? OOM_ROLE_QEMU : OOM_ROLE_STRANGER;
 }
 
 const char *

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Who runs beside QEMU in a VM's groups, in the state and as a line of `explain`. */
+
+#include "report-read.h"
+
+#include "role.h"
+
+/* Members "beside" (null: unknown), "beside_complete" and "largest_stranger" of an open object. */
+void report_add_roles(JsonBuilder *builder, const RoleTable *table);
+/* "virt-launcher 62M, virtqemud 24M"; "" when there is nobody, or nothing is known. New string. */
+char *report_roles_text(JsonObject *vm);
