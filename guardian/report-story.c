@@ -96,7 +96,6 @@ append_head(GString *text, JsonObject *vm, JsonObject *disk, bool is_coloured)
     Line line = line_begin("  ");
     g_autofree char *since =
         story_time(report_text_of(vm, "since_utc", NULL), report_text_of(vm, "sampled_utc", NULL));
-    g_autofree char *waited = NULL;
     const char *place = place_of(vm, disk);
     bool is_capturing = false;
     gint64 waited_us = 0;
