@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 void
 out_bytes(CaptureOut *out, const char *bytes, gsize length)
@@ -99,6 +101,28 @@ each_entry(int dir_fd, guint max, EntryFunc func, gpointer data)
     return length == 0;
 }
 
+const char *
+capture_tool_prepare(const Capture *capture, int answer_fd)
+{
+    struct rlimit size = {.rlim_cur = capture_bytes_left(capture),
+                          .rlim_max = capture_bytes_left(capture)};
+    int null = open("/dev/null", O_RDONLY), out_fd = capture->job.out_fd;
+
+    (void)setrlimit(RLIMIT_FSIZE, &size);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0 ||
+        fcntl(answer_fd, F_SETFD, 0) < 0) /* stays open until the tool ends */
+        return "cannot prepare the tool";
+    return NULL;
+}
+
+void
+capture_tool_become(const char *const *argv)
+{
+    static const char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
+
+    execve(argv[0], (char *const *)argv, (char *const *)environment);
+}
+
 /* In the child. */
 static void
 job_run(int answer_fd, gconstpointer data)
@@ -169,6 +193,8 @@ capture_run_child(Capture *capture, CaptureChildFunc func)
                               .data = capture,
                               .keep_fds = {fd, capture->proc_fd,
                                            host_root_fd(capture_host(capture), HOST_PROC),
+                                           host_root_fd(capture_host(capture), HOST_ETC),
+                                           host_root_fd(capture_host(capture), HOST_VAR),
                                            vm && vm->cgroup ? cgroup_mount_fd(vm->cgroup) : -1},
                               .deadline_us = capture_left_us(capture)});
 }

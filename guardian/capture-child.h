@@ -30,6 +30,12 @@ void out_text(CaptureOut *out, const char *text);
 /* A heading and the file's content, or why there is none. */
 void out_file(CaptureOut *out, int dir_fd, const char *path);
 
+/* For a child that becomes a tool: standard output and errors go to the present step's file, at
+ * most as much as the bundle may still grow. NULL, or a static text of what went wrong. */
+const char *capture_tool_prepare(const struct Capture *capture, int answer_fd);
+/* argv[0] is its path; comes back only where there is no such tool. */
+void capture_tool_become(const char *const *argv);
+
 typedef void (*EntryFunc)(const char *name, gpointer data);
 /* Calls func for each entry but "." and "..", at most max. false: the directory cannot be read. */
 bool each_entry(int dir_fd, guint max, EntryFunc func, gpointer data);

@@ -3,7 +3,8 @@
 
 /* What the files that make one capture share: capture.c the order of steps, capture-manifest.c what
  * is told of them, capture-proc.c and capture-host.c what children read, capture-qmp.c the monitor,
- * capture-stacks.c stacks, capture-store.c directories. */
+ * capture-stacks.c stacks, capture-witness.c what the host has written of the VM, capture-store.c
+ * directories. */
 
 #include "capture.h"
 
@@ -90,6 +91,7 @@ struct Capture {
     guint n_seen;      /* since then */
     guint stop_checks; /* of the stacks step */
     const char *stack_problem;
+    char *journal_pattern;          /* of the journal step; NULL before */
     struct CaptureMonitor *monitor; /* of the step under way; NULL none */
     bool is_lent;                   /* vm->monitor_is_lent by us */
     gint64 session_us;
@@ -161,6 +163,9 @@ void capture_host_files(Capture *capture);
 void capture_group(Capture *capture);
 void capture_kernel_log(Capture *capture);
 void capture_versions(Capture *capture);
+void capture_journal(Capture *capture);
+void capture_configuration(Capture *capture);
+void capture_statistics(Capture *capture);
 void capture_ask(Capture *capture);
 void capture_virtqueues(Capture *capture);
 void capture_stacks(Capture *capture);

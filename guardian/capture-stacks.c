@@ -19,7 +19,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 /* How often, and how far apart, QEMU is looked at until it runs again. */
 #define CHECKS 20
@@ -72,21 +71,16 @@ static const char *
 tool_run(const Capture *capture, int answer_fd)
 {
     char pid[32];
-    static const char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
     const char *const eu_stack[] = {"/usr/bin/eu-stack", "-m", "-n", "64", "-p", pid, NULL};
     const char *const gdb[] = {
         "/usr/bin/gdb", "-nx", "-batch", "-p", pid, "-ex", "thread apply all backtrace 64", NULL};
-    struct rlimit size = {.rlim_cur = capture_bytes_left(capture),
-                          .rlim_max = capture_bytes_left(capture)};
-    int null = open("/dev/null", O_RDONLY), out_fd = capture->job.out_fd;
+    const char *why = capture_tool_prepare(capture, answer_fd);
 
+    if (why)
+        return why;
     g_snprintf(pid, sizeof pid, "%d", (int)capture->pid);
-    (void)setrlimit(RLIMIT_FSIZE, &size);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0 ||
-        fcntl(answer_fd, F_SETFD, 0) < 0) /* stays open until the tool ends */
-        return "cannot prepare the tool";
-    execve(eu_stack[0], (char *const *)eu_stack, (char *const *)environment);
-    execve(gdb[0], (char *const *)gdb, (char *const *)environment);
+    capture_tool_become(eu_stack);
+    capture_tool_become(gdb);
     return "not done: neither eu-stack nor gdb is installed";
 }
 

@@ -5,6 +5,8 @@
  *   memory    what the guardian knows already: the VM's state, the samples before
  *   /proc     of the process, its descriptors and threads, of the host and the memory group; the
  *             kernel's log; versions. Each in a child: one that hangs is left behind
+ *   witness   what the host has written of the VM: its configuration, Proxmox's statistics, the
+ *             journal of the last day
  *   monitor   questions that are safe in every freeze, one at a time (capture-qmp.c)
  *   after     the next samples, and the picture of all of them
  *   stacks    only when asked for (capture-stacks.c)
@@ -48,6 +50,9 @@ const CaptureStep capture_steps[] = {
     {"group", "group.txt", KIND_HARMLESS, BOX_US, capture_group, 0},
     {"kernel-log", "kernel-log.txt", KIND_HARMLESS, BOX_US, capture_kernel_log, 0},
     {"versions", "versions.txt", KIND_HARMLESS, BOX_US, capture_versions, 0},
+    {"configuration", "configuration.txt", KIND_HARMLESS, BOX_US, capture_configuration, 0},
+    {"statistics", "statistics.rrd", KIND_HARMLESS, BOX_US, capture_statistics, 0},
+    {"journal", "journal.txt", KIND_HARMLESS, 5 * SECOND, capture_journal, 0},
     {"status", "status.json", KIND_MONITOR, BOX_US, capture_ask, QMP_QUERY_STATUS},
     {"blockstats", "blockstats.json", KIND_MONITOR, BOX_US, capture_ask, QMP_QUERY_BLOCKSTATS},
     {"block-jobs", "block-jobs.json", KIND_MONITOR, BOX_US, capture_ask, QMP_QUERY_BLOCK_JOBS},
@@ -165,6 +170,7 @@ capture_free(gpointer data)
     fd_clear(&capture->dir_fd);
     g_array_unref(capture->results);
     g_free(capture->problem);
+    g_free(capture->journal_pattern);
     g_free(capture->vm_name);
     g_free(capture->vm_id);
     g_free(capture->vm_uuid);

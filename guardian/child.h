@@ -13,7 +13,7 @@
 /* An answer longer than this is cut. */
 #define CHILD_ANSWER_MAX (64 * 1024)
 /* A directory to read in, one to write in, and roots. */
-#define CHILD_KEEP_MAX 4
+#define CHILD_KEEP_MAX 6
 
 /* Runs in the child after fork, in a process that may have had threads: only async-signal-safe
  * calls. */

@@ -320,12 +320,56 @@ an_end_in_the_middle_leaves_a_readable_manifest(void **state)
 
 #define capture_test(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static const CaptureStep witness_steps[] = {
+    {"configuration", "configuration.txt", KIND_HARMLESS, CAPTURE_SECOND, capture_configuration, 0},
+    {"statistics", "statistics.rrd", KIND_HARMLESS, CAPTURE_SECOND, capture_statistics, 0}};
+static const CaptureStepList witnesses = {.steps = witness_steps, .n = G_N_ELEMENTS(witness_steps)};
+
+static void
+a_proxmox_configuration_is_kept_without_its_secrets(void **state)
+{
+    CaptureFixture *fixture = *state;
+    g_autoptr(JsonNode) manifest = NULL;
+    g_autofree char *text = NULL;
+
+    fixture->vm->id = g_strdup("102");
+    tree_file(fixture->tree, "etc/pve/qemu-server/102.conf",
+              "cores: 4\ncipassword: hunter2\nscsi0: local-lvm:vm-102-disk-0,mbps_wr=60\n"
+              "args: -object secret,id=sec0,data=hunter2\n[before]\ncipassword: hunter2");
+    tree_file(fixture->tree, "etc/pve/qemu-server/103.conf", "name: neighbour\n");
+    tree_file(fixture->tree, "var/rrdcached/db/pve2-vm/102", "RRD-of-102");
+    manifest = capture_fixture_run(fixture, &witnesses);
+    text = capture_fixture_file(manifest, "configuration.txt");
+    assert_non_null(strstr(text, "\nscsi0: local-lvm:vm-102-disk-0,mbps_wr=60\n"));
+    assert_non_null(strstr(text, "\ncipassword: ***\n"));
+    assert_non_null(strstr(text, "\nargs: "));
+    assert_null(strstr(text, "hunter2"));
+    assert_null(strstr(text, "neighbour"));
+    g_free(text);
+    text = capture_fixture_file(manifest, "statistics.rrd");
+    assert_string_equal(text, "RRD-of-102");
+}
+
+static void
+an_id_is_no_path(void **state)
+{
+    CaptureFixture *fixture = *state;
+    g_autoptr(JsonNode) manifest = NULL;
+
+    fixture->vm->id = g_strdup("../../passwd");
+    manifest = capture_fixture_run(fixture, &witnesses);
+    assert_string_equal(capture_fixture_end(manifest, "configuration"), "not-done");
+    assert_string_equal(capture_fixture_end(manifest, "statistics"), "not-done");
+}
+
 int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
         capture_test(the_monitor_is_asked_one_question_at_a_time),
         capture_test(every_queue_of_every_device_is_asked),
+        capture_test(a_proxmox_configuration_is_kept_without_its_secrets),
+        capture_test(an_id_is_no_path),
         capture_test(a_harmless_step_that_hangs_costs_itself_only),
         capture_test(after_an_intrusive_one_that_hangs_no_other_is_done),
         capture_test(a_file_that_hangs_a_child_would_hang_qemu),
