@@ -85,10 +85,32 @@ typedef struct {
     guint64 job_offset_bytes;
 } DiskSample;
 
+/* What of a group's charge stays under pressure, by kind, and what would go. */
 typedef struct {
+    bool is_known;
+    guint64 anon_bytes, shmem_bytes, locked_file_bytes;
+    guint64 kernel_bytes;  /* all of the kernel's that stays */
+    bool has_kernel_parts; /* v2 tells of what kernel_bytes consists, v1 does not */
+    guint64 slab_bytes, kernel_stack_bytes, page_table_bytes, sec_page_table_bytes, percpu_bytes,
+        socket_bytes;
+    guint64 reclaimable_bytes; /* page cache that is not locked, and reclaimable slab where told */
+} MemoryKinds;
+
+typedef struct {
+    gint64 at_us; /* when all of this was read; 0 never */
+
     bool has_guest_ram;
-    guint64 guest_ram_bytes;  /* sum of the RAM backends */
-    bool guest_ram_is_shared; /* memfd, file or hugetlb: charged as shmem, not as anon */
+    guint64 guest_ram_bytes;   /* sum of the RAM backends */
+    bool guest_ram_is_shared;  /* memfd, file or hugetlb: charged as shmem, not as anon */
+    bool guest_ram_is_hugetlb; /* in huge pages of hugetlbfs: charged to no group's memory */
+    bool has_balloon;          /* what the balloon leaves the guest now */
+    guint64 balloon_bytes;
+
+    /* Pages of the guest's RAM that the last count found, and QEMU's own anonymous memory then:
+     * RssAnon less these. Both with the error of the count. */
+    bool has_count;
+    guint64 counted_low_bytes, counted_high_bytes;
+    guint64 own_low_bytes, own_high_bytes;
 
     bool has_rss; /* of the QEMU process, from /proc/<pid>/status */
     guint64 rss_anon_bytes, rss_file_bytes, rss_shmem_bytes, page_table_bytes, hugetlb_bytes;
@@ -101,6 +123,20 @@ typedef struct {
     guint64 limit_bytes;
     bool limit_is_known;                 /* true with has_limit false: looked, and there is none */
     guint64 limited_unreclaimable_bytes; /* charge of the group that carries that limit */
+    guint64 limited_usage_bytes;         /* the same with page cache */
+    MemoryKinds kinds;                   /* of that group; without a limit of the VM's own */
+
+    bool has_swap_room; /* what of that group could still be swapped out; without: nothing */
+    guint64 swap_room_bytes;
+    bool has_oom_kills; /* of that group, since it exists: only "grew" counts */
+    guint64 oom_kills;
+    bool has_max_events; /* how often it ran into its limit: only "grew" counts */
+    guint64 max_events;
+    bool has_stalled; /* PSI, memory full: time in which all of its tasks waited for memory */
+    guint64 stalled_us;
+
+    bool has_peers; /* other VMs under the same limit: what their guests have not touched yet */
+    guint64 peers_left_bytes;
 } MemorySample;
 
 typedef struct {

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Growth that can be relied on: steady over a window, and not a burst that is over. */
+
+#include "pressure.h"
+
+typedef struct {
+    bool is_steady;
+    gint64 window_us; /* really covered */
+    guint64 used_bps, overhead_bps;
+} PressureGrowth;
+
+void pressure_ring_add(PressureRing *ring, gint64 at_us, guint64 used_bytes,
+                       guint64 overhead_bytes);
+void pressure_ring_clear(PressureRing *ring);
+const PressurePoint *pressure_ring_newest(const PressureRing *ring); /* NULL when empty */
+/* Of the overhead, or, with of_used, of all that cannot be reclaimed, over about window_us. */
+PressureGrowth pressure_ring_growth(const PressureRing *ring, gint64 window_us, bool of_used);

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pressure.h"
+#include "pressure-ring.h"
+
+#include <string.h>
+
+/* One reading of the group that carries the tightest limit (cgroup.h):
+ *
+ *   used     what of its charge cannot be reclaimed
+ *   touched  the guest's RAM that is in it, as a pair of bounds
+ *   left     the guest's RAM that is not: low with touched at its highest
+ *   room     limit - used, and what could be swapped out
+ *
+ *   doomed          left (low) > room: whatever QEMU itself holds, the guest may take more than
+ *                   there is
+ *   watch           left (high) > room, where the guest's RAM was counted; or with the balloon
+ * given back; or the next burst would not fit; or steady growth beside the guest would use the rest
+ * up within three times as long as it has been seen oom-imminent    doomed, and at its steady
+ * growth, the guest's touching included, the limit is reached within 15 minutes; or doomed with a
+ * second signal (tasks stand still for memory, the limit was hit); or growth beside the guest has
+ * steadily eaten half of the room, so that the rest is gone as fast; or the kernel has killed
+ *
+ * Private guest RAM is not told from QEMU's heap by RssAnon. Before pages were counted the guest
+ * gets all of RssAnon: "doomed" is then certain, and "ok" is not; after it QEMU's own part is taken
+ * as it was counted, with the error of the count, until the next one.
+ *
+ * A full guest with room left, page cache up to the limit and huge pages change none of these. */
+
+/* memory.stat lags behind the charge by the per-CPU batches: 64 pages on each of some CPUs. */
+#define LAG_BYTES (2 * 1024 * 1024)
+/* A verdict becomes milder when the readings have been for so long: a forecast that comes and goes
+ * is read by nobody. */
+#define FALL_US (60 * (gint64)G_USEC_PER_SEC)
+/* Tasks that stood still for a twentieth of the time are more than the odd reclaim. */
+#define STALLED_PART 20
+/* How long a second signal counts. */
+#define SIGNAL_US (60 * (gint64)G_USEC_PER_SEC)
+/* What is told of a kill: as long as a person needs to come and look. */
+#define KILL_US PRESSURE_IMMINENT_US
+#define COARSE_US (60 * (gint64)G_USEC_PER_SEC)
+/* How much further than it was seen steady growth is believed: to be shown, and to wake somebody.
+ */
+#define BELIEVE_WATCH 3
+#define BELIEVE_IMMINENT 1
+/* The counting of 1 GiB of touched RAM takes up to 10 ms of CPU: 4 s a GiB keep it below 0.3 %. */
+#define COUNT_GAP_US_PER_GIB (4 * (gint64)G_USEC_PER_SEC)
+#define COUNT_GAP_MIN_US (60 * (gint64)G_USEC_PER_SEC)
+#define COUNT_GAPS_ROUTINE 10
+/* So much more anonymous memory is worth the next count at the short gap. */
+#define COUNT_GROWTH_BYTES (64 * G_GUINT64_CONSTANT(1024) * 1024)
+#define GIB_SHIFT 30
+
+static const gint64 S = G_USEC_PER_SEC;
+
+const char *
+pressure_level_name(PressureLevel level)
+{
+    static const char *const names[] = {
+        [PRESSURE_UNKNOWN] = "unknown",       [PRESSURE_OK] = "ok",
+        [PRESSURE_WATCH] = "watch",           [PRESSURE_DOOMED] = "doomed",
+        [PRESSURE_IMMINENT] = "oom-imminent",
+    };
+
+    return names[level];
+}
+
+static guint64
+less(guint64 a, guint64 b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* Reports that are broken must not wrap. */
+static guint64
+plus(guint64 a, guint64 b)
+{
+    return a > G_MAXINT64 - MIN(b, G_MAXINT64) ? G_MAXINT64 : a + b;
+}
+
+guint64
+pressure_chargeable(const MemorySample *memory)
+{
+    return memory->guest_ram_is_hugetlb ? 0 : memory->guest_ram_bytes;
+}
+
+bool
+pressure_touched(const MemorySample *memory, guint64 *ret_low, guint64 *ret_high)
+{
+    guint64 ram = pressure_chargeable(memory);
+
+    if (!memory->has_guest_ram || (!memory->has_rss && ram > 0))
+        return false;
+    if (memory->guest_ram_is_shared) {
+        *ret_low = *ret_high = MIN(memory->rss_shmem_bytes, ram);
+    } else if (memory->has_count) {
+        *ret_low = MIN(less(memory->rss_anon_bytes, memory->own_high_bytes), ram);
+        *ret_high = MIN(less(memory->rss_anon_bytes, memory->own_low_bytes), ram);
+    } else {
+        *ret_low = 0;
+        *ret_high = MIN(memory->rss_anon_bytes, ram);
+    }
+    return true;
+}
+
+bool
+pressure_wants_count(const MemorySample *memory, gint64 counted_us, guint64 counted_anon_bytes)
+{
+    guint64 ram = pressure_chargeable(memory);
+    gint64 gap_us =
+        MAX((gint64)(MIN(memory->rss_anon_bytes, ram) >> GIB_SHIFT) * COUNT_GAP_US_PER_GIB,
+            COUNT_GAP_MIN_US);
+    gint64 age_us = memory->at_us - counted_us;
+    guint64 changed_bytes = memory->rss_anon_bytes > counted_anon_bytes
+                                ? memory->rss_anon_bytes - counted_anon_bytes
+                                : counted_anon_bytes - memory->rss_anon_bytes;
+
+    if (!memory->has_guest_ram || !memory->has_rss || memory->guest_ram_is_shared || ram == 0)
+        return false;
+    if (counted_us == 0)
+        return true;
+    /* a guest that has touched everything stays so; what grows from now on is QEMU's own */
+    if (memory->has_count && memory->counted_low_bytes >= ram && !memory->has_balloon)
+        return false;
+    return age_us >= gap_us * COUNT_GAPS_ROUTINE ||
+           (age_us >= gap_us && changed_bytes >= MAX(COUNT_GROWTH_BYTES, ram / 16));
+}
+
+typedef struct {
+    guint64 used_bytes, overhead_bytes;
+    guint64 left_low_bytes, left_high_bytes, left_deflated_bytes;
+    guint64 room_bytes, over_bytes; /* one of them is 0 */
+} Sum;
+
+static bool
+sum_make(const MemorySample *memory, Sum *ret_sum)
+{
+    guint64 ram = pressure_chargeable(memory);
+    guint64 allowed = memory->has_balloon ? MIN(memory->balloon_bytes, ram) : ram;
+    guint64 peers = memory->has_peers ? memory->peers_left_bytes : 0;
+    guint64 ceiling =
+        plus(memory->limit_bytes, memory->has_swap_room ? memory->swap_room_bytes : 0);
+    bool is_split = memory->guest_ram_is_shared || memory->has_count;
+    guint64 low = 0, high = 0;
+
+    if (!memory->has_limit || !memory->kinds.is_known || !pressure_touched(memory, &low, &high))
+        return false;
+    *ret_sum = (Sum){
+        .used_bytes = memory->limited_unreclaimable_bytes,
+        /* uncounted, the end of the guest's filling up would look like growth of QEMU's heap */
+        .overhead_bytes =
+            less(memory->limited_unreclaimable_bytes, is_split ? high : memory->rss_anon_bytes),
+        .left_low_bytes = plus(less(allowed, high), peers),
+        .left_high_bytes = plus(less(allowed, low), peers),
+        .left_deflated_bytes = plus(less(ram, low), peers),
+        .room_bytes = less(ceiling, memory->limited_unreclaimable_bytes),
+        .over_bytes = less(memory->limited_unreclaimable_bytes, ceiling),
+    };
+    return true;
+}
+
+/* How far a window of growth reaches into the future, in us: room at that rate. */
+static gint64
+reach_us(guint64 room_bytes, guint64 bps)
+{
+    double us = bps > 0 ? (double)room_bytes / (double)bps * G_USEC_PER_SEC : (double)G_MAXINT64;
+
+    return us >= (double)G_MAXINT64 ? G_MAXINT64 : (gint64)us;
+}
+
+/* Notes what agrees from the outside: kills, the limit hit, tasks that stand still. */
+static void
+signals_follow(PressureTrack *track, const MemorySample *memory)
+{
+    const MemorySample *last = &track->last;
+    gint64 step_us = memory->at_us - last->at_us;
+
+    if (!track->has_last || step_us <= 0)
+        return;
+    if (memory->has_oom_kills && last->has_oom_kills && memory->oom_kills > last->oom_kills)
+        track->kill_us = memory->at_us;
+    if (memory->has_max_events && last->has_max_events && memory->max_events > last->max_events)
+        track->signal_us = memory->at_us;
+    if (memory->has_stalled && last->has_stalled &&
+        less(memory->stalled_us, last->stalled_us) > (guint64)step_us / STALLED_PART)
+        track->signal_us = memory->at_us;
+}
+
+static bool
+is_recent(gint64 at_us, gint64 now_us, gint64 for_us)
+{
+    return at_us > 0 && now_us - at_us < for_us;
+}
+
+static const struct {
+    gint64 window_s;
+    bool is_coarse;
+} windows[] = {{30, false}, {60, false}, {120, false}, {300, false}, {900, true}, {3600, true}};
+
+/* Doomed: when does it die? The shortest window whose growth is steady. */
+static void
+find_end(const PressureTrack *track, const Sum *sum, PressureVerdict *verdict)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(windows); i++) {
+        PressureGrowth growth = pressure_ring_growth(
+            windows[i].is_coarse ? &track->coarse : &track->fine, windows[i].window_s * S, true);
+
+        if (!growth.is_steady || growth.used_bps == 0)
+            continue;
+        verdict->has_rate = verdict->has_end = true;
+        verdict->rate_bps = growth.used_bps;
+        verdict->end_in_us = reach_us(sum->room_bytes, growth.used_bps);
+        return;
+    }
+}
+
+/* Not lost yet: growth beside the guest, over a window, uses up what the guest will leave. */
+static PressureLevel
+growth_level(const PressureTrack *track, const Sum *sum)
+{
+    guint64 spare_bytes = less(sum->room_bytes, sum->left_low_bytes);
+    PressureLevel level = PRESSURE_OK;
+
+    for (guint i = 0; i < G_N_ELEMENTS(windows); i++) {
+        PressureGrowth growth = pressure_ring_growth(
+            windows[i].is_coarse ? &track->coarse : &track->fine, windows[i].window_s * S, false);
+        gint64 lost_in_us = reach_us(spare_bytes, growth.overhead_bps);
+        /* the guest's part of the growth ends when the guest is full */
+        gint64 dies_in_us = MAX(reach_us(sum->room_bytes, growth.used_bps), lost_in_us);
+
+        if (!growth.is_steady || windows[i].window_s < 60)
+            continue;
+        if (dies_in_us < PRESSURE_IMMINENT_US && dies_in_us <= BELIEVE_IMMINENT * growth.window_us)
+            return PRESSURE_IMMINENT;
+        if (lost_in_us <= BELIEVE_WATCH * growth.window_us)
+            level = PRESSURE_WATCH;
+    }
+    return level;
+}
+
+static void
+doomed_judge(const PressureTrack *track, const MemorySample *memory, const Sum *sum,
+             PressureVerdict *verdict)
+{
+    verdict->level = PRESSURE_DOOMED;
+    verdict->reason = "what the guest may still take is more than the limit leaves";
+    if (verdict->has_end && verdict->end_in_us < PRESSURE_IMMINENT_US) {
+        verdict->level = PRESSURE_IMMINENT;
+        verdict->reason = "the limit is reached within 15 minutes at the present growth";
+    } else if (is_recent(track->signal_us, memory->at_us, SIGNAL_US)) {
+        verdict->level = PRESSURE_IMMINENT;
+        verdict->reason = "the sum is past the limit, and the group runs into it already";
+    } else if (sum->room_bytes == 0) {
+        verdict->level = PRESSURE_IMMINENT;
+        verdict->reason = "what cannot be reclaimed has reached the limit";
+    }
+}
+
+static void
+sum_judge(const PressureTrack *track, const MemorySample *memory, const Sum *sum,
+          guint64 burst_bytes, PressureVerdict *verdict)
+{
+    bool is_split = memory->guest_ram_is_shared || memory->has_count;
+
+    find_end(track, sum, verdict);
+    if (sum->left_low_bytes + sum->over_bytes > sum->room_bytes + LAG_BYTES) {
+        doomed_judge(track, memory, sum, verdict);
+        return;
+    }
+    verdict->level = growth_level(track, sum);
+    if (verdict->level == PRESSURE_IMMINENT)
+        verdict->reason = "steady growth beside the guest has used up half of what was left";
+    else if (verdict->level == PRESSURE_WATCH)
+        verdict->reason = "growth beside the guest will use up what the limit leaves";
+    else if (is_split && sum->left_high_bytes > sum->room_bytes + LAG_BYTES)
+        verdict->reason = "within the error of the page count the limit is too small";
+    else if (is_split && sum->left_deflated_bytes > sum->room_bytes + LAG_BYTES)
+        verdict->reason = "when the balloon is given back the limit is too small";
+    else if (burst_bytes > 0 && plus(sum->left_low_bytes, burst_bytes) > sum->room_bytes)
+        verdict->reason = "the next burst, as large as the largest seen, would not fit";
+    if (verdict->reason)
+        verdict->level = MAX(verdict->level, PRESSURE_WATCH);
+    else
+        verdict->reason = "the guest's whole RAM and all beside it fit below the limit";
+}
+
+static PressureVerdict
+reading_judge(const PressureTrack *track, const MemorySample *memory, guint64 burst_bytes)
+{
+    PressureVerdict verdict = {0};
+    Sum sum;
+
+    if (!sum_make(memory, &sum)) {
+        bool is_free = !memory->has_limit && memory->limit_is_known;
+
+        verdict.level = is_free ? PRESSURE_OK : PRESSURE_UNKNOWN;
+        verdict.reason = is_free             ? "no limit: only the host's memory ends it"
+                         : memory->has_limit ? "the size or the charge of the guest is unknown"
+                                             : "its limit is unknown";
+        return verdict;
+    }
+    verdict.has_sum = true;
+    verdict.guest_left_low_bytes = sum.left_low_bytes;
+    verdict.guest_left_high_bytes = sum.left_high_bytes;
+    verdict.room_bytes = sum.over_bytes > 0 ? -(gint64)sum.over_bytes : (gint64)sum.room_bytes;
+    verdict.missing_low_bytes = less(plus(sum.left_low_bytes, sum.over_bytes), sum.room_bytes);
+    verdict.missing_high_bytes = less(plus(sum.left_high_bytes, sum.over_bytes), sum.room_bytes);
+    verdict.sufficient_bytes = plus(sum.used_bytes, sum.left_high_bytes);
+    sum_judge(track, memory, &sum, burst_bytes, &verdict);
+    if (is_recent(track->kill_us, memory->at_us, KILL_US)) {
+        verdict.level = PRESSURE_IMMINENT;
+        verdict.reason = "the kernel has killed in this group for want of memory";
+    }
+    return verdict;
+}
+
+static void
+readings_keep(PressureTrack *track, const MemorySample *memory)
+{
+    const PressurePoint *minute = pressure_ring_newest(&track->coarse);
+    Sum sum;
+
+    if (!sum_make(memory, &sum))
+        return;
+    /* another limit, or a first count that moved the border between the guest and the rest */
+    if (track->has_last && (track->last.limit_bytes != memory->limit_bytes ||
+                            track->last.has_count != memory->has_count)) {
+        pressure_ring_clear(&track->fine);
+        pressure_ring_clear(&track->coarse);
+        minute = NULL;
+    }
+    pressure_ring_add(&track->fine, memory->at_us, sum.used_bytes, sum.overhead_bytes);
+    if (!minute || memory->at_us - minute->at_us >= COARSE_US)
+        pressure_ring_add(&track->coarse, memory->at_us, sum.used_bytes, sum.overhead_bytes);
+}
+
+/* Up at once, down when the readings have been milder for a while. A limit that was raised, or is
+ * gone, is no reading that comes and goes. */
+static void
+verdict_take(PressureTrack *track, PressureVerdict next, const MemorySample *memory)
+{
+    PressureVerdict *verdict = &track->verdict;
+    bool is_same_limit = track->has_last && track->last.has_limit == memory->has_limit &&
+                         track->last.limit_bytes == memory->limit_bytes;
+
+    next.since_us = memory->at_us;
+    if (next.level < verdict->level && verdict->level > PRESSURE_OK && is_same_limit) {
+        if (track->falling_us == 0)
+            track->falling_us = memory->at_us;
+        if (memory->at_us - track->falling_us < FALL_US) {
+            next.level = verdict->level;
+            next.reason = verdict->reason;
+        }
+    } else {
+        track->falling_us = 0;
+    }
+    if (next.level == verdict->level && verdict->since_us > 0)
+        next.since_us = verdict->since_us;
+    if (next.level < verdict->level)
+        track->falling_us = 0;
+    *verdict = next;
+}
+
+const PressureVerdict *
+pressure_judge(PressureTrack *track, const MemorySample *memory, guint64 burst_bytes)
+{
+    if (memory->at_us == 0 || (track->has_last && memory->at_us <= track->last.at_us))
+        return &track->verdict;
+    signals_follow(track, memory);
+    readings_keep(track, memory);
+    verdict_take(track, reading_judge(track, memory, burst_bytes), memory);
+    track->has_last = true;
+    track->last = *memory;
+    return &track->verdict;
+}
