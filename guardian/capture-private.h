@@ -51,6 +51,8 @@ struct Captures {
     gint64 named_us; /* of the newest name: no two have the same, not even where one has left */
     CaptureDoneFunc done;
     gpointer done_data;
+    GSource *retry;   /* to move what stayed in memory; NULL none */
+    bool is_rescuing; /* a child does so now */
     bool is_ending;
 };
 
@@ -178,5 +180,7 @@ void capture_leave_monitor(Capture *capture);
 /* Forgets a question in flight. */
 void capture_drop_monitor(Capture *capture);
 
+/* capture-rescue.c: captures_rescue() again in some minutes. */
+void capture_rescue_later(Captures *captures);
 /* The end of capture_store(): problem or is_stored is set. */
 void capture_stored(Capture *capture);

@@ -71,11 +71,12 @@ directory_open(int parent_fd, const char *name, mode_t mode)
     return fd_steal(&fd);
 }
 
-/* vm-guardian/captures below a root; the first is as open as the control socket needs it. */
-static int
-captures_directory_open(int root_fd, mode_t outer_mode)
+int
+capture_directory_open(const Host *host, HostRoot root)
 {
-    auto_fd outer_fd = directory_open(root_fd, "vm-guardian", outer_mode);
+    /* below run the first is as open as the control socket needs it */
+    auto_fd outer_fd =
+        directory_open(host_root_fd(host, root), "vm-guardian", root == HOST_RUN ? 0755 : 0700);
 
     return outer_fd < 0 ? -1 : directory_open(outer_fd, "captures", 0700);
 }
@@ -84,7 +85,7 @@ int
 capture_make_directory(const Host *host, const char *vm_name, gint64 realtime_us, char **ret_name,
                        GError **error)
 {
-    auto_fd captures_fd = captures_directory_open(host_root_fd(host, HOST_RUN), 0755);
+    auto_fd captures_fd = capture_directory_open(host, HOST_RUN);
     int dir_fd = -1;
 
     for (guint i = 0; captures_fd >= 0 && i < NAME_TRIES; i++) {
@@ -117,8 +118,8 @@ file_remove(const char *name, gpointer data)
 }
 
 /* A bundle holds plain files only. */
-static void
-bundle_remove(int captures_fd, const char *name)
+void
+capture_bundle_remove(int captures_fd, const char *name)
 {
     auto_fd dir_fd = host_open_beneath(captures_fd, name, O_RDONLY | O_DIRECTORY);
 
@@ -158,14 +159,14 @@ capture_prune(int captures_fd, guint keep)
             census.n >= before) /* what cannot be removed must not be tried for ever */
             return;
         before = census.n;
-        bundle_remove(captures_fd, census.oldest);
+        capture_bundle_remove(captures_fd, census.oldest);
     }
 }
 
 void
 capture_prune_memory(const Host *host, guint keep)
 {
-    auto_fd captures_fd = captures_directory_open(host_root_fd(host, HOST_RUN), 0755);
+    auto_fd captures_fd = capture_directory_open(host, HOST_RUN);
 
     if (captures_fd >= 0)
         capture_prune(captures_fd, keep);
@@ -203,19 +204,18 @@ static void
 leftover_remove(const char *name, gpointer data)
 {
     if (g_str_has_prefix(name, HIDDEN))
-        bundle_remove(*(const int *)data, name);
+        capture_bundle_remove(*(const int *)data, name);
 }
 
-/* In the child; 0, or the number of what failed. */
-static int
-bundle_copy(const Capture *capture, int captures_fd)
+int
+capture_bundle_copy(int dir_fd, const char *name, int captures_fd)
 {
     char hidden[sizeof HIDDEN + NAME_BYTES_MAX + STAMP_LENGTH + 2];
-    auto_fd from_fd = host_open_beneath(capture->dir_fd, ".", O_RDONLY | O_DIRECTORY);
+    auto_fd from_fd = host_open_beneath(dir_fd, ".", O_RDONLY | O_DIRECTORY);
     auto_fd to_fd = -1;
     Copy copy = {.from_fd = from_fd};
 
-    g_snprintf(hidden, sizeof hidden, HIDDEN "%s", capture->name);
+    g_snprintf(hidden, sizeof hidden, HIDDEN "%s", name);
     (void)each_entry(captures_fd, G_MAXUINT, leftover_remove, &captures_fd);
     if (from_fd < 0 || mkdirat(captures_fd, hidden, 0700) < 0)
         return errno;
@@ -226,10 +226,10 @@ bundle_copy(const Capture *capture, int captures_fd)
     if (!each_entry(from_fd, G_MAXUINT, file_copy, &copy))
         copy.error_number = errno;
     if (copy.error_number == 0 &&
-        (fsync(to_fd) < 0 || renameat(captures_fd, hidden, captures_fd, capture->name) < 0))
+        (fsync(to_fd) < 0 || renameat(captures_fd, hidden, captures_fd, name) < 0))
         copy.error_number = errno;
     if (copy.error_number != 0)
-        bundle_remove(captures_fd, hidden);
+        capture_bundle_remove(captures_fd, hidden);
     return copy.error_number;
 }
 
@@ -237,9 +237,9 @@ static void
 store_run(int answer_fd, gconstpointer data)
 {
     const Capture *capture = data;
-    auto_fd captures_fd =
-        captures_directory_open(host_root_fd(capture_host(capture), HOST_VAR), 0700);
-    int number = captures_fd < 0 ? errno : bundle_copy(capture, captures_fd);
+    auto_fd captures_fd = capture_directory_open(capture_host(capture), HOST_VAR);
+    int number =
+        captures_fd < 0 ? errno : capture_bundle_copy(capture->dir_fd, capture->name, captures_fd);
     const char *why = number ? strerrordesc_np(number) : "";
 
     if (number == 0) {
@@ -258,10 +258,10 @@ store_done(const char *answer, gsize length, gpointer user_data)
 
     capture->is_stored = answer && length == 0;
     if (capture->is_stored) {
-        auto_fd captures_fd = captures_directory_open(host_root_fd(host, HOST_RUN), 0755);
+        auto_fd captures_fd = capture_directory_open(host, HOST_RUN);
 
         if (captures_fd >= 0)
-            bundle_remove(captures_fd, capture->name);
+            capture_bundle_remove(captures_fd, capture->name);
     } else {
         capture->problem =
             g_strdup_printf("stays in memory: %s/%s %s%s", host_root_path(host, HOST_VAR),

@@ -12,6 +12,15 @@ char *capture_name(const char *vm_name, gint64 realtime_us);
 /* Could capture_name() have made it? */
 bool capture_name_is_valid(const char *name);
 
+/* vm-guardian/captures below HOST_RUN or HOST_VAR, made where it is missing; -1 with errno set,
+ * EPERM when it belongs to somebody else or others may write to it. */
+int capture_directory_open(const Host *host, HostRoot root);
+/* Of a bundle and what is in it. */
+void capture_bundle_remove(int captures_fd, const char *name);
+/* Copies the bundle in dir_fd below captures_fd, whole or not at all; 0, or the number of what
+ * failed. For a child. */
+int capture_bundle_copy(int dir_fd, const char *name, int captures_fd);
+
 /* Makes the bundle's directory below HOST_RUN, and what is missing above it. A name that is taken
  * moves by a second. Its descriptor, and the name in *ret_name; -1 with error set. */
 int capture_make_directory(const Host *host, const char *vm_name, gint64 realtime_us,

@@ -50,6 +50,9 @@ bool captures_begin_named(Captures *captures, const GPtrArray *vms, const char *
 /* {"schema": 1, "name", "vm", "complete", "directory", "problem", "steps_done", "steps_ended",
  * "bytes"}; NULL with error set for a name that is not remembered. Never touches a disk. */
 JsonNode *captures_status(const Captures *captures, const char *name, GError **error);
+/* Moves what an earlier time left below HOST_RUN below HOST_VAR, in a child; tries again while it
+ * fails. */
+void captures_rescue(Captures *captures);
 /* Under way or waiting. */
 guint captures_open(const Captures *captures);
 /* Runs the context until none is. */

@@ -40,6 +40,9 @@ captures_free(Captures *captures)
     if (!captures)
         return;
     captures->is_ending = true;
+    if (captures->retry)
+        g_source_destroy(captures->retry);
+    g_clear_pointer(&captures->retry, g_source_unref);
     children_free(captures->children);
     g_ptr_array_unref(captures->all);
     g_time_zone_unref(captures->zone);
@@ -90,6 +93,8 @@ captures_finished(Captures *captures, Capture *capture)
         captures->done(json_node_get_object(summary), captures->done_data);
     }
     captures->running = NULL;
+    if (capture->problem)
+        capture_rescue_later(captures);
     /* finished ones come first */
     while (captures->all->len > REMEMBERED_MAX && is_finished(captures->all->pdata[0]))
         g_ptr_array_remove_index(captures->all, 0);

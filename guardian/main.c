@@ -156,6 +156,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     daemon->alerting = alerting;
     guardian_set_change_func(guardian, daemon_changed, daemon);
     captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);
+    captures_rescue(guardian_captures(guardian));
     g_unix_signal_add(SIGTERM, on_end, daemon);
     g_unix_signal_add(SIGINT, on_end, daemon);
     g_unix_signal_add(SIGHUP, on_reload, daemon);

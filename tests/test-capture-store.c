@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* 2026-07-30T15:21:07Z */
@@ -165,6 +166,41 @@ a_state_directory_that_cannot_be_made_leaves_it_in_memory(void **state)
     expect_stays(fixture, "cannot be written: Not a directory");
 }
 
+/* As if it had been made two hours ago. */
+static void
+grow_old(const CaptureFixture *fixture, const char *path)
+{
+    const struct timespec times[2] = {{.tv_sec = time(NULL) - 7200}, {.tv_sec = time(NULL) - 7200}};
+
+    assert_int_equal(utimensat(AT_FDCWD, tree_path(fixture->tree, path), times, 0), 0);
+}
+
+static void
+what_stayed_in_memory_is_moved_when_the_disk_is_back(void **state)
+{
+    static const char run[] = "run/" CAPTURE_DIRECTORY "/web" STAMP;
+    static const char young[] = "run/" CAPTURE_DIRECTORY "/db-20260730T152107Z";
+    CaptureFixture *fixture = *state;
+    g_autoptr(JsonNode) status = NULL;
+    JsonObject *object;
+
+    tree_file(fixture->tree, "var/vm-guardian", "in the way");
+    expect_stays(fixture, "cannot be written");
+    assert_int_equal(unlink(tree_path(fixture->tree, "var/vm-guardian")), 0);
+    tree_file(fixture->tree, "run/" CAPTURE_DIRECTORY "/db-20260730T152107Z/manifest.json", "{}");
+    grow_old(fixture, run);
+    captures_rescue(fixture->captures);
+    while (fixture->captures->is_rescuing)
+        g_main_context_iteration(fixture->context, TRUE);
+    assert_false(exists(fixture, run));
+    assert_true(exists(fixture, "var/" CAPTURE_DIRECTORY "/web" STAMP "/manifest.json"));
+    assert_true(exists(fixture, young)); /* another program makes it now */
+    status = captures_status(fixture->captures, "web" STAMP, NULL);
+    object = json_node_get_object(status);
+    assert_true(g_str_has_prefix(json_object_get_string_member(object, "directory"),
+                                 tree_path(fixture->tree, "var")));
+}
+
 static void
 a_link_in_the_way_is_not_followed(void **state)
 {
@@ -221,6 +257,7 @@ main(void)
         capture_test(only_so_many_are_kept),
         capture_test(a_state_directory_that_cannot_be_made_leaves_it_in_memory),
         capture_test(a_link_in_the_way_is_not_followed),
+        capture_test(what_stayed_in_memory_is_moved_when_the_disk_is_back),
         capture_test(a_directory_that_others_may_write_to_is_refused),
         capture_test(memory_keeps_only_the_newest),
     };
