@@ -3,8 +3,12 @@
 #include "argv-drive.h"
 #include "argv-storage.h"
 
+#include <string.h>
+
 /* More than any machine type has slots for; a longer list is not worth its memory. */
 #define DISKS_MAX 1024
+
+#define LIBVIRT_MONITOR "charmonitor"
 
 static void
 tighten(guint64 *limit, guint64 value)
@@ -134,6 +138,38 @@ chardev_listens(Options *chardev)
            !options_get(chardev, "reconnect") && !options_get(chardev, "reconnect-ms");
 }
 
+/* libvirt gives each domain a directory: "/var/lib/libvirt/qemu/domain-<id>-<name>/...". */
+static void
+note_domain_directory(Argv *argv, const char *path)
+{
+    const char *at = path ? strstr(path, "/domain-") : NULL;
+    char *end;
+    guint64 id;
+
+    if (!at || !g_ascii_isdigit(at[strlen("/domain-")]))
+        return;
+    id = g_ascii_strtoull(at + strlen("/domain-"), &end, 10);
+    if (*end != '-' || id > G_MAXINT)
+        return;
+    argv->has_libvirt_id = true;
+    argv->libvirt_id = (guint)id;
+}
+
+/* libvirt's own monitor has that name since its first release with QMP, and its secret key, too. */
+static void
+note_libvirt(const Draft *draft, Argv *argv)
+{
+    Options *monitor = g_hash_table_lookup(draft->chardevs, LIBVIRT_MONITOR);
+    Options *key = g_hash_table_lookup(draft->objects, "masterKey0");
+
+    argv->is_libvirt = monitor != NULL;
+    if (!monitor)
+        return;
+    note_domain_directory(argv, options_get(monitor, "path"));
+    if (key)
+        note_domain_directory(argv, options_get(key, "file"));
+}
+
 static void
 monitor_resolve(const Draft *draft, Argv *argv, Options *options)
 {
@@ -143,7 +179,7 @@ monitor_resolve(const Draft *draft, Argv *argv, Options *options)
 
     /* Without a mode it is a human's. */
     if (g_strcmp0(options_get(options, "mode"), "control") != 0 || !chardev ||
-        !chardev_listens(chardev))
+        !chardev_listens(chardev) || g_strcmp0(id, LIBVIRT_MONITOR) == 0)
         return;
     monitor = g_new0(ArgvMonitor, 1);
     monitor->path = g_strdup(options_get(chardev, "path"));
@@ -193,6 +229,7 @@ has_iothreads(const Draft *draft)
 void
 argv_resolve(const Draft *draft, Argv *argv)
 {
+    note_libvirt(draft, argv);
     for (guint i = 0; i < draft->monitors->len; i++)
         monitor_resolve(draft, argv, g_ptr_array_index(draft->monitors, i));
     for (guint i = 0; i < draft->own_drives->len; i++)

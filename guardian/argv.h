@@ -43,6 +43,10 @@ typedef struct {
     guint64 memory_bytes;  /* -m, without hotplugged */
     bool memory_is_shared; /* all of guest RAM is in memfd or share=on backends: it is RssShmem */
     bool is_incoming, is_daemonized, is_paused_at_start;
+    /* libvirt started it: its monitor is libvirt's alone, and is not in monitors. The number is the
+     * domain's id, which is unique in one libvirtd; where it has one on the command line. */
+    bool is_libvirt, has_libvirt_id;
+    guint libvirt_id;
     GPtrArray *monitors;   /* of ArgvMonitor */
     GPtrArray *disks;      /* of ArgvDisk */
     GPtrArray *scsi_hosts; /* of char *: ids of -device virtio-scsi-*; "" when it has none */

@@ -132,6 +132,9 @@ libvirt_is_read_and_its_monitor_left_alone(void **state)
     assert_true(argv->is_incoming);
     assert_int_equal(argv->monitors->len, 0);
     assert_disks(argv, disks, G_N_ELEMENTS(disks));
+    assert_true(argv->is_libvirt);
+    assert_true(argv->has_libvirt_id);
+    assert_int_equal(argv->libvirt_id, 3);
 }
 
 static void
@@ -368,6 +371,37 @@ qemu_is_known_by_its_name(void **state)
         assert_false(argv_is_qemu(others[i]));
 }
 
+static void
+libvirts_monitor_is_never_a_monitor_of_ours(void **state)
+{
+    const char *const words[] = {
+        "qemu-system-x86_64",
+        "-chardev",
+        "socket,id=charmonitor,path=/var/lib/libvirt/qemu/domain-12-web/monitor.sock,server=on",
+        "-mon",
+        "chardev=charmonitor,id=monitor,mode=control",
+        "-qmp",
+        "unix:/run/mine.sock,server=on",
+        NULL};
+    const char *const other[] = {"qemu-system-x86_64",
+                                 "-chardev",
+                                 "socket,id=mon,path=/x/domain-12-web/monitor.sock,server=on",
+                                 "-mon",
+                                 "chardev=mon,mode=control",
+                                 NULL};
+    g_autoptr(Argv) argv = argv_parse(words);
+    g_autoptr(Argv) bare = argv_parse(other);
+
+    assert_true(argv->is_libvirt);
+    assert_true(argv->has_libvirt_id);
+    assert_int_equal(argv->libvirt_id, 12);
+    assert_int_equal(argv->monitors->len, 1);
+    assert_string_equal(((const ArgvMonitor *)argv->monitors->pdata[0])->path, "/run/mine.sock");
+    assert_false(bare->is_libvirt);
+    assert_false(bare->has_libvirt_id);
+    assert_int_equal(bare->monitors->len, 1);
+}
+
 int
 main(void)
 {
@@ -375,6 +409,7 @@ main(void)
         cmocka_unit_test(proxmox_with_drives_is_read),
         cmocka_unit_test(proxmox_with_block_nodes_is_read),
         cmocka_unit_test(libvirt_is_read_and_its_monitor_left_alone),
+        cmocka_unit_test(libvirts_monitor_is_never_a_monitor_of_ours),
         cmocka_unit_test(kubevirt_is_read),
         cmocka_unit_test(a_bare_command_line_is_read),
         cmocka_unit_test(storage_is_named_by_what_is_shared),

@@ -192,6 +192,24 @@ proxmox_says_by_pid_file_whose_it_is(void **state)
 }
 
 static void
+libvirt_leaves_its_mark_on_the_command_line(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Config) config = config_load(fixture->host, NULL);
+    Vm *vm;
+
+    fake_host_qemu(fixture->tree, 42, "guest=web,debug-threads=on",
+                   WORDS("-chardev", "socket,id=charmonitor,fd=24,server=on,wait=off", "-mon",
+                         "chardev=charmonitor,id=monitor,mode=control"));
+    assert_int_equal(scan(fixture), 1);
+    vm = only_vm(fixture);
+    assert_string_equal(vm->source, "libvirt");
+    assert_true(discovery_configure(vm, config));
+    assert_null(vm->monitor_path);
+    assert_int_equal(scan(fixture), 0);
+}
+
+static void
 a_pid_file_that_comes_later_is_believed(void **state)
 {
     Fixture *fixture = *state;
@@ -441,6 +459,7 @@ main(void)
         row(a_bare_qemu_is_found_among_others),
         row(a_qemu_is_known_by_its_executable_first),
         row(proxmox_says_by_pid_file_whose_it_is),
+        row(libvirt_leaves_its_mark_on_the_command_line),
         row(a_pid_file_that_comes_later_is_believed),
         row(a_stale_pid_file_names_nobody),
         row(a_malformed_pid_file_is_passed_over),
