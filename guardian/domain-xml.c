@@ -398,6 +398,21 @@ domain_xml_disk(const DomainXml *xml, const char *word)
     return NULL;
 }
 
+char **
+domain_xml_targets(const DomainXml *xml)
+{
+    GPtrArray *targets = g_ptr_array_new();
+
+    for (guint i = 0; i < xml->disks->len; i++) {
+        const DomainDisk *disk = xml->disks->pdata[i];
+
+        if (disk->target && disk->storage)
+            g_ptr_array_add(targets, g_strdup(disk->target));
+    }
+    g_ptr_array_add(targets, NULL);
+    return (char **)g_ptr_array_free(targets, FALSE);
+}
+
 const char *
 domain_xml_note(const DomainXml *xml, const char *space, const char *path)
 {

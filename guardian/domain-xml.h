@@ -73,6 +73,8 @@ void domain_xml_free(DomainXml *xml);
 const DomainController *domain_xml_controller(const DomainXml *xml, const DomainDisk *disk);
 /* By target or alias; NULL. Borrowed. */
 const DomainDisk *domain_xml_disk(const DomainXml *xml, const char *word);
+/* Targets of the disks that have a medium; new, never NULL (g_strfreev). */
+char **domain_xml_targets(const DomainXml *xml);
 /* The text of the note in that namespace at that path; NULL. Borrowed. */
 const char *domain_xml_note(const DomainXml *xml, const char *space, const char *path);
 

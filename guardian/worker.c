@@ -57,6 +57,8 @@ job_returned(gpointer data)
     job_end_deadline(job);
     if (!job->is_late)
         job->call.done(g_steal_pointer(&job->result), false, job->call.user_data);
+    else if (job->call.returned)
+        job->call.returned(g_steal_pointer(&job->result), job->call.user_data);
     job_unref(job);
     return G_SOURCE_REMOVE;
 }

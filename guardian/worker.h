@@ -16,20 +16,24 @@ typedef gpointer (*WorkerFunc)(gpointer data);
 /* In the context: exactly once a call. is_late: the deadline passed, result is NULL, and what the
  * thread returns one day is freed. Takes result. */
 typedef void (*WorkerDoneFunc)(gpointer result, bool is_late, gpointer user_data);
+/* In the context, after done() was told that it is late: the thread came back at last. Takes
+ * result. */
+typedef void (*WorkerReturnedFunc)(gpointer result, gpointer user_data);
 
 typedef struct {
     WorkerFunc run;
     gpointer data;
     GDestroyNotify free_data;   /* in the thread, after run; may be NULL */
-    GDestroyNotify free_result; /* of a result that came too late; may be NULL */
+    GDestroyNotify free_result; /* of a result that nobody takes any more; may be NULL */
     WorkerDoneFunc done;
+    WorkerReturnedFunc returned; /* NULL: a late result is freed */
     gpointer user_data;
     gint64 deadline_us; /* from now */
 } WorkerCall;
 
 Workers *workers_new(GMainContext *context, guint threads_max);
 /* Does not wait for stuck threads: they keep what they need and end by themselves. Calls in flight
- * get no done() any more. */
+ * get no done() and no returned() any more. */
 void workers_free(Workers *workers);
 /* false, and data is freed: a call for that target is in flight or stuck, or all threads are taken.
  */

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The only file that includes libvirt. Everything here but opening and freeing the library runs in
+ * worker threads, and touches nothing but its errand, its link and the counts of calls. */
+
+#include "libvirt-work.h"
+#include "libvirt-calls.h"
+#include "units.h"
+
+#include <dlfcn.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <string.h>
+
+#define LIBRARY_NAME "libvirt.so.0"
+
+enum {
+#define ROW(name, class, safe, why) CALL_##name,
+    LIBVIRT_CALLS(ROW)
+#undef ROW
+        N_CALLS
+};
+
+typedef struct {
+#define ROW(name, class, safe, why) __typeof__(name) *name;
+    LIBVIRT_CALLS(ROW)
+#undef ROW
+    gint counts[N_CALLS];
+} Api;
+
+static const char *const call_names[] = {
+#define ROW(name, class, safe, why) #name,
+    LIBVIRT_CALLS(ROW)
+#undef ROW
+};
+
+/* Counts the call and makes it. */
+#define CALL(api, name) (g_atomic_int_inc(&(api)->counts[CALL_##name]), (api)->name)
+
+struct LibvirtLink {
+    virConnectPtr connection;
+};
+
+static void
+ignore_error(void *data, virErrorPtr error)
+{
+}
+
+static const char *
+api_load(Api *api)
+{
+    void *handle = dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
+
+    if (!handle)
+        return dlerror();
+#define ROW(name, class, safe, why)                                                                \
+    *(void **)&api->name = dlsym(handle, #name);                                                   \
+    if (!api->name)                                                                                \
+        return LIBRARY_NAME " has no " #name;
+    LIBVIRT_CALLS(ROW)
+#undef ROW
+    return NULL;
+}
+
+static void
+link_close(LibvirtLink *link, gpointer data)
+{
+    Api *api = data;
+
+    if (!link)
+        return;
+    CALL(api, virConnectClose)(link->connection);
+    g_free(link);
+}
+
+static LibvirtLink *
+link_open(Api *api, const char *uri)
+{
+    virConnectPtr connection = CALL(api, virConnectOpenReadOnly)(uri);
+    LibvirtLink *link;
+
+    if (!connection)
+        return NULL;
+    link = g_new0(LibvirtLink, 1);
+    link->connection = connection;
+    return link;
+}
+
+static void
+reply_fail(Api *api, LibvirtReply *reply, LibvirtOutcome outcome)
+{
+    const char *message = CALL(api, virGetLastErrorMessage)();
+
+    reply->outcome = outcome;
+    g_free(reply->problem);
+    reply->problem = units_printable(message ? message : "libvirt does not say why", -1);
+}
+
+/* A call on a domain failed: it is gone, or libvirt has a reason. */
+static void
+reply_fail_domain(Api *api, LibvirtReply *reply)
+{
+    int code = CALL(api, virGetLastErrorCode)();
+    bool is_gone = code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID;
+
+    reply_fail(api, reply, is_gone ? OUTCOME_GONE : OUTCOME_REFUSED);
+}
+
+static void
+do_list(Api *api, virConnectPtr connection, LibvirtReply *reply)
+{
+    virDomainPtr *domains = NULL;
+    int n =
+        CALL(api, virConnectListAllDomains)(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+
+    if (n < 0) {
+        reply_fail(api, reply, OUTCOME_REFUSED);
+        return;
+    }
+    reply->listed = libvirt_listed_new();
+    for (int i = 0; i < n; i++) {
+        LibvirtListed *listed = g_new0(LibvirtListed, 1);
+        char uuid[VIR_UUID_STRING_BUFLEN] = "";
+        unsigned int id = CALL(api, virDomainGetID)(domains[i]);
+
+        (void)CALL(api, virDomainGetUUIDString)(domains[i], uuid);
+        listed->uuid = g_strdup(uuid);
+        listed->name = g_strdup(CALL(api, virDomainGetName)(domains[i]));
+        listed->id = id == (unsigned int)-1 ? 0 : id;
+        g_ptr_array_add(reply->listed, listed);
+        CALL(api, virDomainFree)(domains[i]);
+    }
+    free(domains);
+}
+
+static DomainNumber
+param_number(const virDomainStatsRecord *record, const char *name, guint64 factor)
+{
+    for (int i = 0; i < record->nparams; i++) {
+        const virTypedParameter *param = &record->params[i];
+
+        if (strcmp(param->field, name) != 0)
+            continue;
+        if (param->type == VIR_TYPED_PARAM_ULLONG && param->value.ul <= G_MAXINT64 / factor)
+            return (DomainNumber){true, param->value.ul * factor};
+        if (param->type == VIR_TYPED_PARAM_UINT)
+            return (DomainNumber){true, param->value.ui * factor};
+    }
+    return (DomainNumber){0};
+}
+
+static void
+do_figures(Api *api, virConnectPtr connection, LibvirtReply *reply)
+{
+    virDomainStatsRecordPtr *records = NULL;
+    int n = CALL(api, virConnectGetAllDomainStats)(
+        connection,
+        VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU |
+            VIR_DOMAIN_STATS_IOTHREAD,
+        &records,
+        VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+
+    if (n < 0) {
+        reply_fail(api, reply, OUTCOME_REFUSED);
+        return;
+    }
+    reply->figures = libvirt_figures_new();
+    for (int i = 0; i < n; i++) {
+        LibvirtFigures *figures = g_new0(LibvirtFigures, 1);
+        char uuid[VIR_UUID_STRING_BUFLEN] = "";
+
+        (void)CALL(api, virDomainGetUUIDString)(records[i]->dom, uuid);
+        figures->uuid = g_strdup(uuid);
+        figures->balloon_bytes = param_number(records[i], "balloon.current", 1024);
+        figures->vcpus = param_number(records[i], "vcpu.current", 1);
+        figures->iothreads = param_number(records[i], "iothread.count", 1);
+        g_ptr_array_add(reply->figures, figures);
+    }
+    CALL(api, virDomainStatsRecordListFree)(records);
+}
+
+static RunState
+run_state_of(int state, int reason)
+{
+    switch (state) {
+    case VIR_DOMAIN_RUNNING:
+    case VIR_DOMAIN_BLOCKED:
+        return RUN_RUNNING;
+    case VIR_DOMAIN_PAUSED:
+        switch (reason) {
+        case VIR_DOMAIN_PAUSED_IOERROR:
+            return RUN_IO_ERROR;
+        case VIR_DOMAIN_PAUSED_MIGRATION:
+        case VIR_DOMAIN_PAUSED_POSTCOPY:
+        case VIR_DOMAIN_PAUSED_POSTCOPY_FAILED:
+            return RUN_MIGRATING;
+        case VIR_DOMAIN_PAUSED_STARTING_UP:
+            return RUN_PRELAUNCH;
+        case VIR_DOMAIN_PAUSED_CRASHED:
+            return RUN_PANICKED;
+        case VIR_DOMAIN_PAUSED_SHUTTING_DOWN:
+            return RUN_SHUTDOWN;
+        case VIR_DOMAIN_PAUSED_UNKNOWN:
+        case VIR_DOMAIN_PAUSED_USER:
+        case VIR_DOMAIN_PAUSED_SNAPSHOT:
+            return RUN_PAUSED;
+        default:
+            return RUN_OTHER;
+        }
+    case VIR_DOMAIN_SHUTDOWN:
+    case VIR_DOMAIN_SHUTOFF:
+        return RUN_SHUTDOWN;
+    case VIR_DOMAIN_CRASHED:
+        return RUN_PANICKED;
+    case VIR_DOMAIN_PMSUSPENDED:
+        return RUN_OTHER;
+    default:
+        return RUN_UNKNOWN;
+    }
+}
+
+static void
+read_xml(Api *api, virDomainPtr domain, LibvirtReply *reply)
+{
+    char *text = CALL(api, virDomainGetXMLDesc)(domain, 0);
+    g_autoptr(GError) error = NULL;
+
+    if (!text) {
+        reply_fail_domain(api, reply);
+        return;
+    }
+    reply->xml = domain_xml_parse(text, strlen(text), &error);
+    if (error)
+        reply->xml_problem = units_printable(error->message, -1);
+    free(text);
+}
+
+static guint64
+param_count(const virTypedParameter *params, int n, const char *name)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(params[i].field, name) == 0 && params[i].type == VIR_TYPED_PARAM_LLONG &&
+            params[i].value.l > 0)
+            return (guint64)params[i].value.l;
+    return 0;
+}
+
+static bool
+has_param(const virTypedParameter *params, int n, const char *name)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(params[i].field, name) == 0)
+            return params[i].type == VIR_TYPED_PARAM_LLONG && params[i].value.l >= 0;
+    return false;
+}
+
+/* false: the domain, not this disk, does not answer. */
+static bool
+count_disk(Api *api, virDomainPtr domain, const char *target, LibvirtReply *reply)
+{
+    /* libvirt's QEMU driver knows 8; a driver that knows more is told how many we take */
+    virTypedParameter params[32] = {0};
+    int n = G_N_ELEMENTS(params), code;
+    LibvirtDisk *disk = g_new0(LibvirtDisk, 1);
+
+    disk->target = g_strdup(target);
+    g_ptr_array_add(reply->disks, disk);
+    if (CALL(api, virDomainBlockStatsFlags)(domain, target, params, &n, 0) < 0) {
+        code = CALL(api, virGetLastErrorCode)();
+        reply_fail_domain(api, reply);
+        /* taken out meanwhile, or without statistics: the other disks have theirs */
+        return code == VIR_ERR_INVALID_ARG || code == VIR_ERR_INTERNAL_ERROR;
+    }
+    disk->has_counters = has_param(params, n, VIR_DOMAIN_BLOCK_STATS_READ_REQ) &&
+                         has_param(params, n, VIR_DOMAIN_BLOCK_STATS_WRITE_REQ);
+    disk->rd_ops = param_count(params, n, VIR_DOMAIN_BLOCK_STATS_READ_REQ);
+    disk->rd_bytes = param_count(params, n, VIR_DOMAIN_BLOCK_STATS_READ_BYTES);
+    disk->wr_ops = param_count(params, n, VIR_DOMAIN_BLOCK_STATS_WRITE_REQ);
+    disk->wr_bytes = param_count(params, n, VIR_DOMAIN_BLOCK_STATS_WRITE_BYTES);
+    disk->flush_ops = param_count(params, n, VIR_DOMAIN_BLOCK_STATS_FLUSH_REQ);
+    disk->total_time_ns = param_count(params, n, VIR_DOMAIN_BLOCK_STATS_READ_TOTAL_TIMES) +
+                          param_count(params, n, VIR_DOMAIN_BLOCK_STATS_WRITE_TOTAL_TIMES) +
+                          param_count(params, n, VIR_DOMAIN_BLOCK_STATS_FLUSH_TOTAL_TIMES);
+    return true;
+}
+
+static void
+count_disks(Api *api, virDomainPtr domain, char **targets, LibvirtReply *reply)
+{
+    guint n_counted = 0;
+
+    reply->disks = libvirt_disks_new();
+    for (guint i = 0; targets[i]; i++) {
+        if (!count_disk(api, domain, targets[i], reply))
+            return;
+        n_counted += ((const LibvirtDisk *)reply->disks->pdata[i])->has_counters;
+    }
+    if (n_counted == 0)
+        return; /* why is in the reply */
+    reply->outcome = OUTCOME_GOOD;
+    g_clear_pointer(&reply->problem, g_free);
+}
+
+static void
+do_domain(Api *api, virConnectPtr connection, const LibvirtErrand *errand, LibvirtReply *reply)
+{
+    virDomainPtr domain = CALL(api, virDomainLookupByUUIDString)(connection, errand->uuid);
+    g_auto(GStrv) targets = g_strdupv(errand->targets);
+    int state, reason;
+
+    if (!domain) {
+        reply_fail_domain(api, reply);
+        return;
+    }
+    if (CALL(api, virDomainGetState)(domain, &state, &reason, 0) < 0) {
+        reply_fail_domain(api, reply);
+    } else {
+        reply->run = run_state_of(state, reason);
+        if (!targets || errand->wants_xml)
+            read_xml(api, domain, reply);
+        if (reply->xml) {
+            g_strfreev(targets);
+            targets = domain_xml_targets(reply->xml);
+        }
+        if (targets)
+            count_disks(api, domain, targets, reply);
+    }
+    CALL(api, virDomainFree)(domain);
+}
+
+/* Leaves reply->link NULL when there is no connection. */
+static void
+connect_for(Api *api, LibvirtErrand *errand, LibvirtReply *reply)
+{
+    reply->link = g_steal_pointer(&errand->link);
+    if (reply->link && CALL(api, virConnectIsAlive)(reply->link->connection) != 1) {
+        link_close(reply->link, api);
+        reply->link = NULL;
+    }
+    if (!reply->link)
+        reply->link = link_open(api, errand->uri);
+    if (!reply->link)
+        reply_fail(api, reply, OUTCOME_DOWN);
+}
+
+static LibvirtReply *
+work(LibvirtErrand *errand, gpointer data)
+{
+    Api *api = data;
+    LibvirtReply *reply = g_new0(LibvirtReply, 1);
+
+    connect_for(api, errand, reply);
+    if (!reply->link)
+        return reply;
+    switch (errand->kind) {
+    case ERRAND_LIST:
+        do_list(api, reply->link->connection, reply);
+        break;
+    case ERRAND_FIGURES:
+        do_figures(api, reply->link->connection, reply);
+        break;
+    case ERRAND_DOMAIN:
+        do_domain(api, reply->link->connection, errand, reply);
+        break;
+    }
+    if (reply->outcome != OUTCOME_GOOD &&
+        CALL(api, virConnectIsAlive)(reply->link->connection) != 1) {
+        reply->outcome = OUTCOME_DOWN;
+        link_close(reply->link, api);
+        reply->link = NULL;
+    }
+    return reply;
+}
+
+LibvirtLibrary *
+libvirt_library_open(void)
+{
+    LibvirtLibrary *library = g_new0(LibvirtLibrary, 1);
+    Api *api = g_new0(Api, 1);
+    const char *problem = api_load(api);
+
+    if (problem) {
+        library->problem = units_printable(problem, -1);
+        g_free(api);
+        return library;
+    }
+    /* a session's daemon that is not there must not be started by our looking */
+    g_setenv("LIBVIRT_AUTOSTART", "0", TRUE);
+    CALL(api, virSetErrorFunc)(NULL, ignore_error);
+    library->work = work;
+    library->close = link_close;
+    library->data = api;
+    return library;
+}
+
+char **
+libvirt_library_calls(const LibvirtLibrary *library)
+{
+    Api *api = library->data;
+    GPtrArray *calls = g_ptr_array_new();
+
+    for (guint i = 0; api && i < N_CALLS; i++) {
+        gint count = g_atomic_int_get(&api->counts[i]);
+
+        if (count == 0)
+            continue;
+        g_ptr_array_add(calls, g_strdup(call_names[i]));
+        g_ptr_array_add(calls, g_strdup_printf("%d", count));
+    }
+    g_ptr_array_add(calls, NULL);
+    return (char **)g_ptr_array_free(calls, FALSE);
+}
