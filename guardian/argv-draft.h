@@ -17,5 +17,8 @@ typedef struct {
     const char *default_interface; /* what a -drive without if= gets */
 } Draft;
 
+/* What risks hang on: controllers, iothreads, error policies, bursts, machine, helpers of a
+ * post-mortem. After the disks are there. */
+void argv_add_traits(const Draft *draft, Argv *argv);
 /* Resolves the references: monitors, disks, scsi_hosts, memory_is_shared. */
 void argv_resolve(const Draft *draft, Argv *argv);

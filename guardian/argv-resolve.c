@@ -42,14 +42,22 @@ limits_add_short(ArgvDisk *disk, Options *drive)
 }
 
 static void
+disk_take_chain(ArgvDisk *disk, const ArgvChain *chain)
+{
+    disk->storage = chain->storage;
+    disk->aio = chain->aio;
+    disk->is_direct = chain->is_direct;
+    disk->ignores_flush = chain->ignores_flush;
+    disk->throttle_group = chain->throttle_group;
+}
+
+static void
 disk_follow_drive(ArgvDisk *disk, Options *drive)
 {
     ArgvChain chain = argv_chain_of_drive(drive);
     const char *group = options_get(drive, "throttling.group");
 
-    disk->storage = chain.storage;
-    disk->uses_ring = chain.uses_ring;
-    disk->throttle_group = chain.throttle_group;
+    disk_take_chain(disk, &chain);
     if (!group)
         group = options_get(drive, "group");
     if (!disk->throttle_group)
@@ -63,9 +71,7 @@ disk_follow_node(ArgvDisk *disk, GHashTable *nodes)
 {
     ArgvChain chain = argv_chain_of_node(nodes, disk->drive);
 
-    disk->storage = chain.storage;
-    disk->uses_ring = chain.uses_ring;
-    disk->throttle_group = chain.throttle_group;
+    disk_take_chain(disk, &chain);
 }
 
 /* Follows what the disk's drive names and adds the disk. */
@@ -238,4 +244,5 @@ argv_resolve(const Draft *draft, Argv *argv)
         device_resolve(draft, argv, g_ptr_array_index(draft->devices, i));
     argv->memory_is_shared = ram_is_shared(draft);
     argv->has_iothreads = has_iothreads(draft);
+    argv_add_traits(draft, argv);
 }

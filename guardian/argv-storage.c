@@ -158,6 +158,14 @@ has_keys_below(Options *options, const char *prefix)
     return false;
 }
 
+static bool
+is_on_at(Options *options, const char *at, const char *key)
+{
+    g_autofree char *whole = g_strconcat(at, key, NULL);
+
+    return options_is_on(options, whole);
+}
+
 static ArgvChain
 chain_follow(GHashTable *nodes, Options *options)
 {
@@ -173,6 +181,7 @@ chain_follow(GHashTable *nodes, Options *options)
 
         if (!chain.throttle_group && g_strcmp0(driver, "throttle") == 0)
             chain.throttle_group = g_strdup(options_get(options, "%sthrottle-group", at));
+        chain.ignores_flush |= is_on_at(options, at, "cache.no-flush");
         if (has_keys_below(options, below)) {
             g_free(at);
             at = g_steal_pointer(&below);
@@ -181,7 +190,8 @@ chain_follow(GHashTable *nodes, Options *options)
             *at = '\0';
         } else {
             chain.storage = storage_of_node(options, at);
-            chain.uses_ring = g_strcmp0(options_get(options, "%saio", at), "io_uring") == 0;
+            chain.aio = g_strdup(options_get(options, "%saio", at));
+            chain.is_direct = is_on_at(options, at, "cache.direct");
             return chain;
         }
     }
@@ -197,7 +207,7 @@ argv_chain_of_node(GHashTable *nodes, const char *node_name)
 ArgvChain
 argv_chain_of_drive(Options *drive)
 {
-    const char *name = options_get(drive, "file");
+    const char *name = options_get(drive, "file"), *cache;
     ArgvChain chain = {0};
 
     if (!name || g_str_has_prefix(name, "json:")) {
@@ -209,6 +219,14 @@ argv_chain_of_drive(Options *drive)
         chain.storage = storage_of_file_name(name);
     }
     /* of a -drive it holds for the whole chain */
-    chain.uses_ring |= g_strcmp0(options_get(drive, "aio"), "io_uring") == 0;
+    if (options_get(drive, "aio")) {
+        g_free(chain.aio);
+        chain.aio = g_strdup(options_get(drive, "aio"));
+    }
+    cache = options_get(drive, "cache");
+    chain.is_direct |= options_is_on(drive, "cache.direct") || g_strcmp0(cache, "none") == 0 ||
+                       g_strcmp0(cache, "off") == 0 || g_strcmp0(cache, "directsync") == 0;
+    chain.ignores_flush |=
+        options_is_on(drive, "cache.no-flush") || g_strcmp0(cache, "unsafe") == 0;
     return chain;
 }

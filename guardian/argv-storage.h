@@ -7,7 +7,9 @@
 
 typedef struct {
     char *storage;        /* as in ArgvDisk; NULL unknown */
-    bool uses_ring;       /* aio=io_uring of the lowest node */
+    char *aio;            /* of the lowest node as written; NULL not said */
+    bool is_direct;       /* the lowest node goes past the host's page cache */
+    bool ignores_flush;   /* a node of it drops the guest's flushes */
     char *throttle_group; /* of the throttle node nearest to the device; NULL none */
 } ArgvChain;
 

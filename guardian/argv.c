@@ -139,6 +139,10 @@ take_machine(Draft *draft, const char *value)
 
     if (backend)
         g_ptr_array_add(draft->ram_backends, g_strdup(backend));
+    if (options_get(options, "type")) {
+        g_free(draft->argv->machine);
+        draft->argv->machine = g_strdup(options_get(options, "type"));
+    }
     if (g_strcmp0(options_get(options, "type"), "microvm") == 0)
         draft->default_interface = "none";
 }
@@ -218,6 +222,12 @@ take_qmp(Draft *draft, const char *value)
 }
 
 static void
+take_serial(Draft *draft, const char *value)
+{
+    draft->argv->has_serial |= !g_str_equal(value, "none");
+}
+
+static void
 take_drive(Draft *draft, const char *value)
 {
     g_autoptr(GHashTable) drive = options_parse(value, NULL);
@@ -272,7 +282,8 @@ static const struct {
     {"qmp", take_qmp},         {"qmp-pretty", take_qmp},  {"drive", take_drive},
     {"hda", take_hda},         {"hdb", take_hdb},         {"hdc", take_hdc},
     {"hdd", take_hdd},         {"cdrom", take_cdrom},     {"incoming", take_incoming},
-    {"netdev", take_network},  {"nic", take_network},     {"net", take_network},
+    {"serial", take_serial},   {"netdev", take_network},  {"nic", take_network},
+    {"net", take_network},
 };
 
 static void
@@ -341,6 +352,10 @@ disk_free(gpointer data)
     g_free(disk->drive);
     g_free(disk->storage);
     g_free(disk->throttle_group);
+    g_free(disk->aio);
+    g_free(disk->werror);
+    g_free(disk->rerror);
+    g_free(disk->controller);
     g_free(disk);
 }
 
@@ -405,6 +420,7 @@ argv_free(Argv *argv)
     g_free(argv->name);
     g_free(argv->id);
     g_free(argv->uuid);
+    g_free(argv->machine);
     g_ptr_array_unref(argv->monitors);
     g_ptr_array_unref(argv->disks);
     g_ptr_array_unref(argv->scsi_hosts);

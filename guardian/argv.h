@@ -28,7 +28,13 @@ typedef struct {
      * "nbd:<host:port or socket>", "rbd:<pool/image>", "iscsi:<portal/target/lun>", "<driver>:"
      * else; NULL unknown. Printable only after units_printable(). */
     char *storage;
-    bool uses_ring;       /* aio=io_uring of that node */
+    char *aio;      /* of that node as written: "io_uring", "native", "threads"; NULL not said */
+    bool is_direct; /* O_DIRECT: past the host's page cache */
+    bool ignores_flush;    /* cache=unsafe */
+    char *werror, *rerror; /* as written; NULL not said */
+    char *controller; /* driver of the device whose bus it is on; NULL of a built-in one, or none */
+    guint n_iothreads;    /* that serve it, or its controller */
+    bool has_burst;       /* some limit has a burst above it */
     char *throttle_group; /* the first throttle node's, or throttling.group; NULL none */
     /* What argv says: -drive throttling.*, bps*, iops*; the throttle-group object. A monitor may
      * have changed it since. */
@@ -52,6 +58,10 @@ typedef struct {
     GPtrArray *scsi_hosts; /* of char *: ids of -device virtio-scsi-*; "" when it has none */
     GPtrArray *taps;       /* of char *: names of tap interfaces that were given by name */
     bool has_iothreads;    /* -object iothread: disks may live outside of the main loop */
+    char *machine;         /* type as written: "pc-i440fx-9.2+pve1"; NULL not said */
+    guint n_backends, n_huge_backends; /* of guest RAM; how many of them are of huge pages */
+    bool has_balloon, balloon_reports; /* free-page-reporting */
+    bool has_watchdog, has_serial, has_panic_device;
 } Argv;
 
 /* Does this look like QEMU's system emulator at all? By the base name of argv[0] or exe:

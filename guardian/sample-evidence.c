@@ -115,7 +115,7 @@ disk_may_use_ring(const Sampling *sampling, guint index)
 {
     const ArgvDisk *argv = sample_disk_origin(sampling, index)->argv;
 
-    return !argv || argv->uses_ring;
+    return !argv || g_strcmp0(argv->aio, "io_uring") == 0;
 }
 
 static void

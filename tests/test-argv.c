@@ -280,6 +280,61 @@ unnamed_drives_get_qemus_names(void **state)
         assert_text(((ArgvDisk *)g_ptr_array_index(argv->disks, i))->id, ids[i]);
 }
 
+static const ArgvDisk *
+disk_at(const Argv *argv, guint i)
+{
+    assert_true(i < argv->disks->len);
+    return argv->disks->pdata[i];
+}
+
+static void
+what_an_audit_asks_is_told(void **state)
+{
+    g_autoptr(Argv) argv = parse(
+        "-machine", "pc-i440fx-9.2+pve1,accel=kvm", "-object", "iothread,id=t0", "-object",
+        "iothread,id=t1", "-object", "throttle-group,id=g,x-bps-total=9,x-bps-total-max=10",
+        "-device", "lsi,id=scsihw0,bus=pci.0", "-device", "virtio-scsi-pci,id=vs,iothread=t0",
+        "-drive", "file=/a,if=none,id=d0,cache=unsafe,werror=ignore", "-device",
+        "scsi-hd,bus=scsihw0.0,drive=d0,id=scsi0", "-drive",
+        "file=/b,if=none,id=d1,cache=none,throttling.bps-read=9", "-device",
+        "scsi-hd,bus=vs.0,drive=d1,id=scsi1,rerror=report", "-blockdev",
+        "{\"driver\":\"throttle\",\"throttle-group\":\"g\",\"node-name\":\"n\",\"file\":{"
+        "\"driver\":"
+        "\"file\",\"filename\":\"/c\",\"aio\":\"native\",\"cache\":{\"direct\":true}}}",
+        "-device",
+        "{\"driver\":\"virtio-blk-pci\",\"drive\":\"n\",\"id\":\"v\",\"iothread-vq-mapping\":[{"
+        "\"iothread\":\"t0\"},{\"iothread\":\"t1\"}]}",
+        "-device", "virtio-balloon-pci,free-page-reporting=on", "-device", "i6300esb", "-device",
+        "pvpanic", "-serial", "unix:/s", "-object", "memory-backend-memfd,id=m0,size=1G,hugetlb=on",
+        "-object", "memory-backend-ram,id=m1,size=1G", "-numa", "node,memdev=m0", "-numa",
+        "node,memdev=m1");
+    g_autoptr(Argv) plain = parse("-serial", "none", "-drive", "file=/a");
+
+    assert_string_equal(argv->machine, "pc-i440fx-9.2+pve1");
+    assert_string_equal(disk_at(argv, 0)->controller, "lsi");
+    assert_true(disk_at(argv, 0)->ignores_flush);
+    assert_false(disk_at(argv, 0)->is_direct);
+    assert_string_equal(disk_at(argv, 0)->werror, "ignore");
+    assert_int_equal(disk_at(argv, 0)->n_iothreads, 0);
+    assert_string_equal(disk_at(argv, 1)->controller, "virtio-scsi-pci");
+    assert_true(disk_at(argv, 1)->is_direct);
+    assert_false(disk_at(argv, 1)->has_burst);
+    assert_string_equal(disk_at(argv, 1)->rerror, "report");
+    assert_int_equal(disk_at(argv, 1)->n_iothreads, 1);
+    assert_null(disk_at(argv, 2)->controller);
+    assert_string_equal(disk_at(argv, 2)->aio, "native");
+    assert_true(disk_at(argv, 2)->is_direct);
+    assert_true(disk_at(argv, 2)->has_burst);
+    assert_int_equal(disk_at(argv, 2)->n_iothreads, 2);
+    assert_true(argv->has_balloon && argv->balloon_reports && argv->has_watchdog);
+    assert_true(argv->has_serial && argv->has_panic_device);
+    assert_int_equal(argv->n_backends, 2);
+    assert_int_equal(argv->n_huge_backends, 1);
+    assert_false(plain->has_balloon || plain->has_watchdog || plain->has_serial);
+    assert_null(plain->machine);
+    assert_null(disk_at(plain, 0)->aio);
+}
+
 static void
 rings_iothreads_and_taps_are_told(void **state)
 {
@@ -294,11 +349,11 @@ rings_iothreads_and_taps_are_told(void **state)
               "user,id=n,ifname=no", "-net", "tap,ifname=t1", "-netdev", "tap,fd=3");
 
     for (guint i = 0; i < drives->disks->len; i++)
-        assert_true(((ArgvDisk *)drives->disks->pdata[i])->uses_ring);
-    assert_true(((ArgvDisk *)nodes->disks->pdata[0])->uses_ring);
-    assert_false(((ArgvDisk *)kubevirt->disks->pdata[0])->uses_ring);
-    assert_true(((ArgvDisk *)one->disks->pdata[0])->uses_ring);
-    assert_false(((ArgvDisk *)one->disks->pdata[1])->uses_ring);
+        assert_string_equal(((ArgvDisk *)drives->disks->pdata[i])->aio, "io_uring");
+    assert_string_equal(((ArgvDisk *)nodes->disks->pdata[0])->aio, "io_uring");
+    assert_string_not_equal(((ArgvDisk *)kubevirt->disks->pdata[0])->aio, "io_uring");
+    assert_string_equal(((ArgvDisk *)one->disks->pdata[0])->aio, "io_uring");
+    assert_string_not_equal(((ArgvDisk *)one->disks->pdata[1])->aio, "io_uring");
     assert_true(drives->has_iothreads);
     assert_false(one->has_iothreads);
     assert_int_equal(drives->taps->len, 1);
@@ -416,6 +471,7 @@ main(void)
         cmocka_unit_test(shared_memory_is_what_all_of_ram_is_made_of),
         cmocka_unit_test(an_argument_that_is_no_option_is_the_first_disk),
         cmocka_unit_test(unnamed_drives_get_qemus_names),
+        cmocka_unit_test(what_an_audit_asks_is_told),
         cmocka_unit_test(rings_iothreads_and_taps_are_told),
         cmocka_unit_test(hostile_arguments_are_absent),
         cmocka_unit_test(a_flood_is_cut),
