@@ -45,6 +45,8 @@ struct Cgroup {
     bool is_kernels;    /* false in a fixture tree, where a kept file would read on once removed */
     bool mount_is_part; /* limits above the mount are out of sight */
     GPtrArray *levels;  /* of Level: from the owner up */
+    GroupPlace place;   /* of the owner */
+    bool has_systemd;   /* it runs here, and owns what are units by their names */
 };
 
 static void
@@ -153,39 +155,92 @@ left_bytes(guint64 limit_bytes, const CgroupCharge *charge)
                                                      : 0;
 }
 
-/* Looks for the limit with the least left; equal ones go to the group nearest to the process. */
 static void
-limits_read(const Cgroup *cgroup, CgroupReading *reading)
+limit_clear(gpointer data)
 {
-    Level *tightest = NULL;
+    g_free(((CgroupLimit *)data)->path);
+}
+
+static bool
+level_is_own(const Cgroup *cgroup, guint index)
+{
+    const Level *level = g_ptr_array_index(cgroup->levels, index);
+
+    return index == 0 ||
+           (cgroup->place.own_length > 0 && strlen(level->path) >= cgroup->place.own_length);
+}
+
+/* All limits, and the index of the level with the least left; equal ones go to the group nearest to
+ * the process. The number of levels: there is no limit. */
+static guint
+limits_collect(const Cgroup *cgroup, CgroupReading *reading)
+{
+    guint tightest = cgroup->levels->len;
 
     for (guint i = 0; i < cgroup->levels->len; i++) {
         Level *level = g_ptr_array_index(cgroup->levels, i);
+        CgroupLimit limit = {.is_own = level_is_own(cgroup, i)};
         bool has_limit;
-        guint64 bytes;
-        CgroupCharge charge;
 
-        if (!level_read_limit(cgroup, level, &has_limit, &bytes))
+        if (!level_read_limit(cgroup, level, &has_limit, &limit.limit_bytes))
             reading->limit_is_known = false;
         if (!has_limit)
             continue;
         if (i == 0)
-            charge = reading->charge;
+            limit.charge = reading->charge;
         else
-            level_read_stat(cgroup, level, &charge);
-        if (tightest &&
-            left_bytes(bytes, &charge) >= left_bytes(reading->limit_bytes, &reading->limit_charge))
+            level_read_stat(cgroup, level, &limit.charge);
+        limit.path = g_strdup(level->path);
+        limit.owner = group_owner(level->path, cgroup->has_systemd);
+        g_array_append_val(reading->limits, limit);
+        reading->group_is_own = reading->group_is_own || limit.is_own;
+        if (tightest < cgroup->levels->len &&
+            left_bytes(limit.limit_bytes, &limit.charge) >=
+                left_bytes(reading->limit_bytes, &reading->limit_charge))
             continue;
-        tightest = level;
-        reading->limit_bytes = bytes;
-        reading->limit_charge = charge;
+        tightest = i;
+        reading->limit_bytes = limit.limit_bytes;
+        reading->limit_charge = limit.charge;
     }
-    if (!tightest)
+    return tightest;
+}
+
+/* The kernel kills the topmost group with memory.oom.group between the victim's group and the one
+ * that is out of memory. Opened anew each time: a descriptor for each level is not worth it. */
+static char *
+kill_path_find(const Cgroup *cgroup, guint n_levels)
+{
+    const Level *killed = NULL;
+
+    for (guint i = 0; cgroup->path.is_v2 && i < n_levels; i++) {
+        const Level *level = g_ptr_array_index(cgroup->levels, i);
+        auto_fd fd = file_open(cgroup, level->path, "memory.oom.group");
+        char text[8];
+
+        if (fd >= 0 && host_reread(fd, text, sizeof text, NULL) > 0 && text[0] == '1')
+            killed = level;
+    }
+    return killed ? g_strdup(killed->path) : NULL;
+}
+
+static void
+limits_read(const Cgroup *cgroup, CgroupReading *reading)
+{
+    guint tightest;
+
+    reading->limits = g_array_new(FALSE, FALSE, sizeof(CgroupLimit));
+    g_array_set_clear_func(reading->limits, limit_clear);
+    reading->group_is_own = cgroup->place.is_made_for_one_vm;
+    tightest = limits_collect(cgroup, reading);
+    reading->kill_path = kill_path_find(cgroup, MIN(tightest + 1, cgroup->levels->len));
+    if (tightest == cgroup->levels->len)
         return;
     reading->has_limit = true;
-    reading->limit_path = g_strdup(tightest->path);
+    reading->limit_path = g_strdup(((Level *)cgroup->levels->pdata[tightest])->path);
+    reading->limit_is_own = level_is_own(cgroup, tightest);
     if (!reading->limit_charge.has_usage)
-        (void)!level_read_usage(cgroup, tightest, &reading->limit_charge, NULL);
+        (void)!level_read_usage(cgroup, cgroup->levels->pdata[tightest], &reading->limit_charge,
+                                NULL);
 }
 
 bool
@@ -209,6 +264,8 @@ void
 cgroup_reading_clear(CgroupReading *reading)
 {
     g_clear_pointer(&reading->limit_path, g_free);
+    g_clear_pointer(&reading->kill_path, g_free);
+    g_clear_pointer(&reading->limits, g_array_unref);
     *reading = (CgroupReading){0};
 }
 
@@ -233,6 +290,12 @@ int
 cgroup_mount_fd(const Cgroup *cgroup)
 {
     return cgroup->mount_fd;
+}
+
+const GroupPlace *
+cgroup_group_place(const Cgroup *cgroup)
+{
+    return &cgroup->place;
 }
 
 static bool
@@ -316,6 +379,15 @@ levels_add(Cgroup *cgroup, GError **error)
     return true;
 }
 
+/* sd_booted(3)'s way. */
+static bool
+systemd_runs(const Host *host)
+{
+    auto_fd fd = host_open(host, HOST_RUN, "systemd/system", O_PATH | O_DIRECTORY, NULL);
+
+    return fd >= 0;
+}
+
 Cgroup *
 cgroup_open(const Host *host, const Proc *proc, GError **error)
 {
@@ -332,6 +404,8 @@ cgroup_open(const Host *host, const Proc *proc, GError **error)
     cgroup->path = (CgroupPath){.path = place.path, .is_v2 = place.is_v2};
     if (!owner_find(cgroup, error) || !root_check(cgroup, error) || !levels_add(cgroup, error))
         return NULL;
+    group_parse(cgroup->path.path, &cgroup->place);
+    cgroup->has_systemd = systemd_runs(host);
     cgroup->is_kernels = fstatfs(cgroup->mount_fd, &fs) == 0 &&
                          (fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC);
     return g_steal_pointer(&cgroup);

@@ -7,6 +7,7 @@
  * is cheap. What counts as unreclaimable stands at the head of cgroup-parse.c. Nothing is ever
  * written here. */
 
+#include "group.h"
 #include "proc.h"
 
 typedef struct {
@@ -52,6 +53,17 @@ Cgroup *cgroup_open(const Host *host, const Proc *proc, GError **error) G_GNUC_W
 void cgroup_free(Cgroup *cgroup);
 const CgroupPath *cgroup_path(const Cgroup *cgroup); /* of the owning group */
 int cgroup_mount_fd(const Cgroup *cgroup);           /* what the path is below; borrowed */
+/* What the owning group's path says of it. */
+const GroupPlace *cgroup_group_place(const Cgroup *cgroup);
+
+/* The owning group or one above it, where it carries a limit. */
+typedef struct {
+    char *path;
+    guint64 limit_bytes;
+    CgroupCharge charge; /* usage and oom_kills of the tightest one only */
+    bool is_own;         /* the VM's alone, as far as names tell; false: other VMs share it */
+    const char *owner;   /* who would undo a write to it: group_owner() */
+} CgroupLimit;
 
 typedef struct {
     CgroupCharge charge; /* of the owning group; nothing is known for is_root */
@@ -62,6 +74,14 @@ typedef struct {
     guint64 limit_bytes;       /* the tightest by what is left, among the group and its ancestors */
     char *limit_path;          /* new string: which group carries it; NULL when none */
     CgroupCharge limit_charge; /* of that group */
+    bool limit_is_own;         /* as in CgroupLimit */
+    GArray *limits;            /* of CgroupLimit: all of them, from the owning group up */
+    /* The group is the VM's alone: it was made for one VM, or carries a limit of its own. A login
+     * session or a service without one is not. */
+    bool group_is_own;
+    /* v2: the group whose processes all die in that limit's OOM (memory.oom.group), without a limit
+     * in the host's; NULL: one process is chosen. New string. */
+    char *kill_path;
 } CgroupReading;
 
 /* Reads limits and charges again. GONE when the group was removed. It does not notice when the

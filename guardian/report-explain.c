@@ -2,6 +2,7 @@
 
 /* `explain`: facts, limit, rule, since when, what it is not, what to do and what never to do. */
 
+#include "report-domain.h"
 #include "report-roles.h"
 #include "report-story.h"
 
@@ -171,13 +172,22 @@ append_memory(GString *text, JsonObject *vm)
                 report_text_of(memory, "reservation_model", "?"));
 }
 
+/* Whose memory counts against which limit. */
 static void
-append_roles(GString *text, JsonObject *vm)
+append_domain(GString *text, JsonObject *vm)
 {
-    g_autofree char *roles = report_roles_text(vm);
+    const struct {
+        const char *head;
+        char *words;
+    } lines[] = {{"limits", report_limits_text(vm)},
+                 {"", report_kill_text(vm)},
+                 {"beside", report_roles_text(vm)}};
 
-    if (*roles)
-        append_line(text, "beside", "%s", roles);
+    for (guint i = 0; i < G_N_ELEMENTS(lines); i++) {
+        if (*lines[i].words)
+            append_line(text, lines[i].head, "%s", lines[i].words);
+        g_free(lines[i].words);
+    }
 }
 
 /* A VM that is well needs no story. */
@@ -202,6 +212,6 @@ report_explain_text(JsonObject *vm, bool is_coloured)
     for (guint i = 0; i < disks->len; i++)
         append_disk(text, disks->pdata[i]);
     append_memory(text, vm);
-    append_roles(text, vm);
+    append_domain(text, vm);
     return g_string_free(text, FALSE);
 }

@@ -3,6 +3,7 @@
 
 #include "decide.h"
 #include "overhead.h"
+#include "report-domain.h"
 #include "report-roles.h"
 #include "units.h"
 
@@ -246,6 +247,7 @@ add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     add_capture(builder, vm);
     add_monitor(builder, vm);
     add_memory(builder, vm);
+    report_add_domain(builder, vm);
     report_add_roles(builder, &vm->roles);
     add_disks(builder, vm, clocks);
     json_builder_end_object(builder);

@@ -34,7 +34,11 @@ read_group(Vm *vm, const Host *host, gint64 now_us, MemorySample *memory)
     memory->has_limit = reading.has_limit;
     memory->limit_bytes = reading.limit_bytes;
     memory->limited_unreclaimable_bytes = reading.limit_charge.unreclaimable_bytes;
+    memory->group_is_own = reading.group_is_own;
+    memory->limit_is_own = reading.limit_is_own;
     vm->limit_path = reading.limit_path ? units_printable(reading.limit_path, -1) : NULL;
+    vm->kill_path = reading.kill_path ? units_printable(reading.kill_path, -1) : NULL;
+    vm->group_limits = g_steal_pointer(&reading.limits);
     read_roles(vm, host, now_us, reading.limit_path);
     cgroup_reading_clear(&reading);
 }
@@ -47,6 +51,8 @@ read_memory(Vm *vm, const Host *host, gint64 now_us)
 
     vm->memory_us = now_us;
     g_clear_pointer(&vm->limit_path, g_free);
+    g_clear_pointer(&vm->kill_path, g_free);
+    g_clear_pointer(&vm->group_limits, g_array_unref);
     memory.has_guest_ram = vm->has_guest_ram || vm->argv->has_memory;
     memory.guest_ram_bytes = vm->has_guest_ram ? vm->guest_ram_bytes : vm->argv->memory_bytes;
     memory.guest_ram_is_shared =

@@ -88,6 +88,8 @@ vm_free(Vm *vm)
     g_free(vm->qemu_version);
     g_free(vm->bundle);
     g_free(vm->limit_path);
+    g_free(vm->kill_path);
+    g_clear_pointer(&vm->group_limits, g_array_unref);
     g_free(vm->group_path);
     g_free(vm);
 }

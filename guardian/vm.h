@@ -70,6 +70,8 @@ typedef struct Vm {
 
     MemorySample memory; /* newest, copied into every sample */
     char *limit_path;    /* printable; NULL without a limit */
+    GArray *group_limits;      /* of CgroupLimit, raw: see CgroupReading; NULL unknown */
+    char *kill_path;     /* printable; see CgroupReading */
     gint64 memory_us;    /* when it was read */
     RoleTable roles;     /* who else runs in its groups */
     gint64 roles_us;     /* when that was read; 0 never */

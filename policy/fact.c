@@ -56,6 +56,10 @@ static const Fact vm_facts[] = {
     VM_IF("memory_limit", FACT_SIZE, memory.limit_bytes, memory.has_limit),
     VM_IF("limited_unreclaimable", FACT_SIZE, memory.limited_unreclaimable_bytes, memory.has_limit),
     VM_FLAG("memory_limit_known", memory.limit_is_known, &yes_words),
+    {"group", FACT_FLAG, offsetof(Sample, memory.group_is_own), offsetof(Sample, memory.has_group),
+     &own_words},
+    {"limit", FACT_FLAG, offsetof(Sample, memory.limit_is_own), offsetof(Sample, memory.has_limit),
+     &own_words},
 };
 
 static const Fact disk_facts[] = {

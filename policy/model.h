@@ -118,11 +118,13 @@ typedef struct {
     bool has_group; /* the cgroup that owns memory.* */
     guint64 group_usage_bytes;
     guint64 group_unreclaimable_bytes; /* anon + shmem + unevictable + kernel; see cgroup.h */
+    bool group_is_own; /* with has_group: the VM's alone; false: a session or service, perhaps */
 
     bool has_limit; /* the tightest among the group and its ancestors; false = none or unknown */
     guint64 limit_bytes;
     bool limit_is_known;                 /* true with has_limit false: looked, and there is none */
     guint64 limited_unreclaimable_bytes; /* charge of the group that carries that limit */
+    bool limit_is_own; /* with has_limit: of the VM's own groups; false: other VMs share it */
     guint64 limited_usage_bytes;         /* the same with page cache */
     MemoryKinds kinds;                   /* of that group; without a limit of the VM's own */
 

@@ -16,9 +16,9 @@
  * alone RssAnon + RssShmem + page tables. RssFile never counts: program text and page cache go
  * away under pressure.
  *
- * The group answers where a limit is in force, because then whoever grows in it kills the VM:
- * virt-launcher, swtpm, the kernel's own memory. Without a limit the group may be a whole login
- * session, and only the process is surely the VM's. A group charged with less than QEMU's own pages
+ * The group answers where it is the VM's alone, because whoever grows in it may kill the VM:
+ * virt-launcher, swtpm, the kernel's own memory. Any other may be a whole login session, and only
+ * the process is surely the VM's. A group charged with less than QEMU's own pages
  * does not hold them (the process was moved into it, charges stay behind; or KSM shares them): then
  * the process answers, too. */
 
@@ -58,7 +58,7 @@ bounds_of(guint64 unreclaimable_bytes, Touched touched, const char *source)
 OverheadBounds
 overhead_measure(const MemorySample *memory)
 {
-    bool group_answers = memory->has_group && memory->has_limit;
+    bool group_answers = memory->has_group && memory->group_is_own;
     guint64 pages_bytes = saturating_add(memory->rss_anon_bytes, memory->rss_shmem_bytes);
     Touched touched;
 

@@ -32,6 +32,8 @@ fixture_set_up(void **state)
     tree_file(fixture->tree, "sys/fs/cgroup/cgroup.controllers", "cpu io memory pids\n");
     roots[HOST_PROC] = tree_path(fixture->tree, "proc");
     roots[HOST_SYS] = tree_path(fixture->tree, "sys");
+    tree_directory(fixture->tree, "run");
+    roots[HOST_RUN] = tree_path(fixture->tree, "run");
     fixture->host = host_new(roots, NULL);
     fixture->proc = proc_open(fixture->host, 42, NULL);
     *state = fixture;
@@ -167,9 +169,117 @@ the_tightest_limit_is_the_one_with_least_left(void **state)
     assert_true(reading.limit_is_known);
     assert_false(reading.has_limit);
     assert_null(reading.limit_path);
+    cgroup_reading_clear(&reading);
     group_file(fixture, "kubepods/pod1/compute", "memory.max", "1\n");
     read_must(cgroup, &reading);
     assert_string_equal(reading.limit_path, "/kubepods/pod1/compute");
+    cgroup_reading_clear(&reading);
+}
+
+static void
+assert_limit(const CgroupReading *reading, guint index, const char *path, guint64 limit_bytes,
+             bool is_own, const char *owner)
+{
+    const CgroupLimit *limit = &g_array_index(reading->limits, CgroupLimit, index);
+
+    assert_string_equal(limit->path, path);
+    assert_int_equal(limit->limit_bytes, limit_bytes);
+    assert_int_equal(limit->is_own, is_own);
+    if (g_strcmp0(limit->owner, owner) != 0)
+        fail_msg("%s is set by %s", path, limit->owner);
+}
+
+#define POD                                                                                        \
+    "kubepods.slice/kubepods-burstable.slice/"                                                     \
+    "kubepods-burstable-pod4f5a4c6e_99f1_4a3c_8e0b_5d0b7cbe2f01.slice"
+#define COMPUTE POD "/cri-containerd-aaaa.scope"
+
+static void
+a_domain_is_all_its_limits(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Cgroup) cgroup = NULL;
+    CgroupReading reading;
+
+    tree_directory(fixture->tree, "run/systemd/system");
+    tree_file(fixture->tree, "proc/42/cgroup", "0::/" COMPUTE "\n");
+    group_make(fixture, "kubepods.slice", 5000, 0, "9000000000\n");
+    group_make(fixture, "kubepods.slice/kubepods-burstable.slice", 4000, 0, "max\n");
+    group_make(fixture, POD, 190, 900, "250000000\n");      /* 60 left */
+    group_make(fixture, COMPUTE, 100, 0, "200000000\n");    /* 100 left */
+    group_make(fixture, POD "/other", 90, 0, "90000000\n"); /* not above it: does not matter */
+    group_file(fixture, COMPUTE, "memory.oom.group", "1\n");
+    group_file(fixture, POD, "memory.oom.group", "0\n");
+    group_file(fixture, "kubepods.slice", "memory.oom.group", "1\n"); /* above the tightest one */
+    cgroup = open_ours(fixture);
+    read_must(cgroup, &reading);
+    assert_int_equal(reading.limits->len, 3);
+    assert_limit(&reading, 0, "/" COMPUTE, 200000000, true, "systemd");
+    assert_limit(&reading, 1, "/" POD, 250000000, true, "systemd");
+    assert_limit(&reading, 2, "/kubepods.slice", 9000000000, false, "systemd");
+    assert_string_equal(reading.limit_path, "/" POD);
+    assert_true(reading.limit_is_own && reading.group_is_own);
+    assert_string_equal(reading.kill_path, "/" COMPUTE);
+    cgroup_reading_clear(&reading);
+
+    group_file(fixture, "kubepods.slice", "memory.max", "5000000001\n"); /* the node is full */
+    read_must(cgroup, &reading);
+    assert_string_equal(reading.limit_path, "/kubepods.slice");
+    assert_false(reading.limit_is_own);
+    assert_true(reading.group_is_own); /* nevertheless */
+    assert_string_equal(reading.kill_path, "/kubepods.slice");
+    cgroup_reading_clear(&reading);
+    assert_null(reading.kill_path);
+    assert_null(reading.limits);
+}
+
+static void
+a_session_under_a_shared_limit_is_nobodys_own(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Cgroup) cgroup = NULL;
+    CgroupReading reading;
+
+    tree_file(fixture->tree, "proc/42/cgroup", "0::/user.slice/session-3.scope\n");
+    group_make(fixture, "user.slice", 800, 0, "900000000\n");
+    group_make(fixture, "user.slice/session-3.scope", 700, 0, "max\n");
+    cgroup = open_ours(fixture);
+    read_must(cgroup, &reading);
+    assert_string_equal(reading.limit_path, "/user.slice");
+    assert_false(reading.limit_is_own || reading.group_is_own);
+    assert_null(reading.kill_path);
+    assert_limit(&reading, 0, "/user.slice", 900000000, false, NULL); /* no systemd runs here */
+    cgroup_reading_clear(&reading);
+
+    group_file(fixture, "user.slice/session-3.scope", "memory.max", "710000000\n");
+    read_must(cgroup, &reading);
+    assert_true(reading.limit_is_own && reading.group_is_own);
+    cgroup_reading_clear(&reading);
+}
+
+static void
+libvirts_nested_limit_is_libvirts(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Cgroup) cgroup = NULL;
+    CgroupReading reading;
+    const char *scope = "/machine.slice/machine-qemu\\x2d1\\x2dweb.scope";
+    g_autofree char *nested = g_strconcat(scope, "/libvirt", NULL);
+    g_autofree char *membership = g_strconcat("0::", nested, "/emulator\n", NULL);
+    g_autofree char *emulator = g_strconcat("sys/fs/cgroup", nested, "/emulator", NULL);
+
+    tree_directory(fixture->tree, "run/systemd/system");
+    tree_file(fixture->tree, "proc/42/cgroup", membership);
+    tree_directory(fixture->tree, emulator);
+    group_make(fixture, "machine.slice", 900, 0, "max\n");
+    group_make(fixture, scope + 1, 101, 50, "300000000\n");
+    group_make(fixture, nested + 1, 100, 50, "200000000\n");
+    cgroup = open_ours(fixture);
+    read_must(cgroup, &reading);
+    assert_int_equal(reading.limits->len, 2);
+    assert_limit(&reading, 0, nested, 200000000, true, "libvirt");
+    assert_limit(&reading, 1, scope, 300000000, true, "systemd");
+    assert_true(cgroup_group_place(cgroup)->is_made_for_one_vm);
     cgroup_reading_clear(&reading);
 }
 
@@ -209,6 +319,7 @@ a_vm_in_the_root_group_has_no_charge_of_its_own(void **state)
     assert_false(reading.charge.has_unreclaimable);
     assert_true(reading.limit_is_known);
     assert_false(reading.has_limit);
+    assert_null(reading.limits);
 }
 
 static void
@@ -341,6 +452,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         test(libvirts_charge_lives_two_levels_up),
         test(the_tightest_limit_is_the_one_with_least_left),
+        test(a_domain_is_all_its_limits),
+        test(a_session_under_a_shared_limit_is_nobodys_own),
+        test(libvirts_nested_limit_is_libvirts),
         test(an_unreadable_limit_leaves_the_rest_unknown),
         test(a_vm_in_the_root_group_has_no_charge_of_its_own),
         test(v1_climbs_to_its_root_and_not_into_it),
