@@ -14,6 +14,7 @@ typedef struct {
     GPtrArray *devices, *monitors;
     GPtrArray *ram_backends; /* of char *: ids of what guest RAM is made of */
     GHashTable *drive_slots;
+    bool has_mem_path;
     const char *default_interface; /* what a -drive without if= gets */
 } Draft;
 

@@ -218,6 +218,30 @@ ram_is_shared(const Draft *draft)
     return draft->ram_backends->len > 0;
 }
 
+/* A memfd says so itself; of a file only its place could tell, so that is a "perhaps". */
+static HugePages
+backend_huge_pages(const Draft *draft, const char *id)
+{
+    Options *backend = g_hash_table_lookup(draft->objects, id);
+
+    if (backend && options_is_on(backend, "hugetlb"))
+        return HUGE_PAGES_YES;
+    return backend && options_get(backend, "mem-path") ? HUGE_PAGES_PERHAPS : HUGE_PAGES_NO;
+}
+
+static HugePages
+ram_huge_pages(const Draft *draft)
+{
+    HugePages all = draft->has_mem_path ? HUGE_PAGES_PERHAPS : HUGE_PAGES_NO;
+
+    for (guint i = 0; i < draft->ram_backends->len; i++) {
+        HugePages one = backend_huge_pages(draft, g_ptr_array_index(draft->ram_backends, i));
+
+        all = i == 0 ? one : MIN(all, one);
+    }
+    return all;
+}
+
 static bool
 has_iothreads(const Draft *draft)
 {
@@ -243,6 +267,7 @@ argv_resolve(const Draft *draft, Argv *argv)
     for (guint i = 0; i < draft->devices->len; i++)
         device_resolve(draft, argv, g_ptr_array_index(draft->devices, i));
     argv->memory_is_shared = ram_is_shared(draft);
+    argv->memory_huge_pages = ram_huge_pages(draft);
     argv->has_iothreads = has_iothreads(draft);
     argv_add_traits(draft, argv);
 }

@@ -132,6 +132,12 @@ take_memory(Draft *draft, const char *value)
 }
 
 static void
+take_mem_path(Draft *draft, const char *value)
+{
+    draft->has_mem_path = true;
+}
+
+static void
 take_machine(Draft *draft, const char *value)
 {
     g_autoptr(GHashTable) options = options_parse(value, "type");
@@ -275,15 +281,19 @@ static const struct {
     const char *name;
     void (*take)(Draft *draft, const char *value);
 } takers[] = {
-    {"name", take_name},       {"id", take_id},           {"uuid", take_uuid},
-    {"m", take_memory},        {"machine", take_machine}, {"M", take_machine},
-    {"numa", take_numa},       {"object", take_object},   {"blockdev", take_blockdev},
-    {"chardev", take_chardev}, {"device", take_device},   {"mon", take_monitor},
-    {"qmp", take_qmp},         {"qmp-pretty", take_qmp},  {"drive", take_drive},
-    {"hda", take_hda},         {"hdb", take_hdb},         {"hdc", take_hdc},
-    {"hdd", take_hdd},         {"cdrom", take_cdrom},     {"incoming", take_incoming},
-    {"serial", take_serial},   {"netdev", take_network},  {"nic", take_network},
-    {"net", take_network},
+    {"name", take_name},         {"id", take_id},
+    {"uuid", take_uuid},         {"m", take_memory},
+    {"machine", take_machine},   {"M", take_machine},
+    {"numa", take_numa},         {"object", take_object},
+    {"blockdev", take_blockdev}, {"chardev", take_chardev},
+    {"device", take_device},     {"mon", take_monitor},
+    {"qmp", take_qmp},           {"qmp-pretty", take_qmp},
+    {"drive", take_drive},       {"hda", take_hda},
+    {"hdb", take_hdb},           {"hdc", take_hdc},
+    {"hdd", take_hdd},           {"cdrom", take_cdrom},
+    {"incoming", take_incoming}, {"serial", take_serial},
+    {"netdev", take_network},    {"nic", take_network},
+    {"net", take_network},       {"mem-path", take_mem_path},
 };
 
 static void

@@ -42,12 +42,16 @@ typedef struct {
     guint64 limit_bps, limit_iops; /* tightest of total, read, write; 0 = none */
 } ArgvDisk;
 
+/* A file below hugetlbfs looks like any other file here: perhaps. */
+typedef enum { HUGE_PAGES_NO, HUGE_PAGES_PERHAPS, HUGE_PAGES_YES } HugePages;
+
 typedef struct {
     /* -name (guest= or first value), -id (Proxmox), -uuid; NULL when absent */
     char *name, *id, *uuid;
     bool has_memory;
     guint64 memory_bytes;  /* -m, without hotplugged */
     bool memory_is_shared; /* all of guest RAM is in memfd or share=on backends: it is RssShmem */
+    HugePages memory_huge_pages; /* all of guest RAM is in hugetlbfs */
     bool is_incoming, is_daemonized, is_paused_at_start;
     /* libvirt started it: its monitor is libvirt's alone, and is not in monitors. The number is the
      * domain's id, which is unique in one libvirtd; where it has one on the command line. */

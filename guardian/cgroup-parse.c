@@ -91,6 +91,19 @@ enum {
     N_COMMON
 };
 
+/* After these, of v2. */
+enum {
+    SLAB_STAYS = N_COMMON,
+    KERNEL_STACK,
+    PAGE_TABLES,
+    SEC_PAGE_TABLES,
+    PERCPU,
+    SOCKETS,
+    N_STAYING, /* what is summed up as the kernel's */
+    SLAB_GOES = N_STAYING,
+    N_V2
+};
+
 static guint64
 locked_file_bytes(const Field *f)
 {
@@ -105,6 +118,19 @@ locked_file_bytes(const Field *f)
     by_file = less(less(f[FILE_ALL].value, f[SHMEM].value),
                    sum(f[ACTIVE_FILE].value, f[INACTIVE_FILE].value));
     return MIN(by_anon, by_file);
+}
+
+static MemoryKinds
+kinds_from(const CgroupCharge *charge, const Field *f)
+{
+    guint64 locked = locked_file_bytes(f);
+
+    return (MemoryKinds){.is_known = true,
+                         .anon_bytes = charge->anon_bytes,
+                         .shmem_bytes = charge->shmem_bytes,
+                         .locked_file_bytes = locked,
+                         .kernel_bytes = charge->kernel_bytes,
+                         .reclaimable_bytes = less(charge->file_bytes, locked)};
 }
 
 static bool
@@ -122,6 +148,7 @@ charge_from_fields(const Field *f, guint n_fields, CgroupCharge *ret_charge)
     charge.has_unreclaimable = true;
     charge.unreclaimable_bytes = sum(sum(charge.anon_bytes, charge.shmem_bytes),
                                      sum(locked_file_bytes(f), charge.kernel_bytes));
+    charge.kinds = kinds_from(&charge, f);
     *ret_charge = charge;
     return true;
 }
@@ -138,16 +165,28 @@ cgroup_parse_stat_v2(const char *text, CgroupCharge *ret_charge)
         [INACTIVE_ANON] = {.name = "inactive_anon"},
         [ACTIVE_FILE] = {.name = "active_file"},
         [INACTIVE_FILE] = {.name = "inactive_file"},
-        {.name = "slab_unreclaimable"},
-        {.name = "kernel_stack"},
-        {.name = "pagetables"},
-        {.name = "sec_pagetables"},
-        {.name = "percpu"},
-        {.name = "sock"},
+        [SLAB_STAYS] = {.name = "slab_unreclaimable"},
+        [KERNEL_STACK] = {.name = "kernel_stack"},
+        [PAGE_TABLES] = {.name = "pagetables"},
+        [SEC_PAGE_TABLES] = {.name = "sec_pagetables"},
+        [PERCPU] = {.name = "percpu"},
+        [SOCKETS] = {.name = "sock"},
+        [SLAB_GOES] = {.name = "slab_reclaimable"},
     };
+    MemoryKinds *kinds = &ret_charge->kinds;
 
-    fields_read(text, fields, G_N_ELEMENTS(fields));
-    return charge_from_fields(fields, G_N_ELEMENTS(fields), ret_charge);
+    fields_read(text, fields, N_V2);
+    if (!charge_from_fields(fields, N_STAYING, ret_charge))
+        return false;
+    kinds->has_kernel_parts = true;
+    kinds->slab_bytes = fields[SLAB_STAYS].value;
+    kinds->kernel_stack_bytes = fields[KERNEL_STACK].value;
+    kinds->page_table_bytes = fields[PAGE_TABLES].value;
+    kinds->sec_page_table_bytes = fields[SEC_PAGE_TABLES].value;
+    kinds->percpu_bytes = fields[PERCPU].value;
+    kinds->socket_bytes = fields[SOCKETS].value;
+    kinds->reclaimable_bytes = sum(kinds->reclaimable_bytes, fields[SLAB_GOES].value);
+    return true;
 }
 
 bool

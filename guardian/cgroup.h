@@ -8,6 +8,7 @@
  * written here. */
 
 #include "group.h"
+#include "model.h"
 #include "proc.h"
 
 typedef struct {
@@ -15,6 +16,7 @@ typedef struct {
     guint64 usage_bytes, unreclaimable_bytes;
     /* With has_unreclaimable; file: page cache without shmem, kernel: what of it stays. */
     guint64 anon_bytes, shmem_bytes, file_bytes, kernel_bytes;
+    MemoryKinds kinds;
     bool has_oom_kills;
     guint64 oom_kills; /* v2: in the group and below it; v1: in the group itself */
 } CgroupCharge;

@@ -5,6 +5,8 @@
 #include "discover.h"
 #include "freeze.h"
 #include "incoming.h"
+#include "meminfo.h"
+#include "memory-watch.h"
 #include "neighbour.h"
 #include "sample.h"
 #include "storage.h"
@@ -38,9 +40,13 @@ struct Guardian {
     GSource *tick;
     bool is_looping, wants_all_evidence;
     guint samples_open;
+    HostMemory memory;
+    gint64 memory_us; /* when it was read */
     gint64 next_discovery_us, discovered_us, ticked_us;
     Incoming *incoming;
     GuardianChangeFunc changed;
+    GuardianMemoryFunc memory_changed;
+    gpointer memory_data;
     gpointer changed_data;
 };
 
@@ -76,6 +82,8 @@ guardian_sampled(Vm *vm, gpointer data)
     guardian->samples_open--;
     incoming_note(vm);
     recorder_add(vm->recorder, &vm->sample);
+    if (memory_watch_follow(vm, guardian->vms, guardian->workers) && guardian->memory_changed)
+        guardian->memory_changed(vm, guardian->memory_data);
     neighbours_note(vm);
     neighbours_count(vm, guardian->vms);
     judge_sample(vm, guardian->changed, guardian->changed_data);
@@ -94,6 +102,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
                              .now_us = now,
                              .boottime_us = host_boottime_us(guardian->host),
                              .period_us = vm_period_us(guardian, vm),
+                             .memory = guardian->memory,
                              .wants_all_evidence = guardian->wants_all_evidence};
 
     storage_look_up(vm, guardian->children); /* where there was no room when it was found */
@@ -213,6 +222,15 @@ guardian_sample_due(Guardian *guardian, gint64 now)
     g_source_set_ready_time(guardian->tick, soonest);
 }
 
+static void
+guardian_read_host(Guardian *guardian, gint64 now)
+{
+    if (guardian->memory_us > 0 && now - guardian->memory_us < guardian->limits.memory_period_us)
+        return;
+    guardian->memory_us = now;
+    (void)!meminfo_read(guardian->host, &guardian->memory);
+}
+
 static gboolean
 guardian_tick(gpointer data)
 {
@@ -220,6 +238,7 @@ guardian_tick(gpointer data)
     gint64 now = host_monotonic_us(guardian->host);
 
     guardian->ticked_us = now;
+    guardian_read_host(guardian, now);
     guardian_discover(guardian, now);
     guardian_sample_due(guardian, now);
     return G_SOURCE_CONTINUE;
@@ -285,6 +304,13 @@ guardian_set_change_func(Guardian *guardian, GuardianChangeFunc func, gpointer d
 {
     guardian->changed = func;
     guardian->changed_data = data;
+}
+
+void
+guardian_set_memory_func(Guardian *guardian, GuardianMemoryFunc func, gpointer data)
+{
+    guardian->memory_changed = func;
+    guardian->memory_data = data;
 }
 
 void
@@ -358,6 +384,7 @@ guardian_look_twice(Guardian *guardian, gint64 apart_us)
         gint64 now = host_monotonic_us(guardian->host);
 
         guardian->ticked_us = now;
+        guardian_read_host(guardian, now);
         for (guint i = guardian->vms->len; i-- > 0;)
             if (!((Vm *)guardian->vms->pdata[i])->sampling)
                 guardian_sample(guardian, guardian->vms->pdata[i], now);
@@ -425,6 +452,12 @@ const Config *
 guardian_config(const Guardian *guardian)
 {
     return guardian->config;
+}
+
+const HostMemory *
+guardian_memory(const Guardian *guardian)
+{
+    return &guardian->memory;
 }
 
 guint

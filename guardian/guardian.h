@@ -7,6 +7,7 @@
 #include "capture.h"
 #include "config.h"
 #include "hook.h"
+#include "hostmemory.h"
 #include "judge.h"
 
 typedef struct Guardian Guardian;
@@ -15,6 +16,9 @@ typedef struct Guardian Guardian;
 Guardian *guardian_new(const Host *host, GMainContext *context, Config *config);
 void guardian_free(Guardian *guardian);
 void guardian_set_change_func(Guardian *guardian, GuardianChangeFunc func, gpointer data);
+/* The forecast of a VM's memory has changed its level or its reason: vm->memory_watch->pressure. */
+typedef void (*GuardianMemoryFunc)(const Vm *vm, gpointer data);
+void guardian_set_memory_func(Guardian *guardian, GuardianMemoryFunc func, gpointer data);
 /* Look into every queue at every sample, as for a check in the middle of an incident. */
 void guardian_want_all_evidence(Guardian *guardian);
 
@@ -38,6 +42,8 @@ const GPtrArray *guardian_vms(const Guardian *guardian); /* of Vm, borrowed */
 const Limits *guardian_limits(const Guardian *guardian);
 const Host *guardian_host(const Guardian *guardian);
 const Config *guardian_config(const Guardian *guardian);
+/* Of the host, newest reading. */
+const HostMemory *guardian_memory(const Guardian *guardian);
 guint guardian_stuck_workers(const Guardian *guardian);
 Captures *guardian_captures(const Guardian *guardian);
 /* Monotonic time of the newest tick; 0 before the first. */

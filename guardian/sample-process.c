@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sample-private.h"
 
+#include "memory-watch.h"
 #include "network.h"
 #include "roles.h"
 #include "units.h"
@@ -21,12 +22,19 @@ read_roles(Vm *vm, const Host *host, gint64 now_us, const char *limit_path)
 }
 
 static void
-read_group(Vm *vm, const Host *host, gint64 now_us, MemorySample *memory)
+read_group(Vm *vm, const Host *host, gint64 now_us, MemorySample *memory, char **ret_path)
 {
     CgroupReading reading = {0};
+    const CgroupCharge *charge;
 
     if (!vm->cgroup || !cgroup_read(vm->cgroup, &reading, NULL))
         return;
+    charge = reading.has_limit ? &reading.limit_charge : &reading.charge;
+    memory->limited_usage_bytes = charge->usage_bytes;
+    memory->kinds = charge->kinds;
+    memory->has_oom_kills = charge->has_oom_kills;
+    memory->oom_kills = charge->oom_kills;
+    *ret_path = g_strdup(reading.limit_path ? reading.limit_path : cgroup_path(vm->cgroup)->path);
     memory->has_group = reading.charge.has_usage && reading.charge.has_unreclaimable;
     memory->group_usage_bytes = reading.charge.usage_bytes;
     memory->group_unreclaimable_bytes = reading.charge.unreclaimable_bytes;
@@ -44,10 +52,12 @@ read_group(Vm *vm, const Host *host, gint64 now_us, MemorySample *memory)
 }
 
 static void
-read_memory(Vm *vm, const Host *host, gint64 now_us)
+read_memory(Vm *vm, const SampleContext *context)
 {
-    MemorySample memory = {0};
+    gint64 now_us = context->now_us;
+    MemorySample memory = {.at_us = now_us};
     ProcStatus status;
+    g_autofree char *path = NULL;
 
     vm->memory_us = now_us;
     g_clear_pointer(&vm->limit_path, g_free);
@@ -66,8 +76,9 @@ read_memory(Vm *vm, const Host *host, gint64 now_us)
         memory.page_table_bytes = status.page_table_bytes;
         memory.hugetlb_bytes = status.hugetlb_bytes;
     }
-    read_group(vm, host, now_us, &memory);
+    read_group(vm, context->host, now_us, &memory, &path);
     vm->memory = memory;
+    memory_watch_complete(vm, path, &context->memory);
 }
 
 static guint64
@@ -106,5 +117,5 @@ sample_fill_process(Sampling *sampling)
     fill_network(sampling);
     if (vm->memory_us == 0 || now - vm->memory_us >= vm->limits.memory_period_us ||
         !vm->memory.has_guest_ram)
-        read_memory(vm, sampling->context.host, now);
+        read_memory(vm, &sampling->context);
 }

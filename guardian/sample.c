@@ -20,6 +20,7 @@
 
 #include "sample-private.h"
 
+#include "memory-watch.h"
 #include "monitor.h"
 #include "query.h"
 #include "units.h"
@@ -173,12 +174,14 @@ take_memdev(Sampling *sampling, JsonNode *result, guint index)
     bool is_shared = backends && backends->len > 0;
 
     vm->slow_round_us = sampling->context.now_us;
+    memory_watch_forget_backends(vm->memory_watch);
     for (guint i = 0; backends && i < backends->len; i++) {
         const QmpMemdev *backend = &g_array_index(backends, QmpMemdev, i);
 
         if (!backend->has_size || sum + backend->size_bytes < sum)
             return;
         sum += backend->size_bytes;
+        memory_watch_add_backend(vm->memory_watch, backend->size_bytes);
         is_shared = is_shared && backend->has_share && backend->is_shared;
     }
     if (sum == 0)
@@ -186,6 +189,14 @@ take_memdev(Sampling *sampling, JsonNode *result, guint index)
     vm->has_guest_ram = true;
     vm->guest_ram_bytes = sum;
     vm->guest_ram_is_shared = is_shared || vm->argv->memory_is_shared;
+}
+
+static void
+take_balloon(Sampling *sampling, JsonNode *result, guint index)
+{
+    MemoryWatch *watch = sampling->vm->memory_watch;
+
+    watch->has_balloon = result && qmp_parse_balloon(result, &watch->balloon_bytes);
 }
 
 static void
@@ -218,6 +229,8 @@ ask_slow_round(Sampling *sampling)
     if (!vm->qemu_version)
         sampling_ask(sampling, QMP_QUERY_VERSION, NULL, take_version, 0);
     sampling_ask(sampling, QMP_QUERY_MEMDEV, NULL, take_memdev, 0);
+    if (vm->argv->has_balloon)
+        sampling_ask(sampling, QMP_QUERY_BALLOON, NULL, take_balloon, 0);
     for (guint i = 0; i < vm->argv->disks->len; i++) {
         const ArgvDisk *disk = vm->argv->disks->pdata[i];
         g_autofree char *path = NULL, *arguments = NULL;

@@ -6,6 +6,7 @@
  * blocks: answers arrive on the main context, and one silent VM delays no other. */
 
 #include "child.h"
+#include "hostmemory.h"
 #include "vm.h"
 
 typedef struct {
@@ -14,6 +15,7 @@ typedef struct {
     Children *children;         /* for what may block; NULL: such facts stay unknown */
     gint64 now_us, boottime_us; /* the tick's one stamp */
     gint64 period_us;           /* this VM's present one */
+    HostMemory memory;          /* of the host, at the last look */
     bool wants_all_evidence;    /* a check in the middle of an incident: look into every queue */
 } SampleContext;
 

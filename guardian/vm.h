@@ -68,13 +68,14 @@ typedef struct Vm {
     GHashTable *motions;                  /* of its disks, see neighbour.h */
     GHashTable *canaries;                 /* disk id -> state of canary.c */
 
-    MemorySample memory; /* newest, copied into every sample */
-    char *limit_path;    /* printable; NULL without a limit */
-    GArray *group_limits;      /* of CgroupLimit, raw: see CgroupReading; NULL unknown */
-    char *kill_path;     /* printable; see CgroupReading */
-    gint64 memory_us;    /* when it was read */
-    RoleTable roles;     /* who else runs in its groups */
-    gint64 roles_us;     /* when that was read; 0 never */
+    MemorySample memory;              /* newest, copied into every sample */
+    struct MemoryWatch *memory_watch; /* what is remembered of it, see memory-watch.h; owned */
+    char *limit_path;                 /* printable; NULL without a limit */
+    GArray *group_limits;             /* of CgroupLimit, raw: see CgroupReading; NULL unknown */
+    char *kill_path;                  /* printable; see CgroupReading */
+    gint64 memory_us;                 /* when it was read */
+    RoleTable roles;                  /* who else runs in its groups */
+    gint64 roles_us;                  /* when that was read; 0 never */
 
     struct Capture *capture; /* under way or waiting; NULL */
     gint64 auto_capture_us;  /* newest one for an alert; 0 none */

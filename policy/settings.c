@@ -109,6 +109,16 @@ const Setting settings[] = {
      NULL, G_STRUCT_OFFSET(Limits, memory_period_us),
      "How often memory use and limits are read. 5s because it is a few small files that stay "
      "open, and a forecast needs several readings before the limit is reached."},
+    {"memory", "page_count", SETTING_BOOL, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "yes", 0, 0, NULL,
+     G_STRUCT_OFFSET(Limits, memory_page_count),
+     "Whether the touched pages of private guest RAM are counted now and then, 2 MiB at a time "
+     "with "
+     "pauses, so that the guest's part is told from QEMU's own. The default is yes because a count "
+     "takes 0.3 % of a core at most and holds the VM's lock for microseconds."},
+    {"memory", "host_reserve", SETTING_SIZE, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, "512Mi", 0,
+     UNITS_GIB * 1024, NULL, G_STRUCT_OFFSET(Limits, host_reserve_bytes),
+     "What the host itself needs beside its VMs, kernel and services. 512Mi because a node that "
+     "runs nothing else idles at about that; a node with Ceph, Longhorn or the like needs more."},
     {"memory", "overhead_model", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "table", 0, 0,
      overhead_model_words, G_STRUCT_OFFSET(Limits, overhead_model),
      "How much memory is reserved beside the guest's RAM: by the table of sizes, or as KubeVirt "

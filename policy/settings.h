@@ -55,6 +55,8 @@ typedef struct {
     gint64 canary;    /* a CanaryMode */
     /* [memory] */
     gint64 memory_period_us;
+    gint64 memory_page_count; /* the guest's touched pages may be counted */
+    gint64 host_reserve_bytes;
     gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;
     /* [capture] */
     gint64 capture_automatic, capture_keep, capture_size_max_bytes;

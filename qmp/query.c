@@ -32,6 +32,8 @@ static const QmpCommandInfo commands[QMP_N_COMMANDS] = {
                               "Reads the jobs' offsets; a stuck backup target shows only here."},
     [QMP_QUERY_MEMDEV] = {"query-memdev", QMP_CLASS_TICK, "2.1", true,
                           "Reads sizes that rarely change; asked on slow rounds."},
+    [QMP_QUERY_BALLOON] = {"query-balloon", QMP_CLASS_TICK, "0.14", true,
+                           "Reads one number of the balloon device; asked on slow rounds."},
     [QMP_QUERY_VERSION] = {"query-version", QMP_CLASS_TICK, "0.14", true,
                            "A constant; asked once a connection."},
     [QMP_QOM_GET] = {"qom-get", QMP_CLASS_SUSPECT, "1.2", true,
@@ -278,6 +280,14 @@ qmp_parse_status(JsonNode *result)
     JsonObject *object = node_object(result);
 
     return object ? message_get_string(object, "status") : NULL;
+}
+
+bool
+qmp_parse_balloon(JsonNode *result, guint64 *ret_bytes)
+{
+    JsonObject *object = node_object(result);
+
+    return object && message_get_u64(object, "actual", ret_bytes);
 }
 
 char *

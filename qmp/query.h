@@ -25,6 +25,7 @@ typedef enum {
     QMP_QUERY_BLOCKSTATS,
     QMP_QUERY_BLOCK_JOBS,
     QMP_QUERY_MEMDEV,
+    QMP_QUERY_BALLOON,
     QMP_QUERY_VERSION,
     QMP_QOM_GET,
     QMP_VIRTIO_LIST,         /* x-query-virtio */
@@ -87,6 +88,8 @@ typedef struct {
 /* Arrays of structs, freed with g_array_unref (a clear function is set); NULL for another shape. */
 GArray *qmp_parse_blockstats(JsonNode *result);
 GArray *qmp_parse_memdev(JsonNode *result);
+/* What the balloon leaves the guest. */
+bool qmp_parse_balloon(JsonNode *result, guint64 *ret_bytes);
 GArray *qmp_parse_virtio_list(JsonNode *result);
 GArray *qmp_parse_block_jobs(JsonNode *result);
 /* The status word ("running"), borrowed from result; NULL for another shape. */

@@ -253,6 +253,35 @@ shared_memory_is_what_all_of_ram_is_made_of(void **state)
     assert_false(private_file->memory_is_shared);
     assert_false(one_of_two->memory_is_shared);
     assert_false(dangling->memory_is_shared);
+    assert_int_equal(memfd->memory_huge_pages, HUGE_PAGES_NO);
+    assert_int_equal(private_file->memory_huge_pages, HUGE_PAGES_PERHAPS);
+}
+
+static void
+huge_pages_are_what_all_of_ram_is_made_of(void **state)
+{
+    g_autoptr(Argv) memfd = parse("-object", "memory-backend-memfd,id=m,size=1G,hugetlb=on",
+                                  "-machine", "memory-backend=m");
+    g_autoptr(Argv) one_of_two = parse("-object", "memory-backend-memfd,id=a,size=1G,hugetlb=on",
+                                       "-object", "memory-backend-ram,id=b,size=1G", "-numa",
+                                       "node,memdev=a", "-numa", "node,memdev=b");
+    g_autoptr(Argv) path = parse("-m", "1G", "-mem-path", "/dev/hugepages");
+    g_autoptr(Argv) plain = parse("-m", "1G");
+
+    assert_int_equal(memfd->memory_huge_pages, HUGE_PAGES_YES);
+    assert_int_equal(one_of_two->memory_huge_pages, HUGE_PAGES_NO);
+    assert_int_equal(path->memory_huge_pages, HUGE_PAGES_PERHAPS);
+    assert_int_equal(plain->memory_huge_pages, HUGE_PAGES_NO);
+}
+
+static void
+a_balloon_is_seen(void **state)
+{
+    g_autoptr(Argv) with = parse("-device", "virtio-balloon-pci,id=b");
+    g_autoptr(Argv) without = parse("-device", "virtio-blk-pci,drive=d");
+
+    assert_true(with->has_balloon);
+    assert_false(without->has_balloon);
 }
 
 static void
@@ -469,6 +498,8 @@ main(void)
         cmocka_unit_test(a_bare_command_line_is_read),
         cmocka_unit_test(storage_is_named_by_what_is_shared),
         cmocka_unit_test(shared_memory_is_what_all_of_ram_is_made_of),
+        cmocka_unit_test(huge_pages_are_what_all_of_ram_is_made_of),
+        cmocka_unit_test(a_balloon_is_seen),
         cmocka_unit_test(an_argument_that_is_no_option_is_the_first_disk),
         cmocka_unit_test(unnamed_drives_get_qemus_names),
         cmocka_unit_test(what_an_audit_asks_is_told),

@@ -25,6 +25,11 @@ v2_counts_what_cannot_be_given_back(void **state)
     assert_int_equal(charge.file_bytes, 50000000);
     assert_int_equal(charge.kernel_bytes, 157);
     assert_int_equal(charge.unreclaimable_bytes, 1457);
+    assert_true(charge.kinds.is_known && charge.kinds.has_kernel_parts);
+    assert_int_equal(charge.kinds.sec_page_table_bytes, 30);
+    assert_int_equal(charge.kinds.percpu_bytes, 40);
+    assert_int_equal(charge.kinds.slab_bytes, 50);
+    assert_int_equal(charge.kinds.kernel_bytes, charge.kernel_bytes);
 }
 
 static void
