@@ -173,11 +173,13 @@ close_all_but(const int keep_fds[CHILD_KEEP_MAX], int answer_fd)
 static pid_t
 child_fork(const ChildCall *call, int answer_fd)
 {
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
 
     if (pid != 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* gone before it could be heard: nobody would end this child */
+        _exit(1);
     close_all_but(call->keep_fds, answer_fd);
     call->run(answer_fd, call->data);
     _exit(0);
