@@ -7,6 +7,7 @@
 #include "capture-store.h"
 #include "capture-private.h"
 
+#include "state-directory.h"
 #include "units.h"
 
 #include <errno.h>
@@ -52,33 +53,12 @@ capture_name_is_valid(const char *name)
     return true;
 }
 
-/* -1 with errno set; EPERM when it belongs to somebody else or others may write to it. */
-static int
-directory_open(int parent_fd, const char *name, mode_t mode)
-{
-    auto_fd fd = -1;
-    struct stat st;
-
-    if (mkdirat(parent_fd, name, mode) < 0 && errno != EEXIST)
-        return -1;
-    fd = host_open_beneath(parent_fd, name, O_RDONLY | O_DIRECTORY);
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return -1;
-    if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))) {
-        errno = EPERM;
-        return -1;
-    }
-    return fd_steal(&fd);
-}
-
 int
 capture_directory_open(const Host *host, HostRoot root)
 {
     /* below run the first is as open as the control socket needs it */
-    auto_fd outer_fd =
-        directory_open(host_root_fd(host, root), "vm-guardian", root == HOST_RUN ? 0755 : 0700);
-
-    return outer_fd < 0 ? -1 : directory_open(outer_fd, "captures", 0700);
+    return state_directory_open(host_root_fd(host, root), "captures",
+                                root == HOST_RUN ? 0755 : 0700);
 }
 
 int
