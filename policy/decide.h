@@ -3,7 +3,9 @@
 
 /* Verdicts before and after one tick -> what is to be done about them. An alert is opened once when
  * a freeze is named, becomes urgent once when it is paged, and is closed once. Suspicions and
- * unknowns are shown, and alert nobody. */
+ * unknowns are shown, and alert nobody.
+ *
+ * And whether a plan may be carried out now: the only place where that is decided. */
 
 #include "model.h"
 
@@ -15,3 +17,41 @@ typedef enum {
 } AlertStep;
 
 AlertStep decide_alert(const Verdict *before, const Verdict *after);
+
+/* The window of the write budgets. */
+#define DECIDE_BUDGET_WINDOW_US (3600 * G_GINT64_CONSTANT(1000000))
+
+typedef struct {
+    bool is_enforced; /* the mode allows this kind of act on this VM */
+    bool
+        is_commanded; /* by an administrator, by hand: no mode, cool-down or budget holds it back */
+    bool is_suspect;  /* a stall is suspected on the VM, or on a storage it uses */
+    bool is_busy;     /* another act on this VM is under way */
+    bool is_tripped;  /* a budget was spent before, and nobody has looked since */
+    bool has_failed;  /* an earlier write of this kind did not read back as asked */
+    bool is_taken_back; /* the newest write of this kind is an administrator's undo */
+    bool has_last;      /* something of this kind was written to this VM before */
+    gint64 since_last_us;
+    gint64 cool_down_us;
+    guint n_writes;              /* that the plan wants, at least 1 */
+    guint written_vm, budget_vm; /* within DECIDE_BUDGET_WINDOW_US */
+    guint written_host, budget_host;
+} ActFacts;
+
+typedef enum {
+    LEAVE_GO,
+    LEAVE_OBSERVE,     /* written down, not done */
+    LEAVE_SUSPECT,     /* no write of any kind while a stall is suspected */
+    LEAVE_BUSY,        /* at most one act per VM at a time */
+    LEAVE_FAILED,      /* never tried again */
+    LEAVE_TAKEN_BACK,  /* an administrator wants it otherwise */
+    LEAVE_TRIPPED,     /* the breaker is open */
+    LEAVE_COOL_DOWN,   /* too soon after the last one */
+    LEAVE_BUDGET_VM,   /* trips the breaker of this VM */
+    LEAVE_BUDGET_HOST, /* trips every VM's */
+} ActLeave;
+
+/* What harms least comes first: in observe nothing else is looked at. */
+ActLeave decide_act(const ActFacts *facts);
+/* A phrase for a person, static; "" for LEAVE_GO. */
+const char *act_leave_reason(ActLeave leave);

@@ -50,12 +50,62 @@ step_is_taken(void **state)
     assert_int_equal(decide_alert(&row->before, &row->after), row->step);
 }
 
+/* Each row departs from a plan that may be carried out. */
+typedef struct {
+    const char *name;
+    ActFacts facts;
+    ActLeave leave;
+} LeaveRow;
+
+#define MAY .is_enforced = true, .n_writes = 2, .budget_vm = 6, .budget_host = 60
+#define COOLING .has_last = true, .since_last_us = 9, .cool_down_us = 10
+
+static const LeaveRow leave_rows[] = {
+    {"a quiet VM that may be written to is", {MAY}, LEAVE_GO},
+    {"observe comes before everything",
+     {.is_suspect = true, .is_busy = true, .has_failed = true},
+     LEAVE_OBSERVE},
+    {"a suspect VM is not written to", {MAY, .is_suspect = true}, LEAVE_SUSPECT},
+    {"nor by an administrator", {.is_commanded = true, .is_suspect = true}, LEAVE_SUSPECT},
+    {"one plan at a time", {MAY, .is_busy = true}, LEAVE_BUSY},
+    {"also an administrator's", {.is_commanded = true, .is_busy = true}, LEAVE_BUSY},
+    {"a write that failed is not tried again", {MAY, .has_failed = true}, LEAVE_FAILED},
+    {"what was taken back stays so", {MAY, .is_taken_back = true}, LEAVE_TAKEN_BACK},
+    {"an open breaker", {MAY, .is_tripped = true}, LEAVE_TRIPPED},
+    {"cooling down", {MAY, COOLING}, LEAVE_COOL_DOWN},
+    {"cooled down", {MAY, .has_last = true, .since_last_us = 10, .cool_down_us = 10}, LEAVE_GO},
+    {"the last writes of the budget", {MAY, .written_vm = 4, .written_host = 58}, LEAVE_GO},
+    {"one more than the VM's budget", {MAY, .written_vm = 5}, LEAVE_BUDGET_VM},
+    {"one more than the host's budget", {MAY, .written_host = 59}, LEAVE_BUDGET_HOST},
+    {"a budget that was lowered meanwhile", {MAY, .written_vm = 9}, LEAVE_BUDGET_VM},
+    {"by hand none of these counts",
+     {.is_commanded = true,
+      COOLING,
+      .n_writes = 2,
+      .written_vm = 9,
+      .is_tripped = true,
+      .has_failed = true,
+      .is_taken_back = true},
+     LEAVE_GO},
+};
+
+static void
+leave_is_given(void **state)
+{
+    const LeaveRow *row = *state;
+
+    assert_int_equal(decide_act(&row->facts), row->leave);
+    assert_int_equal(*act_leave_reason(row->leave) == '\0', row->leave == LEAVE_GO);
+}
+
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(rows)];
+    struct CMUnitTest tests[G_N_ELEMENTS(rows) + G_N_ELEMENTS(leave_rows)];
 
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
         tests[i] = t_row(rows[i].name, step_is_taken, &rows[i]);
+    for (guint i = 0; i < G_N_ELEMENTS(leave_rows); i++)
+        tests[G_N_ELEMENTS(rows) + i] = t_row(leave_rows[i].name, leave_is_given, &leave_rows[i]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
