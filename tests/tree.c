@@ -10,6 +10,7 @@
 struct Tree {
     char *root;
     GPtrArray *paths;
+    bool is_anothers;
 };
 
 static void
@@ -27,6 +28,17 @@ tree_new(void)
     tree->root = g_build_filename(g_get_tmp_dir(), "guardian-tree-XXXXXX", NULL);
     tree->paths = g_ptr_array_new_with_free_func(g_free);
     must(g_mkdtemp(tree->root) != NULL, "make", tree->root);
+    return tree;
+}
+
+Tree *
+tree_at(const char *root)
+{
+    Tree *tree = g_new0(Tree, 1);
+
+    tree->root = g_strdup(root);
+    tree->paths = g_ptr_array_new_with_free_func(g_free);
+    tree->is_anothers = true;
     return tree;
 }
 
@@ -48,7 +60,8 @@ tree_free(Tree *tree)
 {
     if (!tree)
         return;
-    remove_all(tree->root);
+    if (!tree->is_anothers)
+        remove_all(tree->root);
     g_ptr_array_unref(tree->paths);
     g_free(tree->root);
     g_free(tree);

@@ -10,6 +10,8 @@
 typedef struct Tree Tree;
 
 Tree *tree_new(void);
+/* That of another process, which also removes it. */
+Tree *tree_at(const char *root);
 void tree_free(Tree *tree);
 /* The tree's directory, and a path below it: borrowed until the tree is freed. */
 const char *tree_root(const Tree *tree);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* kill -9 at random instants, a thousand times: a worker (this program with a tree as argument)
+ * raises a limit and takes it back, again and again. After each kill the journal and the limit must
+ * agree: either the limit is the old one and nothing is to be undone, or it is the new one and the
+ * journal says how to undo it. */
+
+#include "t.h"
+
+#include "act-fixture.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define KILLS 1000
+/* A cycle of two writes takes 10 to 60 ms: kills fall into every part of it. */
+#define LIVES_US_MAX 40000
+/* Recovery reads the whole journal: a short one keeps the test short. */
+#define KILLS_PER_JOURNAL 50
+#define REUSES 10000
+
+typedef struct {
+    ActFixture *fixture;
+    guint n_applied, n_untouched;
+} Torture;
+
+static void
+work(Tree *tree)
+{
+    ActFixture *fixture = act_fixture_new(tree);
+    const ActTerms terms = {.is_commanded = true};
+
+    for (;;) {
+        GPtrArray *undo;
+
+        act_fixture_load(fixture);
+        undo = acts_undo_plan(fixture->acts, 42, ACT_START_TICKS, NULL);
+        if (undo->len > 0) {
+            act_fixture_run(fixture, &terms, undo);
+            continue;
+        }
+        g_ptr_array_unref(undo);
+        act_fixture_run(fixture, &terms,
+                        act_fixture_plan(act_fixture_step(fixture, 42, "/pod42/vm"), NULL));
+    }
+}
+
+static pid_t
+worker_start(const char *root)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execl("/proc/self/exe", "worker", root, NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+/* What a reader of a failure needs. */
+static void
+records_print(const GPtrArray *records)
+{
+    for (guint i = 0; i < records->len; i++) {
+        const ActRecord *record = records->pdata[i];
+
+        print_message("%s %-8s %s -> %s%s%s, read back %s, %s\n", record->name,
+                      act_state_name(record->state), record->old_value, record->new_value,
+                      record->undoes ? " undoes " : "", record->undoes ? record->undoes : "",
+                      record->read_back, record->problem);
+    }
+}
+
+/* With its children, which die a moment after it and then are ours. */
+static void
+worker_kill(pid_t worker)
+{
+    assert_int_equal(kill(worker, SIGKILL), 0);
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+}
+
+static void
+journal_and_limit_agree(Torture *torture)
+{
+    ActFixture *fixture = torture->fixture;
+    g_autofree char *limit = NULL;
+    g_autoptr(GPtrArray) undo = NULL;
+    const GPtrArray *records;
+
+    act_fixture_restart(fixture);
+    act_fixture_load(fixture);
+    if (fixture->problem)
+        fail_msg("%s", fixture->problem);
+    limit = act_fixture_limit(fixture, "/pod42/vm");
+    undo = acts_undo_plan(fixture->acts, 42, ACT_START_TICKS, NULL);
+    records = act_journal_records(acts_journal(fixture->acts));
+    for (guint i = 0; i < records->len; i++)
+        assert_int_not_equal(((const ActRecord *)records->pdata[i])->state, ACT_INTENDED);
+    if (undo->len != (strcmp(limit, ACT_OLD) != 0))
+        records_print(records);
+    if (strcmp(limit, ACT_OLD) == 0) {
+        torture->n_untouched++;
+        assert_int_equal(undo->len, 0);
+        return;
+    }
+    torture->n_applied++;
+    assert_string_equal(limit, ACT_NEW);
+    assert_int_equal(undo->len, 1);
+    assert_string_equal(((const ActRecord *)undo->pdata[0])->new_value, ACT_OLD);
+}
+
+static void
+a_kill_at_any_instant_loses_no_undo(void **state)
+{
+    ActFixture *fixture = act_fixture_new(NULL);
+    Torture torture = {.fixture = fixture};
+    Tree *tree = fixture->tree;
+
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    for (guint i = 0; i < KILLS; i++) {
+        pid_t worker = worker_start(tree_root(tree));
+
+        assert_true(worker > 0);
+        g_usleep((gulong)g_random_int_range(0, LIVES_US_MAX));
+        worker_kill(worker);
+        journal_and_limit_agree(&torture);
+        if (i % KILLS_PER_JOURNAL == KILLS_PER_JOURNAL - 1) {
+            tree_remove(tree, "var/vm-guardian");
+            act_fixture_set_limit(fixture, "/pod42/vm", ACT_OLD);
+        }
+    }
+    /* else it was no torture */
+    assert_in_range(torture.n_applied, KILLS / 100, KILLS);
+    assert_in_range(torture.n_untouched, KILLS / 100, KILLS);
+    act_fixture_free(fixture, false);
+}
+
+/* Reuse. */
+
+typedef enum { REUSE_NOTHING, REUSE_PID, REUSE_GROUP, REUSE_MOVED, REUSE_N } Reuse;
+
+static void
+reuse(ActFixture *fixture, Reuse kind)
+{
+    Tree *tree = fixture->tree;
+
+    fake_host_set_state(tree, 42, ACT_START_TICKS + (kind == REUSE_PID), "kvm", 'S');
+    tree_file(tree, "proc/42/cgroup", kind == REUSE_MOVED ? "0::/pod43/vm\n" : "0::/pod42/vm\n");
+    if (kind == REUSE_GROUP) {
+        assert_int_equal(rename(tree_path(tree, "sys/fs/cgroup/pod42/vm"),
+                                tree_path(tree, "sys/fs/cgroup/pod42/before")),
+                         0);
+        tree_file(tree, "sys/fs/cgroup/pod42/vm/memory.max", ACT_OLD "\n");
+        tree_remove(tree, "sys/fs/cgroup/pod42/before");
+    }
+}
+
+typedef struct {
+    bool has_ended, was_written;
+} Answer;
+
+static void
+on_end(ActCall *call, bool was_written, const char *value, const char *problem)
+{
+    *(Answer *)call->data = (Answer){true, was_written};
+}
+
+static void
+a_recycled_pid_or_group_is_never_written_to(void **state)
+{
+    ActFixture *fixture = act_fixture_new(NULL);
+    Children *children = children_new(fixture->context);
+    guint n[REUSE_N] = {0};
+
+    for (guint i = 0; i < REUSES; i++) {
+        ActRecord *step = act_fixture_step(fixture, 42, "/pod42/vm");
+        Reuse kind = (Reuse)g_random_int_range(0, REUSE_N);
+        Answer answer = {0};
+        ActCall call = {.host = fixture->host,
+                        .context = fixture->context,
+                        .children = children,
+                        .record = step,
+                        .end = on_end,
+                        .data = &answer};
+        g_autofree char *limit = NULL, *beside = NULL;
+
+        reuse(fixture, kind);
+        act_means_cgroup.run(&call);
+        while (!answer.has_ended)
+            g_main_context_iteration(fixture->context, TRUE);
+        limit = act_fixture_limit(fixture, "/pod42/vm");
+        beside = act_fixture_limit(fixture, "/pod43/vm");
+        assert_int_equal(answer.was_written, kind == REUSE_NOTHING);
+        assert_string_equal(limit, kind == REUSE_NOTHING ? ACT_NEW : ACT_OLD);
+        assert_string_equal(beside, ACT_OLD);
+        act_fixture_set_limit(fixture, "/pod42/vm", ACT_OLD);
+        act_record_free(step);
+        n[kind]++;
+    }
+    for (guint i = 0; i < REUSE_N; i++)
+        assert_in_range(n[i], REUSES / REUSE_N / 2, REUSES);
+    children_free(children);
+    act_fixture_free(fixture, false);
+}
+
+int
+main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_recycled_pid_or_group_is_never_written_to),
+        cmocka_unit_test(a_kill_at_any_instant_loses_no_undo),
+    };
+
+    if (argc > 1)
+        work(tree_at(argv[1]));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
