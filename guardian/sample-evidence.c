@@ -26,7 +26,7 @@ sample_disk_wants_evidence(const Sampling *sampling, const DiskSample *disk)
 
     if (sampling->context.wants_all_evidence)
         return true;
-    if (track && track->has_last && track->verdict.state < STATE_SUSPECT && ops != track->last_ops)
+    if (track && track->has_last && track->verdict.state < STATE_SUSPECT && ops != track->last.ops)
         return false; /* it moves: nothing to prove */
     return freeze_wants_evidence(track, sampling->context.now_us);
 }

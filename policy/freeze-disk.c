@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "freeze-disk.h"
 
-/* Linux splits at 1280 KiB by default (max_sectors_kb): the largest single request a limit must let
- * pass. */
-#define REQUEST_BYTES_MAX (1280 * 1024.0)
-/* A limit may hold one request while it pays for two before it. */
-#define PATIENCE_REQUESTS 3
+#include "freeze-limit.h"
+
 /* An idle disk is asked again after 2, 4, 8 s and not more rarely: a freeze that meets an idle
  * disk's first request must still be named within 30 s. */
 #define EVIDENCE_GAP_MIN_US (2 * (gint64)G_USEC_PER_SEC)
@@ -19,8 +16,6 @@
 /* A 512-byte read takes milliseconds, and on storage of 15 s a write its turn comes too. */
 #define CANARY_PATIENCE_US (10 * (gint64)G_USEC_PER_SEC)
 
-typedef enum { STEP_STILL, STEP_PROGRESS, STEP_SLOW_PROGRESS } Step;
-
 const Verdict freeze_late = {
     .state = STATE_UNKNOWN,
     .layer = LAYER_UNKNOWN,
@@ -28,76 +23,6 @@ const Verdict freeze_late = {
     .reason = "our own sample came late, or the host slept: nothing can be concluded"};
 
 static const Verdict fine = {.state = STATE_OK, .layer = LAYER_NONE, .cause = ""};
-
-/* Seconds one legal request can take under the disk's own limit; 0 without one. */
-static double
-limit_request_s(const DiskSample *disk)
-{
-    double by_bytes = 0, by_operations = 0;
-
-    if (!disk->has_limit)
-        return 0;
-    if (disk->limit_bps > 0)
-        by_bytes = REQUEST_BYTES_MAX / (double)disk->limit_bps;
-    if (disk->limit_iops > 0)
-        by_operations = 1.0 / (double)disk->limit_iops;
-    return MAX(by_bytes, by_operations);
-}
-
-gint64
-freeze_patience_us(const DiskSample *disk, const Limits *limits)
-{
-    double wanted_us = PATIENCE_REQUESTS * limit_request_s(disk) * G_USEC_PER_SEC;
-
-    if (wanted_us >= (double)limits->patience_max_us)
-        return MAX(limits->patience_max_us, limits->patience_us);
-    return MAX((gint64)wanted_us, limits->patience_us);
-}
-
-/* Can its own limit explain what is seen? Only a limit that earned more patience than everybody
- * has. */
-static bool
-limit_explains(const DiskSample *disk, const Limits *limits)
-{
-    return PATIENCE_REQUESTS * limit_request_s(disk) * G_USEC_PER_SEC > (double)limits->patience_us;
-}
-
-static void
-note_old_completion(DiskTrack *track, gint64 now_us, gint64 age_us)
-{
-    if (track->old_completions++ == 0)
-        track->old_since_us = MAX(now_us - age_us, track->clear_us);
-}
-
-/* Takes the counters over, and says what they did since the last sample. */
-static Step
-disk_step(DiskTrack *track, const DiskSample *disk, const DiskContext *context)
-{
-    guint64 ops = disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
-    guint64 done = ops - track->last_ops;
-    guint64 spent_ns = disk->total_time_ns - track->last_time_ns;
-    bool is_first = !track->has_last;
-    bool has_failed = disk->failed_ops != track->last_failed_ops;
-    bool has_restarted = ops < track->last_ops || disk->total_time_ns < track->last_time_ns;
-    gint64 age_us;
-
-    track->has_last = true;
-    track->last_ops = ops;
-    track->last_failed_ops = disk->failed_ops;
-    track->last_time_ns = disk->total_time_ns;
-    if (is_first)
-        return STEP_STILL;
-    if (has_failed || has_restarted)
-        return STEP_PROGRESS;
-    if (done == 0)
-        return STEP_STILL;
-    age_us = (gint64)(spent_ns / done / 1000);
-    if (age_us > freeze_patience_us(disk, context->limits)) {
-        note_old_completion(track, context->sample->now_us, age_us);
-        return STEP_STILL;
-    }
-    return age_us > context->limits->patience_us ? STEP_SLOW_PROGRESS : STEP_PROGRESS;
-}
 
 static void
 note_job(DiskTrack *track, const DiskSample *disk, gint64 now_us)
@@ -211,6 +136,9 @@ judge_inflight(const DiskTrack *track, const DiskSample *disk, const DiskContext
     bool is_throttle = limit_explains(disk, context->limits);
     bool is_at_cap = is_throttle && patience >= context->limits->patience_max_us;
     bool was_suspect = track->verdict.state >= STATE_SUSPECT;
+    /* between two requests that its limit let pass */
+    bool was_throttle = was_suspect && track->verdict.layer == LAYER_THROTTLE &&
+                        waited < context->limits->patience_us / 2;
     Verdict verdict = fine;
 
     verdict.inflight = disk->queue_inflight;
@@ -227,7 +155,7 @@ judge_inflight(const DiskTrack *track, const DiskSample *disk, const DiskContext
             verdict.cause = "throttle-bound";
             verdict.reason = "its own limit has held the same request up to the cap of patience";
         }
-    } else if (is_throttle && run->samples > 1) {
+    } else if ((is_throttle && run->samples > 1) || was_throttle) {
         verdict.state = STATE_SUSPECT;
         verdict.layer = LAYER_THROTTLE;
         verdict.cause = "throttle-bound";
@@ -245,15 +173,21 @@ static Verdict
 judge_trickle(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
 {
     bool is_throttle = limit_explains(disk, context->limits);
-    Verdict verdict = {.state = context->is_settled ? STATE_FROZEN : STATE_SUSPECT,
+    gint64 patience = freeze_patience_us(disk, context->limits);
+    gint64 waited = context->sample->now_us - track->clear_us;
+    bool is_over = context->is_settled && (!is_throttle || waited >= patience);
+    Verdict verdict = {.state = is_over ? STATE_FROZEN : STATE_SUSPECT,
                        .layer = is_throttle ? LAYER_THROTTLE : LAYER_BLOCK_PATH,
                        .cause = is_throttle ? "throttle-bound" : "trickle",
                        .since_us = track->old_since_us,
-                       .patience_us = freeze_patience_us(disk, context->limits),
+                       .patience_us = patience,
                        .inflight = disk->queue_inflight,
                        .signals = second_signals(track, disk, context)};
 
     verdict.reason = "what completes is older than the patience, again and again: a trickle";
+    if (is_throttle)
+        verdict.reason = "its own limit lets nothing pass; what completes is old, and was let "
+                         "through by a reset of the guest's";
     return verdict;
 }
 
@@ -270,28 +204,70 @@ judge_canary(const DiskTrack *track, const DiskSample *disk, const DiskContext *
     return verdict;
 }
 
+/* A limit that lets not even a page pass needs no request in flight to be seen: at the cap, a
+ * writer that has never been quiet for that long, or from which a drain has freed an old write, is
+ * stuck in it. */
+static Verdict
+judge_limit(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+{
+    gint64 now = context->sample->now_us;
+    gint64 patience = freeze_patience_us(disk, context->limits);
+    gint64 usual = habit_usual_us(&track->habit, context->limits->patience_us);
+    bool is_stuck = track->old_completions > 0 || now - track->habit.last_progress_us >= usual;
+    Verdict verdict = {.state = STATE_SUSPECT,
+                       .layer = LAYER_THROTTLE,
+                       .cause = "throttle-bound",
+                       .since_us = track->clear_us,
+                       .patience_us = patience,
+                       .signals = second_signals(track, disk, context)};
+
+    verdict.reason = "it was busy and is quiet, and its own limit explains that";
+    if (limit_is_shut(disk, context->limits) && context->is_settled && is_stuck &&
+        now - track->clear_us >= patience) {
+        verdict.state = STATE_FROZEN;
+        verdict.reason = "its own limit lets not even a page pass, and patience is over";
+    }
+    return verdict;
+}
+
+/* How long may it be quiet under a limit that explains it? < 0: the limit does not explain it any
+ * more. */
+static gint64
+limit_allows_us(const DiskTrack *track, const DiskSample *disk, const DiskContext *context,
+                gint64 allowed_us)
+{
+    gint64 quiet = context->sample->now_us - track->habit.last_progress_us;
+    bool is_shut = limit_is_shut(disk, context->limits);
+
+    if (!limit_explains(disk, context->limits) ||
+        (!is_shut && quiet >= freeze_patience_us(disk, context->limits)))
+        return -1;
+    if (track->verdict.layer == LAYER_THROTTLE) /* only a request that did not wait sets it free */
+        return 0;
+    return is_shut ? MIN(allowed_us, context->limits->patience_us / 2) : allowed_us;
+}
+
 /* Nothing proves a request in flight; all there is is that this disk was busy and is not. */
 static Verdict
 judge_habit(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
 {
     gint64 now = context->sample->now_us;
-    bool is_throttle = limit_explains(disk, context->limits);
+    gint64 quiet = now - track->habit.last_progress_us;
     bool is_back = disk->has_canary && disk->canary_is_back;
     guint signals = second_signals(track, disk, context);
     gint64 allowed =
         habit_patience_us(&track->habit, now, context->limits->patience_us, signals != 0);
+    gint64 by_limit = limit_allows_us(track, disk, context, allowed);
     Verdict verdict = fine;
 
     verdict.reason = "quiet, as it often is; nothing can be seen in flight";
-    if (is_throttle) /* and once it is bound, only a request that did not wait sets it free */
-        allowed = track->verdict.layer == LAYER_THROTTLE
-                      ? 0
-                      : MIN(allowed, context->limits->patience_us / 2);
-    if (!habit_is_writer(&track->habit) || now - track->habit.last_progress_us < allowed)
+    if (!habit_is_writer(&track->habit) || quiet < (by_limit >= 0 ? by_limit : allowed))
         return verdict;
+    if (by_limit >= 0)
+        return judge_limit(track, disk, context);
     verdict.state = STATE_SUSPECT;
-    verdict.layer = is_throttle ? LAYER_THROTTLE : is_back ? LAYER_DEVICE_MODEL : LAYER_UNKNOWN;
-    verdict.cause = is_throttle ? "throttle-bound" : "habit-broken";
+    verdict.layer = is_back ? LAYER_DEVICE_MODEL : LAYER_UNKNOWN;
+    verdict.cause = "habit-broken";
     verdict.since_us = track->clear_us;
     verdict.patience_us = allowed;
     verdict.signals = signals;
@@ -299,8 +275,8 @@ judge_habit(const DiskTrack *track, const DiskSample *disk, const DiskContext *c
     if (is_back)
         verdict.reason = "strangely quiet, and a read of ours passed: it points above the block "
                          "layer, at the device model or a stall of writes only";
-    if (!is_throttle && (signals & VERDICT_SIGNAL_CPU) && disk->has_neighbours &&
-        disk->neighbours_moving > 0 && habit_is_learned(&track->habit, now)) {
+    if ((signals & VERDICT_SIGNAL_CPU) && disk->has_neighbours && disk->neighbours_moving > 0 &&
+        habit_is_learned(&track->habit, now)) {
         verdict.state = STATE_FROZEN;
         verdict.layer = LAYER_DEVICE_MODEL;
         verdict.reason = "strangely quiet while its CPU ramps and its neighbours on the same "
@@ -374,7 +350,7 @@ freeze_judge_disk(DiskTrack *track, const DiskSample *disk, const DiskContext *c
                          .cause = "no-counters",
                          .reason = "the counters of this disk cannot be read"};
     }
-    step = disk_step(track, disk, context);
+    step = freeze_step(track, disk, context);
     if (step != STEP_STILL)
         return judge_progress(track, disk, context, step);
     note_still(track, disk, context->sample->now_us);

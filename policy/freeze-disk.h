@@ -13,7 +13,17 @@ typedef struct {
     bool is_late; /* this sample: only progress and an empty queue can be told from it */
 } DiskContext;
 
+/* What a disk's counters did since the last sample. */
+typedef enum {
+    STEP_STILL,         /* nothing completed, or only what is older than the patience */
+    STEP_PROGRESS,      /* also where operations fail, or the counters begin anew */
+    STEP_SLOW_PROGRESS, /* after a long wait for its own limit */
+} Step;
+
 extern const Verdict freeze_late;
+
+/* Takes the counters over. An old completion is noted in the track and is no step. */
+Step freeze_step(DiskTrack *track, const DiskSample *disk, const DiskContext *context);
 
 /* Takes the disk's newest facts into its track and says what they make of it. */
 Verdict freeze_judge_disk(DiskTrack *track, const DiskSample *disk, const DiskContext *context);

@@ -18,10 +18,12 @@
  *
  *   of one disk (freeze-disk.c)
  *     it made progress                    ok; suspect / throttle where its own limit made that
- *                                         request older than everybody's patience
+ *                                         request older than everybody's patience, and lets as much
+ *                                         pass as it should
  *     its virtqueue is empty              ok: that is proof
  *     two completions in a row, each      frozen: a controller's reset loop lets one 47 s old write
- *     older than the patience             through every 47 s, and that is no progress
+ *     older than the patience             through every 47 s, and that is no progress; / throttle
+ *                                         where its limit explains it, and then at the cap
  *     in flight, patience over            frozen / block-path; / storage when the host's device
  *                                         holds it or the neighbours stand still too;
  *                                         / backup-target when a block job stands still with it;
@@ -30,6 +32,10 @@
  *     in flight for half the patience     suspect, same layer as above
  *     the canary is not back after 10 s   frozen / block-path
  *     nothing known, not yet settled      unknown
+ *     quiet under a limit that lets not   suspect / throttle after half the patience, frozen at the
+ *     even a page pass within the cap     cap: a writer, or old writes that a drain let through
+ *     quiet for less than the patience    suspect / throttle
+ *     that its limit earns
  *     quiet for longer than its habit     suspect / unknown / habit-broken; / device-model where
  *     allows (habit.h), no evidence       the canary came back; frozen / device-model only after a
  *                                         day of learning, when its CPU ramps while the neighbours
@@ -42,6 +48,10 @@
  * after io-error and incoming the queue holds requests that wait for their retry. A sample that
  * came late, or after the host slept, neither accuses nor acquits: windows start again, what was
  * open stays open.
+ *
+ * Under its own limit a request may be as old as it likes while the limit is used to the full: a
+ * deep queue of 10 operations/s is slow and legal. What a drain lets through comes above the
+ * limit's pace, or under a limit that lets nothing pass: that is old, and no progress.
  *
  * Named and paged are two moments: frozen is named as soon as the rule holds, and paged at once
  * when a second signal agrees (network collapsed, CPU ramps, neighbours still, host device stuck),

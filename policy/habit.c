@@ -48,9 +48,15 @@ habit_is_writer(const Habit *habit)
 }
 
 gint64
+habit_usual_us(const Habit *habit, gint64 patience_us)
+{
+    return MAX(GAP_FACTOR * habit->longest_gap_us, patience_us);
+}
+
+gint64
 habit_patience_us(const Habit *habit, gint64 now_us, gint64 patience_us, bool has_signal)
 {
-    gint64 usual = MAX(GAP_FACTOR * habit->longest_gap_us, patience_us);
+    gint64 usual = habit_usual_us(habit, patience_us);
     bool is_young = now_us - habit->learned_since_us < YOUNG_US;
 
     if (!habit_is_writer(habit))

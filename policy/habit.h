@@ -18,6 +18,8 @@ typedef struct {
 void habit_note_progress(Habit *habit, gint64 now_us);
 /* Had it been writing, so that silence means something? */
 bool habit_is_writer(const Habit *habit);
+/* Four times its longest quiet gap, and no less than the patience. */
+gint64 habit_usual_us(const Habit *habit, gint64 patience_us);
 /* How long may it be quiet until that is strange? has_signal: something else is strange, too.
  * G_MAXINT64: it is no writer. */
 gint64 habit_patience_us(const Habit *habit, gint64 now_us, gint64 patience_us, bool has_signal);

@@ -19,11 +19,17 @@ typedef struct {
     gint64 looping_since_us; /* 0 = no loop */
 } Loop;
 
+/* A disk's counters at its newest sample. */
+typedef struct {
+    guint64 ops, flushes, bytes, failed_ops, time_ns;
+    gint64 moved_us; /* newest sample at which ops had changed; at first the first one */
+} DiskCounters;
+
 typedef struct {
     char *id;
     char *label; /* a disk that has just vanished is still named */
     bool has_last;
-    guint64 last_ops, last_failed_ops, last_time_ns;
+    DiskCounters last;
     gint64 clear_us;       /* last sample with progress, or with an empty queue; the first one */
     guint still_samples;   /* in a row without progress */
     bool queue_is_visible; /* its virtqueue was seen once: an empty one is proof of innocence */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "freeze-disk.h"
+
+#include "freeze-limit.h"
+
+static void
+note_old_completion(DiskTrack *track, gint64 now_us, gint64 age_us)
+{
+    if (track->old_completions++ == 0)
+        track->old_since_us = MAX(now_us - age_us, track->clear_us);
+}
+
+/* What completed since the last sample. */
+typedef struct {
+    guint64 operations, flushes, bytes, spent_ns;
+    gint64 elapsed_us; /* since something else had completed */
+} Completed;
+
+/* Was what completed older than the patience, and not because its limit works as it should? A mean
+ * of writes and flushes hides the age of a write that a reset's drain let through, because flushes
+ * do not wait for a limit. */
+static Step
+aged_step(const DiskSample *disk, const DiskContext *context, const Completed *completed,
+          gint64 *ret_age_us)
+{
+    gint64 usual = context->limits->patience_us;
+    gint64 patience = freeze_patience_us(disk, context->limits);
+    gint64 spent_us = (gint64)(completed->spent_ns / 1000);
+    gint64 age = spent_us / (gint64)completed->operations;
+    guint64 data = completed->operations - MIN(completed->flushes, completed->operations - 1);
+    Pace pace = limit_pace(disk, completed->bytes, completed->operations, completed->elapsed_us);
+
+    *ret_age_us = MAX(age, spent_us / (gint64)data);
+    if (limit_is_shut(disk, context->limits) ||
+        (limit_explains(disk, context->limits) && pace == PACE_ABOVE))
+        return *ret_age_us > usual ? STEP_STILL : STEP_PROGRESS;
+    *ret_age_us = age;
+    if (age <= usual)
+        return STEP_PROGRESS;
+    return pace == PACE_LIMIT || age <= patience ? STEP_SLOW_PROGRESS : STEP_STILL;
+}
+
+/* Takes the counters over, and says what they did since the last sample. */
+Step
+freeze_step(DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+{
+    DiskCounters now = {.ops = disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops,
+                        .flushes = disk->flush_ops,
+                        .bytes = disk->rd_bytes + disk->wr_bytes,
+                        .failed_ops = disk->failed_ops,
+                        .time_ns = disk->total_time_ns,
+                        .moved_us = context->sample->now_us};
+    DiskCounters before = track->last;
+    Completed completed = {.operations = now.ops - before.ops,
+                           .flushes = now.flushes - before.flushes,
+                           .bytes = now.bytes - before.bytes,
+                           .spent_ns = now.time_ns - before.time_ns,
+                           .elapsed_us = now.moved_us - before.moved_us};
+    bool is_first = !track->has_last;
+    gint64 age_us;
+    Step step;
+
+    if (!is_first && completed.operations == 0)
+        now.moved_us = before.moved_us;
+    track->has_last = true;
+    track->last = now;
+    if (is_first)
+        return STEP_STILL;
+    if (now.failed_ops != before.failed_ops || now.ops < before.ops || now.time_ns < before.time_ns)
+        return STEP_PROGRESS;
+    if (completed.operations == 0)
+        return STEP_STILL;
+    step = aged_step(disk, context, &completed, &age_us);
+    if (step == STEP_STILL)
+        note_old_completion(track, context->sample->now_us, age_us);
+    return step;
+}
