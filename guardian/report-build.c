@@ -68,14 +68,15 @@ add_signals(JsonBuilder *builder, guint signals)
 }
 
 void
-build_verdict(JsonBuilder *builder, const Verdict *verdict, const ReportClocks *clocks)
+build_verdict(JsonBuilder *builder, const Verdict *verdict, const char *reason,
+              const ReportClocks *clocks)
 {
     gint64 age = clocks->monotonic_us - verdict->since_us;
 
     build_text(builder, "state", state_name(verdict->state));
     build_text(builder, "layer", layer_name(verdict->layer));
     build_text(builder, "cause", verdict->cause ? verdict->cause : "");
-    build_text(builder, "reason", verdict->reason ? verdict->reason : "");
+    build_text(builder, "reason", reason);
     build_time(builder, "since_utc", verdict->since_us, clocks);
     build_s64(builder, "since_s", verdict->since_us > 0, age / G_USEC_PER_SEC);
     build_time(builder, "named_utc", verdict->named_us, clocks);

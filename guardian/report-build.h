@@ -20,5 +20,6 @@ void build_text(JsonBuilder *builder, const char *name, const char *text);
 void build_bool(JsonBuilder *builder, const char *name, bool value);
 /* at_us on the monotonic clock, as UTC; 0 is null. */
 void build_time(JsonBuilder *builder, const char *name, gint64 at_us, const ReportClocks *clocks);
-/* Every member of a verdict, of a disk or of a VM. */
-void build_verdict(JsonBuilder *builder, const Verdict *verdict, const ReportClocks *clocks);
+/* Every member of a verdict, of a disk or of a VM; reason: see report-reason.h. */
+void build_verdict(JsonBuilder *builder, const Verdict *verdict, const char *reason,
+                   const ReportClocks *clocks);

@@ -3,6 +3,7 @@
 /* One line a change: who, what, since when, and the next step. What the whole VM suffers is told
  * once, not once a disk. */
 
+#include "report-reason.h"
 #include "report.h"
 
 #include "decide.h"
@@ -84,12 +85,12 @@ report_change_line(const GuardianChange *change, gint64 realtime_us, const char 
 {
     const Verdict *after = &change->after;
     AlertStep step = step_of(change);
-    const char *reason = after->reason ? after->reason : "";
-    g_autofree char *where = NULL, *call = NULL, *since = NULL;
+    g_autofree char *where = NULL, *call = NULL, *since = NULL, *reason = NULL;
 
     if (!is_news(change, step))
         return NULL;
     *ret_step = step_word(step);
+    reason = report_reason(change->vm, change->disk, after);
     since = report_utc(realtime_us - (change->vm->sample.now_us - after->since_us));
     call = report_call(change->vm->name, proc_pid(change->vm->proc));
     where = change->disk ? g_strdup_printf("%s disk %s", change->vm->name, change->disk->label)

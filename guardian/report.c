@@ -4,6 +4,7 @@
 #include "decide.h"
 #include "overhead.h"
 #include "report-domain.h"
+#include "report-reason.h"
 #include "report-roles.h"
 #include "units.h"
 
@@ -63,17 +64,21 @@ add_canary(JsonBuilder *builder, const DiskSample *disk, const Limits *limits)
 }
 
 static void
-add_disk(JsonBuilder *builder, const Limits *limits, const DiskSample *disk, const DiskTrack *track,
-         const ReportClocks *clocks)
+add_disk(JsonBuilder *builder, const Vm *vm, const DiskSample *disk, const ReportClocks *clocks)
 {
+    const DiskTrack *track = track_find_disk(&vm->track, disk->id);
+
     json_builder_begin_object(builder);
     build_text(builder, "label", disk->label);
     build_text(builder, "driver", disk->driver);
     build_text(builder, "storage", disk->storage);
-    if (track)
-        build_verdict(builder, &track->verdict, clocks);
+    if (track) {
+        g_autofree char *reason = report_reason(vm, track, &track->verdict);
+
+        build_verdict(builder, &track->verdict, reason, clocks);
+    }
     add_evidence(builder, disk);
-    add_canary(builder, disk, limits);
+    add_canary(builder, disk, &vm->limits);
     add_habit(builder, track, clocks);
     build_u64(builder, "idle_ms", disk->has_idle_time, disk->idle_time_ns / 1000000);
     build_u64(builder, "read_operations", disk->has_counters, disk->rd_ops);
@@ -99,14 +104,13 @@ add_disks(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     }
     json_builder_begin_array(builder);
     for (guint i = 0; is_known && i < vm->sample.n_disks; i++)
-        add_disk(builder, &vm->limits, &vm->sample.disks[i],
-                 track_find_disk(&vm->track, vm->sample.disks[i].id), clocks);
+        add_disk(builder, vm, &vm->sample.disks[i], clocks);
     /* the monitor is silent: the disks of the last answer, with what is concluded for them */
     for (guint i = 0; !is_known && i < vm->track.disks->len; i++) {
         const DiskTrack *track = vm->track.disks->pdata[i];
-        DiskSample last = {.label = track->label};
+        DiskSample last = {.id = track->id, .label = track->label};
 
-        add_disk(builder, &vm->limits, &last, track, clocks);
+        add_disk(builder, vm, &last, clocks);
     }
     json_builder_end_array(builder);
 }
@@ -221,6 +225,7 @@ static void
 add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
 {
     g_autofree char *sampled = vm->has_sample ? report_utc(vm->sample_realtime_us) : NULL;
+    g_autofree char *reason = report_reason(vm, NULL, &vm->track.verdict);
     bool is_asked = vm->has_sample && vm->sample.monitor == MONITOR_ANSWERED;
 
     json_builder_begin_object(builder);
@@ -229,7 +234,7 @@ add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     build_text(builder, "uuid", vm->uuid);
     build_text(builder, "source", vm->source);
     build_s64(builder, "pid", true, proc_pid(vm->proc));
-    build_verdict(builder, &vm->track.verdict, clocks);
+    build_verdict(builder, &vm->track.verdict, reason, clocks);
     build_text(builder, "run", is_asked ? run_state_name(vm->sample.run) : NULL);
     build_text(builder, "qemu_version", vm->qemu_version);
     build_text(builder, "sampled_utc", sampled);
