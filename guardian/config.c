@@ -118,15 +118,30 @@ loader_read_directory(Loader *loader, const char *path, bool is_override)
 }
 
 static void
-loader_set_error(Loader *loader, GError **error)
+errors_tell(GPtrArray *errors, GError **error)
 {
     g_autofree char *message = NULL;
 
-    if (loader->errors->len >= CONFIG_ERRORS_MAX)
-        g_ptr_array_add(loader->errors, g_strdup("there may be more: the first errors are shown"));
-    g_ptr_array_add(loader->errors, NULL);
-    message = g_strjoinv("\n", (char **)loader->errors->pdata);
+    if (errors->len >= CONFIG_ERRORS_MAX)
+        g_ptr_array_add(errors, g_strdup("there may be more: the first errors are shown"));
+    g_ptr_array_add(errors, NULL);
+    message = g_strjoinv("\n", (char **)errors->pdata);
     g_set_error_literal(error, GUARDIAN_ERROR, GUARDIAN_ERROR_CONFIG, message);
+}
+
+/* Takes the files, unless there are errors: then NULL. */
+static Config *
+config_new(GPtrArray *files, GPtrArray *errors, GError **error)
+{
+    Config *config;
+
+    if (errors->len > 0) {
+        errors_tell(errors, error);
+        return NULL;
+    }
+    config = g_new0(Config, 1);
+    config->files = g_ptr_array_ref(files);
+    return config;
 }
 
 Config *
@@ -135,18 +150,21 @@ config_load(const Host *host, GError **error)
     g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func((GDestroyNotify)config_file_free);
     g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
     Loader loader = {host, files, errors};
-    Config *config = NULL;
 
     loader_read(&loader, "guardian.conf", false);
     loader_read_directory(&loader, "guardian.conf.d", false);
     loader_read_directory(&loader, "vm.d", true);
-    if (errors->len > 0) {
-        loader_set_error(&loader, error);
-        return NULL;
-    }
-    config = g_new0(Config, 1);
-    config->files = g_steal_pointer(&files);
-    return config;
+    return config_new(files, errors, error);
+}
+
+Config *
+config_from_text(const char *path, char *text, gsize length, GError **error)
+{
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func((GDestroyNotify)config_file_free);
+    g_autoptr(GPtrArray) errors = g_ptr_array_new_with_free_func(g_free);
+
+    g_ptr_array_add(files, config_file_parse(path, text, length, false, errors));
+    return config_new(files, errors, error);
 }
 
 void

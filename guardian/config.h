@@ -21,6 +21,9 @@ typedef struct {
 /* Reads guardian.conf and so on below HOST_CONFIG. No file at all is a valid configuration. The
  * error (GUARDIAN_ERROR_CONFIG) has one line for each of the first errors, "<file>:<line>: ...". */
 Config *config_load(const Host *host, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The text of one guardian.conf, from wherever; path names it in errors and is printable. */
+Config *config_from_text(const char *path, char *text, gsize length,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void config_free(Config *config);
 /* Fills the limits of one VM, or of the host when subject is NULL; the caller clears them. */
 void config_limits(const Config *config, const ConfigSubject *subject, Limits *ret_limits);

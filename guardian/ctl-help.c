@@ -49,9 +49,10 @@ static const struct {
                 "  --list       the bundles that are there\n"
                 "  --show NAME  what one holds, and why what is missing was not done\n\n"
                 "Exit status: 0 saved, 1 saved in memory only, 2 could not.\n"},
-    {"replay", "Usage: guardianctl replay FILE... [--json]\n"
+    {"replay", "Usage: guardianctl replay FILE... [--config FILE] [--json]\n"
                "What the judge says of recorded samples, and whether it is what the file expects\n"
                "(offline). A FILE that begins with - is ./-\n\n"
+               "  --config FILE  the settings of this guardian.conf, not the built-in ones\n\n"
                "Exit status: 0 every expectation holds, 1 one does not, 2 unreadable.\n"},
     {"config", "Usage: guardianctl config show [VM] [--json]\n"
                "       guardianctl config check [DIR] [--json]\n"

@@ -2,7 +2,9 @@
 #include "ctl.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "config.h"
 #include "replay.h"
 #include "units.h"
 
@@ -167,22 +169,68 @@ file_show(const char *path, const Limits *limits, JsonArray *files)
     return replay->is_passed ? 0 : 1;
 }
 
-int
-ctl_replay(const CtlOptions *options, int argc, char **argv)
+/* The policy of a file in the place of the built-in one; unreadable or wrong: says so, false. */
+static bool
+limits_read(const char *path, Limits *ret_limits)
 {
-    g_auto(Limits) limits = {0};
-    JsonArray *files;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *name = units_printable(path, -1);
+    gsize length = 0;
+    g_autofree char *text = file_read(path, &length, &error);
+    g_autoptr(Config) config = text ? config_from_text(name, text, length, &error) : NULL;
+    g_auto(GStrv) lines = NULL;
+
+    if (config) {
+        config_limits(config, NULL, ret_limits);
+        return true;
+    }
+    if (!text && error) { /* the reader of files does not name them */
+        g_autofree char *reason = units_printable(error->message, -1);
+
+        ctl_fail("%s: %s", name, reason);
+        return false;
+    }
+    lines = g_strsplit(error ? error->message : "", "\n", -1);
+    for (guint i = 0; lines[i]; i++)
+        ctl_fail("%s", lines[i]);
+    return false;
+}
+
+/* What is asked: scenario files, and the file with the policy. */
+typedef struct {
+    GPtrArray *files; /* borrowed names */
+    const char *config;
+} Request;
+
+/* 0, or the exit status of a complaint. */
+static int
+request_parse(int argc, char **argv, Request *request)
+{
+    for (int i = 1; i < argc; i++) {
+        bool is_config = strcmp(argv[i], "--config") == 0;
+
+        if (is_config && i + 1 == argc)
+            return ctl_fail("replay: --config needs a FILE");
+        if (is_config)
+            request->config = argv[++i];
+        else if (g_str_has_prefix(argv[i], "--config="))
+            request->config = argv[i] + strlen("--config=");
+        else if (argv[i][0] == '-')
+            return ctl_fail("replay: unknown option %s; a FILE that begins with - is ./-", argv[i]);
+        else
+            g_ptr_array_add(request->files, argv[i]);
+    }
+    return request->files->len > 0 ? 0 : ctl_fail("replay: no FILE given");
+}
+
+static int
+files_show(const CtlOptions *options, const GPtrArray *names, const Limits *limits)
+{
+    JsonArray *files = options->is_json ? json_array_new() : NULL;
     int worst = 0;
 
-    if (argc < 2)
-        return ctl_fail("replay: no FILE given");
-    for (int i = 1; i < argc; i++)
-        if (argv[i][0] == '-')
-            return ctl_fail("replay: unknown option %s; a FILE that begins with - is ./-", argv[i]);
-    limits_init_defaults(&limits);
-    files = options->is_json ? json_array_new() : NULL;
-    for (int i = 1; i < argc; i++) {
-        int status = file_show(argv[i], &limits, files);
+    for (guint i = 0; i < names->len; i++) {
+        int status = file_show(names->pdata[i], limits, files);
 
         worst = MAX(worst, status);
     }
@@ -196,4 +244,21 @@ ctl_replay(const CtlOptions *options, int argc, char **argv)
         ctl_print_json(root);
     }
     return worst;
+}
+
+int
+ctl_replay(const CtlOptions *options, int argc, char **argv)
+{
+    g_auto(Limits) limits = {0};
+    g_autoptr(GPtrArray) files = g_ptr_array_new();
+    Request request = {.files = files};
+    int status = request_parse(argc, argv, &request);
+
+    if (status != 0)
+        return status;
+    if (!request.config)
+        limits_init_defaults(&limits);
+    else if (!limits_read(request.config, &limits))
+        return 2;
+    return files_show(options, files, &limits);
 }

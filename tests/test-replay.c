@@ -7,6 +7,7 @@
 
 #include "ctl.h"
 #include "replay.h"
+#include "run-ctl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -220,6 +221,69 @@ test_json(void **state)
     unlink(path);
 }
 
+/* A file of its own for one test; unlink and free it. */
+static char *
+write_text(const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    char *path = NULL;
+    int fd = g_file_open_tmp("replay-XXXXXX.conf", &path, &error);
+
+    assert_true(fd >= 0);
+    close(fd);
+    assert_true(g_file_set_contents(path, text, -1, &error));
+    return path;
+}
+
+/* The story's request is in flight for 28 s: frozen with 20 s of patience, suspect with 40 s. */
+static void
+test_config(void **state)
+{
+    g_autofree char *frozen = write_story("expect a frozen block-path");
+    g_autofree char *suspect = write_story("expect a suspect block-path");
+    g_autofree char *patient = write_text("[freeze]\npatience = 40s\n");
+    g_autofree char *same = write_text("# nothing\n");
+    g_autofree char *joined = g_strconcat("--config=", patient, NULL);
+    char *output[5];
+
+    assert_int_equal(run_verb(false, (char *[]){"replay", suspect, NULL}, &output[0]), 1);
+    assert_int_equal(
+        run_verb(false, (char *[]){"replay", suspect, "--config", patient, NULL}, &output[1]), 0);
+    assert_int_equal(run_verb(false, (char *[]){"replay", joined, suspect, NULL}, &output[2]), 0);
+    assert_int_equal(run_verb(false, (char *[]){"replay", joined, frozen, NULL}, &output[3]), 1);
+    assert_int_equal(
+        run_verb(false, (char *[]){"replay", "--config", same, frozen, NULL}, &output[4]), 0);
+    unlink(frozen);
+    unlink(suspect);
+    unlink(patient);
+    unlink(same);
+    for (guint i = 0; i < G_N_ELEMENTS(output); i++)
+        g_free(output[i]);
+}
+
+static void
+test_wrong_config(void **state)
+{
+    g_autofree char *story = write_story("expect a frozen");
+    g_autofree char *wrong = write_text("[freeze]\npatience = 40s\n\npatince = 3s\n");
+    g_autofree char *where = g_strdup_printf("%s:4: ", wrong);
+    const char *const words[] = {"replay", story, "--config", wrong, NULL};
+    const char *const missing[] = {"replay", story, "--config", "/nowhere/x.conf", NULL};
+    const char *const bare[] = {"replay", story, "--config", NULL};
+    const char *const *const rows[] = {words, missing, bare};
+    const char *const texts[] = {where, "/nowhere/x.conf", "needs a FILE"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_auto(Run) run = run_ctl(rows[i]);
+
+        assert_int_equal(run.status, 2);
+        assert_non_null(strstr(run.err, texts[i]));
+        assert_string_equal(run.out, "");
+    }
+    unlink(story);
+    unlink(wrong);
+}
+
 static void
 test_scenario_file(void **state)
 {
@@ -288,6 +352,8 @@ main(void)
         {"an expectation that met no sample fails", test_no_sample_is_no_pass, NULL, NULL, NULL},
         {"the exit status is the worst of all files", test_exit_status, NULL, NULL, NULL},
         {"JSON has the timeline, the end and the expectations", test_json, NULL, NULL, NULL},
+        {"another policy says something else", test_config, NULL, NULL, NULL},
+        {"a wrong policy is named by file and line", test_wrong_config, NULL, NULL, NULL},
         {"the stories are found", test_there_are_stories, NULL, NULL, &n_files},
     };
 
