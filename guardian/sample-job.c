@@ -10,16 +10,28 @@
 
 #include <string.h>
 
+/* Whether a job runs: a stalled one is told from one that never moves only by having seen it move.
+ */
+#define JOBS_ROUND_US (10 * G_USEC_PER_SEC)
+
 static void
 take_jobs(Sampling *sampling, JsonNode *result, guint index)
 {
     sampling->jobs = result ? qmp_parse_block_jobs(result) : NULL;
+    sampling->vm->has_jobs = sampling->jobs && sampling->jobs->len > 0;
+    sampling->vm->jobs_us = sampling->context.now_us;
 }
 
 void
 sample_ask_jobs(Sampling *sampling)
 {
-    if (sampling->context.wants_all_evidence || freeze_is_suspect(&sampling->vm->track))
+    Vm *vm = sampling->vm;
+    gint64 now = sampling->context.now_us;
+
+    if (vm->jobs_us == 0) /* the first sample has enough to ask */
+        vm->jobs_us = now;
+    if (sampling->context.wants_all_evidence || vm->has_jobs ||
+        now - vm->jobs_us >= JOBS_ROUND_US || freeze_is_suspect(&vm->track))
         sampling_ask(sampling, QMP_QUERY_BLOCK_JOBS, NULL, take_jobs, 0);
 }
 
@@ -48,7 +60,7 @@ sample_jobs_apply(Sampling *sampling)
     for (guint i = 0; sampling->jobs && i < sampling->jobs->len; i++) {
         const QmpBlockJob *job = &g_array_index(sampling->jobs, QmpBlockJob, i);
 
-        for (guint j = 0; job->has_progress && j < sample->n_disks; j++) {
+        for (guint j = 0; job->has_progress && job->is_working && j < sample->n_disks; j++) {
             DiskSample *disk = &sample->disks[j];
             bool is_named =
                 job->device && job_is_of_disk(job->device, disk, sample_disk_origin(sampling, j));
@@ -57,6 +69,7 @@ sample_jobs_apply(Sampling *sampling)
                 continue;
             disk->has_job = true;
             disk->job_offset_bytes = job->offset_bytes;
+            disk->job_speed_bps = job->speed_bps;
         }
     }
 }

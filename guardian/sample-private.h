@@ -63,7 +63,7 @@ bool sample_anyone_wants_evidence(const Sampling *sampling);
  * After sample_queues_apply(). */
 void sample_fill_evidence(Sampling *sampling);
 
-/* In the base phase, when any disk is suspect. */
+/* In the base phase: now and then, and always while there is a job or a suspicion. */
 void sample_ask_jobs(Sampling *sampling);
 /* Gives each job's offset to the disk that it runs on. */
 void sample_jobs_apply(Sampling *sampling);

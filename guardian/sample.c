@@ -3,8 +3,8 @@
 /* A sample goes through phases; each asks a few questions in one write and the next one begins when
  * all are answered:
  *
- *   base    query-blockstats, and query-status where events do not keep it known; for a suspect
- *           also the block jobs, on a slow round also what hardly ever changes (version, RAM
+ *   base    query-blockstats, and query-status where events do not keep it known; every 10 s, and
+ *           for a suspect or with a job, also the block jobs; on a slow round also what hardly ever changes (version, RAM
  *           backends, limits of throttle groups)
  *   list    which virtio devices there are
  *   sizes   how many queues each of them has

@@ -54,6 +54,8 @@ typedef struct Vm {
     bool guest_ram_is_shared;
     GArray *virtio;                       /* of VirtioDevice; NULL not asked yet */
     bool has_no_virtio_query;             /* QEMU before 7.2 */
+    bool has_jobs;                        /* block jobs, when it was asked for them last */
+    gint64 jobs_us;                       /* asked for; 0 never */
     GHashTable *throttles;                /* throttle-group id -> QmpThrottle */
     GHashTable *storages;                 /* argv's storage -> StorageFacts */
     bool has_storages;                    /* looked up, or being looked up */

@@ -98,6 +98,7 @@ static const Fact disk_facts[] = {
      offsetof(DiskFacts, disk.has_canary), &yes_words},
     DISK_IF("canary", FACT_TIME_US, canary_waited_us, has_canary),
     DISK_IF("job", FACT_SIZE, job_offset_bytes, has_job),
+    DISK_IF("job_speed", FACT_SIZE, job_speed_bps, has_job),
 };
 
 const Fact *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "freeze-disk.h"
 
+#include "freeze-job.h"
 #include "freeze-limit.h"
 
 /* An idle disk is asked again after 2, 4, 8 s and not more rarely: a freeze that meets an idle
@@ -23,16 +24,6 @@ const Verdict freeze_late = {
     .reason = "our own sample came late, or the host slept: nothing can be concluded"};
 
 static const Verdict fine = {.state = STATE_OK, .layer = LAYER_NONE, .cause = ""};
-
-static void
-note_job(DiskTrack *track, const DiskSample *disk, gint64 now_us)
-{
-    if (!disk->has_job)
-        track->job_since_us = 0;
-    else if (track->job_since_us == 0 || disk->job_offset_bytes != track->job_offset_bytes)
-        track->job_since_us = now_us;
-    track->job_offset_bytes = disk->job_offset_bytes;
-}
 
 /* Asked for evidence and got none, or none in flight: the next look may wait, longer each time. */
 static void
@@ -64,7 +55,6 @@ note_still(DiskTrack *track, const DiskSample *disk, gint64 now_us)
     track->still_samples++;
     track->queue_is_visible = track->queue_is_visible || disk->has_queue;
     evidence_update(&track->evidence, disk, was_busy(track, now_us), now_us);
-    note_job(track, disk, now_us);
     if (track->evidence.is_queue_empty)
         track->clear_us = now_us;
     if (evidence_longest(&track->evidence, &kind)) {
@@ -99,7 +89,7 @@ name_layer(Verdict *verdict, const DiskTrack *track, EvidenceKind kind, const Di
 {
     gint64 now = context->sample->now_us;
     bool is_job_still =
-        track->job_since_us > 0 && now - track->job_since_us >= context->limits->patience_us / 2;
+        track->job.is_seen && now - track->job.still_since_us >= context->limits->patience_us / 2;
 
     verdict->layer = LAYER_BLOCK_PATH;
     verdict->cause = evidence_cause(kind);
@@ -201,6 +191,25 @@ judge_canary(const DiskTrack *track, const DiskSample *disk, const DiskContext *
                        .signals = second_signals(track, disk, context)};
 
     verdict.reason = "a read that we sent into the block layer does not come back either";
+    return verdict;
+}
+
+/* Nothing shows a request in flight, but the backup stands still with the guest. */
+static Verdict
+judge_job(const DiskTrack *track, const DiskSample *disk, const DiskContext *context,
+          gint64 granted_us)
+{
+    bool is_proven =
+        track->job.is_moving_by_itself && disk->job_speed_bps == 0 && context->is_settled;
+    Verdict verdict = {.state = is_proven ? STATE_FROZEN : STATE_SUSPECT,
+                       .layer = LAYER_BACKUP_TARGET,
+                       .cause = "job-stalled",
+                       .since_us = track->clear_us,
+                       .patience_us = granted_us,
+                       .signals = second_signals(track, disk, context)};
+
+    verdict.reason = "its block job stands still and so does the disk, which was busy: each write "
+                     "waits for the job's target";
     return verdict;
 }
 
@@ -308,6 +317,7 @@ static Verdict
 judge_still(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
 {
     EvidenceKind kind;
+    gint64 granted_us;
     Verdict verdict = fine;
 
     if (track->evidence.is_queue_empty) {
@@ -329,6 +339,8 @@ judge_still(const DiskTrack *track, const DiskSample *disk, const DiskContext *c
                          .reason = "watched for too short a time, and nothing completed meanwhile"};
     if (track->verdict.state == STATE_FROZEN) /* evidence failed this once: nothing new is known */
         return track->verdict;
+    if (!track->queue_is_visible && job_is_stalled(track, context, disk, &granted_us))
+        return judge_job(track, disk, context, granted_us);
     if (track->queue_is_visible) { /* it shows what is in flight, and was empty at the last look */
         verdict.reason = disk->has_queue
                              ? "idle: what is in flight in the shared queue is its neighbour's"
@@ -350,6 +362,7 @@ freeze_judge_disk(DiskTrack *track, const DiskSample *disk, const DiskContext *c
                          .cause = "no-counters",
                          .reason = "the counters of this disk cannot be read"};
     }
+    job_follow(&track->job, disk, context->sample->now_us);
     step = freeze_step(track, disk, context);
     if (step != STEP_STILL)
         return judge_progress(track, disk, context, step);

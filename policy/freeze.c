@@ -32,15 +32,14 @@
  *     in flight for half the patience     suspect, same layer as above
  *     the canary is not back after 10 s   frozen / block-path
  *     nothing known, not yet settled      unknown
- *     quiet under a limit that lets not   suspect / throttle after half the patience, frozen at the
- *     even a page pass within the cap     cap: a writer, or old writes that a drain let through
- *     quiet for less than the patience    suspect / throttle
- *     that its limit earns
- *     quiet for longer than its habit     suspect / unknown / habit-broken; / device-model where
- *     allows (habit.h), no evidence       the canary came back; frozen / device-model only after a
- *                                         day of learning, when its CPU ramps while the neighbours
- *                                         on the same storage move
- *     else                                ok
+ *     its block job stands still with it  frozen / backup-target when the job used to move by
+ * itself and has no speed limit, else suspect (freeze-job.h) quiet under a limit that lets not
+ * suspect / throttle after half the patience, frozen at the even a page pass within the cap cap: a
+ * writer, or old writes that a drain let through quiet for less than the patience    suspect /
+ * throttle that its limit earns quiet for longer than its habit     suspect / unknown /
+ * habit-broken; / device-model where allows (habit.h), no evidence       the canary came back;
+ * frozen / device-model only after a day of learning, when its CPU ramps while the neighbours on
+ * the same storage move else                                ok
  *
  * In flight means: in every sample that looked, and the same request, because the evidence's mark
  * stands still (evidence.h). Progress is a completed or failed operation, unless what completed was

@@ -81,8 +81,9 @@ typedef struct {
     bool canary_is_back;
     gint64 canary_waited_us; /* until it came back, or until now */
 
-    bool has_job; /* a block job (backup, mirror, stream) runs on this disk */
+    bool has_job; /* a block job (backup, mirror, stream) works on this disk: it should move */
     guint64 job_offset_bytes;
+    guint64 job_speed_bps; /* its own limit; 0 none */
 } DiskSample;
 
 /* What of a group's charge stays under pressure, by kind, and what would go. */

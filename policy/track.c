@@ -99,7 +99,7 @@ disk_track_restart(DiskTrack *disk, gint64 now_us)
     disk->next_evidence_us = 0;
     disk->evidence_gap_us = 0;
     disk->old_completions = 0;
-    disk->job_since_us = 0;
+    disk->job.still_since_us = now_us;
     evidence_clear(&disk->evidence);
 }
 

@@ -25,6 +25,19 @@ typedef struct {
     gint64 moved_us; /* newest sample at which ops had changed; at first the first one */
 } DiskCounters;
 
+/* Offset of a block job, and the guest's writes beside it. */
+typedef struct {
+    guint64 offset_bytes, ops, bytes;
+} JobMark;
+
+/* The block job of a disk, as long as it is in every sample. */
+typedef struct {
+    bool is_seen; /* in the newest sample */
+    JobMark first, newest;
+    gint64 still_since_us;    /* neither the job nor the disk has moved since */
+    bool is_moving_by_itself; /* it moved more than the guest's writes can have moved it */
+} JobTrack;
+
 typedef struct {
     char *id;
     char *label; /* a disk that has just vanished is still named */
@@ -38,8 +51,7 @@ typedef struct {
     gint64 evidence_gap_us;  /* present back-off */
     guint old_completions;   /* in a row, each older than the patience: a trickle */
     gint64 old_since_us;     /* when the first of them had been issued */
-    gint64 job_since_us;     /* a block job has not moved since; 0 = none runs */
-    guint64 job_offset_bytes;
+    JobTrack job;
     Habit habit;
     Verdict verdict;
 } DiskTrack;

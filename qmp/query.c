@@ -244,6 +244,18 @@ qmp_parse_virtio_list(JsonNode *result)
     return parse_records(result, sizeof(QmpVirtio), virtio_clear, parse_virtio);
 }
 
+/* The status is told since QEMU 2.12, paused and ready for longer. */
+static bool
+job_is_working(JsonObject *object)
+{
+    const char *status = message_get_string(object, "status");
+    bool is_paused = false, is_ready = false;
+
+    (void)message_get_bool(object, "paused", &is_paused);
+    (void)message_get_bool(object, "ready", &is_ready);
+    return !is_paused && !is_ready && (!status || strcmp(status, "running") == 0);
+}
+
 static void
 parse_job(JsonObject *object, gpointer record)
 {
@@ -252,6 +264,8 @@ parse_job(JsonObject *object, gpointer record)
 
     job->device = dup_string(object, "device");
     job->type = dup_string(object, "type");
+    job->is_working = job_is_working(object);
+    (void)message_get_u64(object, "speed", &job->speed_bps);
     if (!message_get_u64(object, "offset", &offset) || !message_get_u64(object, "len", &length))
         return;
     job->offset_bytes = offset;

@@ -78,6 +78,8 @@ typedef struct {
     char *device, *type; /* of a job on `device` (drive id, or the job's id) */
     guint64 offset_bytes, length_bytes;
     bool has_progress;
+    bool is_working;   /* not paused, not ready, not waiting to be finished: it should move */
+    guint64 speed_bps; /* its own limit; 0 none */
 } QmpBlockJob;
 
 typedef struct {

@@ -4,13 +4,13 @@
 #include "query.h"
 #include "sample-private.h"
 
-/* A sample of two disks, and one job. */
+/* A sample of two disks, and one job that is in this state. */
 static void
-apply(guint n_disks, const char *job, DiskSample ret_disks[2])
+apply_state(guint n_disks, const char *job, const char *members, DiskSample ret_disks[2])
 {
     g_autofree char *text = g_strdup_printf("[{\"device\": \"%s\", \"type\": \"backup\", \"len\": "
-                                            "100, \"offset\": 40, \"status\": \"running\"}]",
-                                            job);
+                                            "100, \"offset\": 40%s}]",
+                                            job, members);
     g_autoptr(JsonNode) node = json_from_string(text, NULL);
     g_autoptr(GArray) jobs = qmp_parse_block_jobs(node);
     g_autoptr(GArray) origins = g_array_new(FALSE, TRUE, sizeof(DiskOrigin));
@@ -27,6 +27,12 @@ apply(guint n_disks, const char *job, DiskSample ret_disks[2])
     sampling.sample.disks = ret_disks;
     sampling.sample.n_disks = n_disks;
     sample_jobs_apply(&sampling);
+}
+
+static void
+apply(guint n_disks, const char *job, DiskSample ret_disks[2])
+{
+    apply_state(n_disks, job, ", \"status\": \"running\"", ret_disks);
 }
 
 typedef struct {
@@ -69,11 +75,44 @@ any_job_is_of_the_only_disk(void **state)
     assert_false(disks[1].has_job);
 }
 
+/* A job that may stand still is no fact. */
+static void
+only_a_job_that_works_counts(void **state)
+{
+    static const struct {
+        const char *members;
+        bool is_working;
+    } states[] = {
+        {", \"status\": \"running\", \"paused\": false, \"ready\": false", true},
+        {"", true}, /* before QEMU 2.12 */
+        {", \"paused\": true", false},
+        {", \"status\": \"paused\", \"paused\": true", false},
+        {", \"status\": \"running\", \"paused\": true", false},
+        {", \"status\": \"running\", \"ready\": true", false},
+        {", \"status\": \"ready\", \"ready\": true", false},
+        {", \"status\": \"standby\"", false},
+        {", \"status\": \"waiting\"", false},
+        {", \"status\": \"pending\"", false},
+        {", \"status\": \"aborting\"", false},
+        {", \"status\": \"concluded\"", false},
+        {", \"status\": 7, \"paused\": \"x\"", true}, /* neither says anything */
+    };
+    DiskSample disks[2];
+
+    for (guint i = 0; i < G_N_ELEMENTS(states); i++) {
+        apply_state(1, "job0", states[i].members, disks);
+        assert_int_equal(disks[0].has_job, states[i].is_working);
+    }
+    apply_state(1, "job0", ", \"speed\": 32768", disks);
+    assert_int_equal(disks[0].job_speed_bps, 32768);
+}
+
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(rows) + 1] = {
-        [G_N_ELEMENTS(rows)] = cmocka_unit_test(any_job_is_of_the_only_disk)};
+    struct CMUnitTest tests[G_N_ELEMENTS(rows) + 2] = {
+        [G_N_ELEMENTS(rows)] = cmocka_unit_test(any_job_is_of_the_only_disk),
+        [G_N_ELEMENTS(rows) + 1] = cmocka_unit_test(only_a_job_that_works_counts)};
 
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
         tests[i] = t_row(rows[i].name, job_is_given_to_its_disk, &rows[i]);

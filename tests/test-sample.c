@@ -61,7 +61,7 @@ a_monitor_of_our_own_stays_connected_and_is_asked_little(void **state)
     assert_int_equal(fake_monitor_connected(fixture->monitor), 1);
     fixture->now_us += 60 * SECOND; /* what hardly ever changes, once a minute */
     sample_fixture_take(fixture);
-    assert_asked(fixture, "query-blockstats query-memdev ");
+    assert_asked(fixture, "query-blockstats query-block-jobs query-memdev ");
 }
 
 static void

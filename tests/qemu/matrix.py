@@ -161,6 +161,8 @@ def run_batch(cells, scratch):
     cells = attempt(cells, lambda cell: cell.events.prepare(cell.vm))
     watch(guardian, cells, WRITING_BEFORE)
     cells = attempt(cells, Cell.begin)
+    if not cells:
+        return everyone
     watch(guardian, cells, max(map(watch_seconds, cells)))
     cells = attempt(cells, Cell.end)
     watch(guardian, cells, HEAL_WITHIN,
