@@ -57,6 +57,7 @@
  * else when it has lasted `page_after`. */
 
 #include "freeze-disk.h"
+#include "freeze-guest.h"
 
 /* A writer that is still for two samples is quiet; one is what every slow writer shows. */
 #define STILL_SAMPLES_MIN 2
@@ -219,26 +220,47 @@ is_strangely_quiet(const Track *track)
     return false;
 }
 
+/* What is to be said of each disk, in the order of the track. */
+static Verdict *
+judge_each(Track *track, const Sample *sample, const Limits *limits, const DiskContext *context)
+{
+    Verdict *verdicts = g_new0(Verdict, track->disks->len + 1);
+
+    for (guint i = 0; i < track->disks->len; i++) {
+        DiskTrack *disk = track->disks->pdata[i];
+
+        verdicts[i] = freeze_judge_disk(disk, sample_find_disk(sample, disk->id), context);
+    }
+    signals_update(&track->signals, sample, is_strangely_quiet(track));
+    guest_follow(track, sample);
+    if (context->is_late || !guest_is_silent(track, verdicts, sample, limits))
+        return verdicts;
+    for (guint i = 0; i < track->disks->len; i++)
+        if (habit_is_writer(&((const DiskTrack *)track->disks->pdata[i])->habit))
+            verdicts[i] = guest_verdict(track, limits);
+    return verdicts;
+}
+
 static void
 judge_disks(Track *track, const Sample *sample, const Limits *limits, bool is_late)
 {
     const Verdict *gravest = NULL;
     DiskContext context = {
         .sample = sample, .limits = limits, .signals = &track->signals, .is_late = is_late};
+    g_autofree Verdict *verdicts = NULL;
 
     if (track->gate_since_us == 0)
         track->gate_since_us = sample->now_us;
     context.is_settled = sample->now_us - track->gate_since_us >= limits->settle_us;
     track_follow_disks(track, sample);
+    verdicts = judge_each(track, sample, limits, &context);
     for (guint i = 0; i < track->disks->len; i++) {
         DiskTrack *disk = track->disks->pdata[i];
-        const DiskSample *seen = sample_find_disk(sample, disk->id);
 
-        verdict_set(&disk->verdict, freeze_judge_disk(disk, seen, &context), sample, limits);
+        verdict_set(&disk->verdict, verdicts[i], sample, limits);
         if (!gravest || verdict_is_graver(&disk->verdict, gravest))
             gravest = &disk->verdict;
     }
-    signals_update(&track->signals, sample, is_strangely_quiet(track));
     if (gravest)
         verdict_set(&track->verdict, *gravest, sample, limits);
     else
@@ -253,6 +275,7 @@ static void
 judge_all_alike(Track *track, Verdict verdict, const Sample *sample, const Limits *limits)
 {
     verdict_set(&track->verdict, verdict, sample, limits);
+    guest_track_restart(&track->guest);
     for (guint i = 0; i < track->disks->len; i++) {
         DiskTrack *disk = track->disks->pdata[i];
 

@@ -11,8 +11,6 @@
  */
 #define QUIET_MAX_US (45 * (gint64)G_USEC_PER_SEC)
 #define YOUNG_US (3600 * (gint64)G_USEC_PER_SEC)
-/* A day holds the nightly job and the hourly one. */
-#define LEARNED_US (86400 * (gint64)G_USEC_PER_SEC)
 
 /* Averages over a minute or so of samples. */
 #define AVERAGE_WEIGHT 0.05
@@ -67,7 +65,7 @@ habit_patience_us(const Habit *habit, gint64 now_us, gint64 patience_us, bool ha
 bool
 habit_is_learned(const Habit *habit, gint64 now_us)
 {
-    return habit_is_writer(habit) && now_us - habit->learned_since_us >= LEARNED_US;
+    return habit_is_writer(habit) && now_us - habit->learned_since_us >= HABIT_LEARNED_US;
 }
 
 static void

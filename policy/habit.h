@@ -7,6 +7,9 @@
 
 #include "model.h"
 
+/* A day holds the nightly job and the hourly one. */
+#define HABIT_LEARNED_US (86400 * (gint64)G_USEC_PER_SEC)
+
 /* Of one disk. */
 typedef struct {
     guint progress_samples;  /* samples with progress since it is watched */

@@ -104,12 +104,20 @@ disk_track_restart(DiskTrack *disk, gint64 now_us)
 }
 
 void
+guest_track_restart(GuestTrack *guest)
+{
+    guest->has_last = false;
+    guest->silent_since_us = 0;
+}
+
+void
 track_discard_windows(Track *track, const Sample *sample)
 {
     track->gate_since_us = 0;
     track->silent_since_us = 0;
     track->stopped_samples = 0;
     signals_discard(&track->signals);
+    guest_track_restart(&track->guest);
     for (guint i = 0; i < track->disks->len; i++) {
         DiskTrack *disk = track->disks->pdata[i];
 

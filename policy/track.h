@@ -56,6 +56,24 @@ typedef struct {
     Verdict verdict;
 } DiskTrack;
 
+/* The life of the guest as a whole, see freeze-guest.h. */
+typedef struct {
+    bool has_last, has_last_network;
+    gint64 last_us;
+    guint64 ops, writes, cpu_us, network_bytes; /* of all its disks; its counters */
+    guint32 n_resets;
+    bool wrote_last; /* when a disk moved last, one was written to */
+    bool has_load_before, has_network_before;
+    double load_before, network_before; /* CPUs, bytes/s: decaying averages while disks moved */
+    gint64 silent_since_us;             /* no disk has moved since; 0 = one does */
+    guint64 silent_network_bytes;
+    bool silence_has_network; /* in every sample of it */
+    guint n_bins;             /* half minutes of the silence */
+    gint64 bin_since_us;
+    guint64 bin_cpu_us;
+    double load_min, load_max; /* of the bins */
+} GuestTrack;
+
 typedef struct {
     bool has_last;
     gint64 last_us, last_boottime_us, last_period_us;
@@ -64,6 +82,7 @@ typedef struct {
     guint stopped_samples;  /* in a row with the process in state T */
     Loop pauses, resets;
     Signals signals;
+    GuestTrack guest;
     GPtrArray *disks; /* of DiskTrack, owned */
     Verdict verdict;  /* of the VM: its monitor's, or the gravest of its disks */
 } Track;
@@ -77,6 +96,8 @@ const DiskTrack *track_find_disk(const Track *track, const char *id);
 void track_follow_disks(Track *track, const Sample *sample);
 /* Did this sample come so late, or after a suspend, that the time before it says nothing? */
 bool track_is_late(const Track *track, const Sample *sample);
+/* The silence of the guest, if there is one, starts again. */
+void guest_track_restart(GuestTrack *guest);
 /* Every window of the disk starts again now; counters and habit stay. */
 void disk_track_restart(DiskTrack *disk, gint64 now_us);
 /* Three or more in a minute are a loop, until a minute has fewer. count is the running total. */

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "freeze-guest.h"
+
+/* The idlest Linux guest takes 0.3 % of a CPU; our own questions take 0.04 %. */
+#define HALTED_LOAD_MAX 0.002
+/* A CPU that spins is a whole one but for the host's own interruptions. */
+#define SPINNING_OFF_MAX 0.02
+/* Between the least and the greatest half minute. */
+#define FLAT_SPREAD_MAX 0.01
+/* Before, it was at least that far from where it is now: what always burned a CPU still does. */
+#define CHANGE_MIN 0.05
+/* And a guest that hardly did anything cannot be seen to stop. */
+#define HALTED_BEFORE_MIN 0.01
+/* More CPUs than any host has. */
+#define LOAD_MAX 65536.0
+/* A minute or so of samples. */
+#define AVERAGE_WEIGHT 0.05
+/* Four half minutes. */
+#define SILENT_BINS_MIN 4
+#define WATCHED_WITH_NETWORK_US (3600 * (gint64)G_USEC_PER_SEC)
+/* An eighth of the traffic is a collapse, below this nothing was going on. */
+#define NETWORK_FACTOR 8.0
+#define NETWORK_MIN_BPS 100.0
+
+static bool
+has_moved(const Track *track, const Sample *sample, bool *ret_wrote)
+{
+    guint64 ops = 0, writes = 0;
+    const GuestTrack *guest = &track->guest;
+
+    for (guint i = 0; i < sample->n_disks; i++) {
+        const DiskSample *disk = &sample->disks[i];
+
+        if (!disk->has_counters)
+            continue;
+        ops += disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
+        writes += disk->wr_ops;
+    }
+    *ret_wrote = writes != guest->writes;
+    return ops != guest->ops;
+}
+
+static void
+note_counters(GuestTrack *guest, const Sample *sample)
+{
+    guest->ops = guest->writes = 0;
+    for (guint i = 0; i < sample->n_disks; i++) {
+        const DiskSample *disk = &sample->disks[i];
+
+        if (!disk->has_counters)
+            continue;
+        guest->ops += disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
+        guest->writes += disk->wr_ops;
+    }
+    guest->last_us = sample->now_us;
+    guest->cpu_us = sample->cpu_time_us;
+    guest->network_bytes = sample->network_bytes;
+    guest->has_last = true;
+    guest->has_last_network = sample->has_network;
+}
+
+static void
+average(double *value, bool *has, double now)
+{
+    *value = *has ? *value + AVERAGE_WEIGHT * (now - *value) : now;
+    *has = true;
+}
+
+/* It moves: this is what the silence will be compared with. */
+static void
+note_life(GuestTrack *guest, const Sample *sample)
+{
+    double seconds = (double)(sample->now_us - guest->last_us) / G_USEC_PER_SEC;
+
+    guest->silent_since_us = 0;
+    if (seconds <= 0 || sample->cpu_time_us < guest->cpu_us)
+        return;
+    average(&guest->load_before, &guest->has_load_before,
+            (double)(sample->cpu_time_us - guest->cpu_us) / G_USEC_PER_SEC / seconds);
+    if (sample->has_network && guest->has_last_network &&
+        sample->network_bytes >= guest->network_bytes)
+        average(&guest->network_before, &guest->has_network_before,
+                (double)(sample->network_bytes - guest->network_bytes) / seconds);
+}
+
+static void
+begin_silence(GuestTrack *guest, const Sample *sample)
+{
+    guest->silent_since_us = sample->now_us;
+    guest->silent_network_bytes = sample->network_bytes;
+    guest->silence_has_network = sample->has_network;
+    guest->n_bins = 0;
+    guest->bin_since_us = sample->now_us;
+    guest->bin_cpu_us = sample->cpu_time_us;
+}
+
+static void
+note_silence(GuestTrack *guest, const Sample *sample)
+{
+    gint64 length = sample->now_us - guest->bin_since_us;
+    double load;
+
+    if (guest->silent_since_us == 0) {
+        begin_silence(guest, sample);
+        return;
+    }
+    guest->silence_has_network = guest->silence_has_network && sample->has_network;
+    if (length < SIGNALS_BIN_US)
+        return;
+    load = (double)(sample->cpu_time_us - guest->bin_cpu_us) / (double)length;
+    guest->load_min = guest->n_bins == 0 ? load : MIN(guest->load_min, load);
+    guest->load_max = guest->n_bins == 0 ? load : MAX(guest->load_max, load);
+    guest->n_bins++;
+    guest->bin_since_us = sample->now_us;
+    guest->bin_cpu_us = sample->cpu_time_us;
+}
+
+void
+guest_follow(Track *track, const Sample *sample)
+{
+    GuestTrack *guest = &track->guest;
+    bool has_written;
+
+    if (!sample->has_cpu) {
+        guest->has_last = false;
+        guest->silent_since_us = 0;
+        return;
+    }
+    if (guest->has_last && has_moved(track, sample, &has_written)) {
+        note_life(guest, sample);
+        guest->wrote_last = has_written;
+    } else if (guest->has_last) {
+        note_silence(guest, sample);
+    }
+    if (sample->has_events && sample->n_resets != guest->n_resets)
+        guest->wrote_last = false; /* until the new life of the guest writes, too */
+    guest->n_resets = sample->has_events ? sample->n_resets : guest->n_resets;
+    note_counters(guest, sample);
+}
+
+static bool
+is_halted(const GuestTrack *guest)
+{
+    return guest->load_max <= HALTED_LOAD_MAX;
+}
+
+static bool
+is_dead_flat(const GuestTrack *guest)
+{
+    double whole = (guint)(MIN(guest->load_max, LOAD_MAX) + 0.5);
+    double change = guest->load_before - whole;
+    bool is_spinning = whole >= 1 && whole - guest->load_min <= SPINNING_OFF_MAX &&
+                       guest->load_max - whole <= SPINNING_OFF_MAX;
+
+    if (guest->n_bins < SILENT_BINS_MIN || !guest->has_load_before ||
+        guest->load_max - guest->load_min > FLAT_SPREAD_MAX)
+        return false;
+    if (is_halted(guest))
+        return guest->load_before >= HALTED_BEFORE_MIN;
+    return is_spinning && MAX(change, -change) >= CHANGE_MIN;
+}
+
+/* Every writer among its disks is quiet for longer than usual, and nothing else explains it. */
+static bool
+are_writers_quiet(const Track *track, const Verdict *verdicts, const Sample *sample,
+                  const Limits *limits)
+{
+    guint n_writers = 0;
+
+    for (guint i = 0; i < track->disks->len; i++) {
+        const DiskTrack *disk = track->disks->pdata[i];
+        EvidenceKind kind;
+
+        if (verdicts[i].state == STATE_FROZEN || evidence_longest(&disk->evidence, &kind) ||
+            (verdicts[i].state == STATE_SUSPECT && verdicts[i].layer != LAYER_UNKNOWN))
+            return false;
+        if (!habit_is_writer(&disk->habit))
+            continue;
+        n_writers++;
+        if (sample->now_us - disk->habit.last_progress_us <
+            habit_usual_us(&disk->habit, limits->patience_us))
+            return false;
+    }
+    return n_writers > 0;
+}
+
+/* For how long has the VM been watched writing? */
+static gint64
+watched_us(const Track *track, const Sample *sample)
+{
+    gint64 watched = 0;
+
+    for (guint i = 0; i < track->disks->len; i++) {
+        const DiskTrack *disk = track->disks->pdata[i];
+
+        if (habit_is_writer(&disk->habit))
+            watched = MAX(watched, sample->now_us - disk->habit.learned_since_us);
+    }
+    return watched;
+}
+
+/* Does its network say the same, something else, or nothing? */
+static bool
+network_allows(const Track *track, const Sample *sample)
+{
+    const GuestTrack *guest = &track->guest;
+    double seconds = (double)(sample->now_us - guest->silent_since_us) / G_USEC_PER_SEC;
+    bool has_word = guest->silence_has_network && guest->has_network_before &&
+                    guest->network_before >= NETWORK_MIN_BPS && seconds > 0 &&
+                    sample->network_bytes >= guest->silent_network_bytes;
+
+    if (!has_word)
+        return is_halted(guest) && watched_us(track, sample) >= HABIT_LEARNED_US;
+    return watched_us(track, sample) >= WATCHED_WITH_NETWORK_US &&
+           (double)(sample->network_bytes - guest->silent_network_bytes) / seconds *
+                   NETWORK_FACTOR <=
+               guest->network_before;
+}
+
+bool
+guest_is_silent(const Track *track, const Verdict *verdicts, const Sample *sample,
+                const Limits *limits)
+{
+    const GuestTrack *guest = &track->guest;
+
+    return guest->silent_since_us > 0 && guest->wrote_last && is_dead_flat(guest) &&
+           are_writers_quiet(track, verdicts, sample, limits) && network_allows(track, sample);
+}
+
+Verdict
+guest_verdict(const Track *track, const Limits *limits)
+{
+    return (Verdict){.state = STATE_SUSPECT,
+                     .layer = LAYER_GUEST,
+                     .cause = "guest-silent",
+                     .since_us = track->guest.silent_since_us,
+                     .patience_us = limits->patience_us,
+                     .reason = "its disks and its network went quiet at once and its CPU load is "
+                               "flat since: the guest may have died, its disks did not"};
+}
