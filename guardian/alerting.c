@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "alerting.h"
 
+#include "alert-hooks.h"
 #include "alert.h"
 #include "alerting-store.h"
 #include "report.h"
@@ -13,8 +14,8 @@
 
 struct Alerting {
     const Host *host;
-    AlertingSpeakFunc speak;
-    gpointer data;
+    AlertingFuncs funcs;
+    AlertHooks *hooks;
     Alerts *alerts;
     GSource *timer;
 };
@@ -45,23 +46,33 @@ state_of(const Alert *alert)
     return alert->layer == LAYER_NOT_RUNNING ? STATE_OK : STATE_FROZEN;
 }
 
+/* Each VM once, in the order of its first alert; borrowed names, NULL at the end. */
+static GPtrArray *
+vms_of(const AlertNews *news)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    GPtrArray *vms = g_ptr_array_new();
+
+    for (guint i = 0; i < news->alerts->len; i++) {
+        const Alert *alert = news->alerts->pdata[i];
+
+        if (g_hash_table_add(seen, alert->vm))
+            g_ptr_array_add(vms, alert->vm);
+    }
+    g_ptr_array_add(vms, NULL);
+    return vms;
+}
+
 /* "vm1, vm2 and 62 more" */
 static char *
 names_of(const AlertNews *news)
 {
     GString *names = g_string_new(NULL);
-    guint n = 0;
-    const char *last = "";
+    g_autoptr(GPtrArray) vms = vms_of(news);
+    guint n = vms->len - 1;
 
-    for (guint i = 0; i < news->alerts->len; i++) {
-        const Alert *alert = news->alerts->pdata[i];
-
-        if (strcmp(alert->vm, last) == 0)
-            continue;
-        last = alert->vm;
-        if (n++ < NAMES_MAX)
-            g_string_append_printf(names, "%s%s", n > 1 ? ", " : "", alert->vm);
-    }
+    for (guint i = 0; i < MIN(n, NAMES_MAX); i++)
+        g_string_append_printf(names, "%s%s", i > 0 ? ", " : "", (const char *)vms->pdata[i]);
     if (n > NAMES_MAX)
         g_string_append_printf(names, " and %u more", n - NAMES_MAX);
     return g_string_free(names, FALSE);
@@ -106,14 +117,21 @@ speak_news(const Alerting *alerting, const AlertNews *news)
     g_autofree char *since = report_utc(first->since_us + offset);
     g_autofree char *line =
         news->storage ? line_of_storage(news, since) : line_of_one(news, first, since);
+    g_autoptr(GPtrArray) vms = vms_of(news);
     AlertingNews told = {.step = alert_kind_name(news->kind),
                          .line = line,
                          .vm = news->storage ? NULL : first->vm,
                          .disk = news->storage ? NULL : first->disk,
                          .state = news->kind == ALERT_CLOSED ? STATE_OK : state_of(first),
-                         .layer = first->layer};
+                         .layer = first->layer,
+                         .cause = first->cause,
+                         .storage = news->storage ? news->storage : first->storage,
+                         .since_utc = since,
+                         .vms = (const char *const *)vms->pdata,
+                         .is_paged = first->is_paged};
 
-    alerting->speak(&told, alerting->data);
+    alerting->funcs.speak(&told, alerting->funcs.data);
+    alert_hooks_run(alerting->hooks, &told);
 }
 
 static void
@@ -149,13 +167,13 @@ timer_dispatch(GSource *source, GSourceFunc callback, gpointer data)
 static GSourceFuncs timer_funcs = {.dispatch = timer_dispatch};
 
 Alerting *
-alerting_new(const Host *host, GMainContext *context, AlertingSpeakFunc speak, gpointer data)
+alerting_new(const Host *host, GMainContext *context, const AlertingFuncs *funcs)
 {
     Alerting *alerting = g_new0(Alerting, 1);
 
     alerting->host = host;
-    alerting->speak = speak;
-    alerting->data = data;
+    alerting->funcs = *funcs;
+    alerting->hooks = alert_hooks_new(host, context, funcs->warn, funcs->data);
     alerting->alerts = alerts_new();
     alerting_store_load(host, alerting->alerts);
     alerting->timer = g_source_new(&timer_funcs, sizeof(GSource));
@@ -171,6 +189,7 @@ alerting_free(Alerting *alerting)
         return;
     g_source_destroy(alerting->timer);
     g_source_unref(alerting->timer);
+    alert_hooks_free(alerting->hooks);
     alerts_free(alerting->alerts);
     g_free(alerting);
 }
@@ -226,4 +245,16 @@ alerting_follow(Alerting *alerting, const GuardianChange *change)
         alerts_update(alerting->alerts, &identity, &change->after, now);
     }
     alerting_speak_due(alerting);
+}
+
+void
+alerting_set_limits(Alerting *alerting, const Limits *limits)
+{
+    alert_hooks_set_deadline(alerting->hooks, limits->hook_deadline_us);
+}
+
+AlertHooks *
+alerting_hooks(const Alerting *alerting)
+{
+    return alerting->hooks;
 }

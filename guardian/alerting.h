@@ -1,28 +1,42 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The alerts of this host: follows every verdict, speaks what policy/alert.c says is due, and keeps
- * what was told in vm-guardian/alerts.json below run, so that a restart neither repeats nor forgets
- * it. */
+/* The alerts of this host: follows every verdict, speaks what policy/alert.c says is due, also to
+ * the executables of alert.d, and keeps what was told in vm-guardian/alerts.json below run, so that
+ * a restart neither repeats nor forgets it. */
 
 #include "guardian.h"
 
 typedef struct Alerting Alerting;
 
-/* One piece of news: step is "raised", "paged", "reminded" or "closed"; vm is NULL when it is of
- * several. */
+/* One piece of news, all of it printable: step is "raised", "paged", "reminded" or "closed"; vm is
+ * NULL when it is of several, and disk when it is of a whole VM, too. */
 typedef struct {
     const char *step, *line, *vm, *disk;
     State state;
     Layer layer;
+    const char *cause;      /* "" for none */
+    const char *storage;    /* NULL unknown */
+    const char *since_utc;  /* NULL unknown */
+    const char *const *vms; /* all of them, each once; ends with NULL; NULL for none */
+    bool is_paged;          /* it is urgent, or was */
 } AlertingNews;
-typedef void (*AlertingSpeakFunc)(const AlertingNews *news, gpointer data);
+
+typedef struct {
+    void (*speak)(const AlertingNews *news, gpointer data);
+    /* What keeps others from being told, printable. */
+    void (*warn)(const char *line, gpointer data);
+    gpointer data;
+} AlertingFuncs;
 
 /* Reads what an earlier guardian of this boot had told. */
-Alerting *alerting_new(const Host *host, GMainContext *context, AlertingSpeakFunc speak,
-                       gpointer data);
+Alerting *alerting_new(const Host *host, GMainContext *context, const AlertingFuncs *funcs);
 void alerting_free(Alerting *alerting);
 /* Every change the guardian tells of, also those in which nothing changed. */
 void alerting_follow(Alerting *alerting, const GuardianChange *change);
+/* Of the host; also after a reload. */
+void alerting_set_limits(Alerting *alerting, const Limits *limits);
+/* The executables that are told, too: for their test and their count. */
+struct AlertHooks *alerting_hooks(const Alerting *alerting);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Alerting, alerting_free)

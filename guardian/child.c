@@ -20,6 +20,7 @@ typedef struct {
 
 struct Children {
     GMainContext *context;
+    guint max;
     GPtrArray *running; /* of Child, owned: until ended */
 };
 
@@ -130,8 +131,15 @@ children_new(GMainContext *context)
     Children *children = g_new0(Children, 1);
 
     children->context = g_main_context_ref(context);
+    children->max = CHILD_STUCK_MAX;
     children->running = g_ptr_array_new_with_free_func(child_free);
     return children;
+}
+
+void
+children_set_max(Children *children, guint max)
+{
+    children->max = max;
 }
 
 void
@@ -192,7 +200,7 @@ children_run(Children *children, const ChildCall *call)
     int fds[2];
     pid_t pid;
 
-    if (children->running->len >= CHILD_STUCK_MAX || pipe2(fds, O_CLOEXEC) < 0)
+    if (children->running->len >= children->max || pipe2(fds, O_CLOEXEC) < 0)
         return false;
     pid = fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -1 : child_fork(call, fds[1]);
     close(fds[1]);

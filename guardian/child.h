@@ -35,6 +35,8 @@ typedef struct {
 typedef struct Children Children;
 
 Children *children_new(GMainContext *context);
+/* Another limit than CHILD_STUCK_MAX. */
+void children_set_max(Children *children, guint max);
 /* Kills what still runs; what is unanswered is answered with NULL. */
 void children_free(Children *children);
 /* false when it could not be started, or CHILD_STUCK_MAX are there; done() is then not called. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "control.h"
 
+#include "alert-hooks.h"
 #include "hook.h"
 #include "message.h"
 #include "report.h"
@@ -23,6 +24,7 @@
 
 struct Control {
     Guardian *guardian;
+    Alerting *alerting; /* set before the loop runs */
     Server *server;
     int dir_fd;
     ControlReloadFunc reload;
@@ -128,6 +130,20 @@ control_hook(Control *control, JsonObject *arguments, const ServerPeer *peer, GE
     return empty_object();
 }
 
+static JsonNode *
+control_alert_test(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    alert_hooks_test(alerting_hooks(control->alerting));
+    return empty_object();
+}
+
+static JsonNode *
+control_alert_test_status(Control *control, JsonObject *arguments, const ServerPeer *peer,
+                          GError **error)
+{
+    return alert_hooks_test_results(alerting_hooks(control->alerting));
+}
+
 typedef struct {
     const char *name;
     bool is_for_root;
@@ -136,15 +152,21 @@ typedef struct {
 } Command;
 
 static const Command commands[] = {
-    {"status", false, control_status},  {"reload", true, control_reload},
-    {"capture", true, control_capture}, {"capture-status", false, control_capture_status},
+    {"status", false, control_status},
+    {"reload", true, control_reload},
+    {"capture", true, control_capture},
+    {"capture-status", false, control_capture_status},
     {"hook", true, control_hook},
+    {"alert-test", true, control_alert_test},
+    {"alert-test-status", false, control_alert_test_status},
 };
 
 static JsonNode *
 control_execute(const char *name, JsonObject *arguments, const ServerPeer *peer, gpointer data,
                 GError **error)
 {
+    Control *control = data;
+
     for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
         const Command *command = &commands[i];
 
@@ -152,7 +174,7 @@ control_execute(const char *name, JsonObject *arguments, const ServerPeer *peer,
             continue;
         if (command->is_for_root && !peer_may_write(peer, name, error))
             return NULL;
-        return command->run(data, arguments, peer, error);
+        return command->run(control, arguments, peer, error);
     }
     g_set_error(error, QMP_ERROR, QMP_ERROR_COMMAND, "The command %s has not been found", name);
     return NULL;
@@ -281,6 +303,12 @@ add_text(JsonBuilder *builder, const char *name, const char *text)
         json_builder_add_string_value(builder, text);
     else
         json_builder_add_null_value(builder);
+}
+
+void
+control_set_alerting(Control *control, Alerting *alerting)
+{
+    control->alerting = alerting;
 }
 
 void

@@ -20,6 +20,8 @@ Control *control_new(Guardian *guardian, GMainContext *context, ControlReloadFun
                      gpointer data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Also removes the socket. */
 void control_free(Control *control);
+/* Borrowed; before the loop runs. */
+void control_set_alerting(Control *control, Alerting *alerting);
 /* Tells every client what is told of an alert: event ALERT. */
 void control_send_alert(Control *control, const AlertingNews *news);
 

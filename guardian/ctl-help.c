@@ -61,6 +61,12 @@ static const struct {
                "  check   names the errors of the files in DIR (default: /etc/vm-guardian)\n"
                "  sample  a guardian.conf with every setting, commented out\n\n"
                "Exit status: 0 good, 2 errors, or wrong usage.\n"},
+    {"alert", "Usage: guardianctl alert test [--json]\n"
+              "Runs every executable of /etc/vm-guardian/alert.d with a test message, as an\n"
+              "alert would, and shows what became of each. With a daemon it runs them, and it\n"
+              "is for root only.\n\n"
+              "Exit status: 0 all of them did their work, 1 one did not, or there is none, 2\n"
+              "could not test.\n"},
     {"hook", "Usage: guardianctl hook [--run-root=DIR] libvirt NAME OPERATION PART EXTRA\n"
              "       guardianctl hook [--run-root=DIR] proxmox VMID PHASE\n"
              "Tells the daemon what a hook of libvirt or Proxmox was called with, so that it\n"

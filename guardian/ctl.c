@@ -25,8 +25,9 @@ static const Verb verbs[] = {
     {"replay", ctl_replay, "FILE...", "what the judge says of recorded samples (offline)"},
     {"config", ctl_config, "show|check|sample", "settings, their origin, their errors"},
     {"version", ctl_version, "", "version of this tool"},
-    /* not for people: without a summary, after all that have one */
+    /* without a summary, after all that have one: told of elsewhere */
     {"hook", NULL, NULL, NULL},
+    {"alert", ctl_alert, NULL, NULL},
 };
 
 static void

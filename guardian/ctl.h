@@ -25,6 +25,7 @@ int ctl_list(const CtlOptions *options, int argc, char **argv);
 int ctl_check(const CtlOptions *options, int argc, char **argv);
 int ctl_oom(const CtlOptions *options, int argc, char **argv);
 int ctl_capture(const CtlOptions *options, int argc, char **argv);
+int ctl_alert(const CtlOptions *options, int argc, char **argv);
 int ctl_overhead(const CtlOptions *options, int argc, char **argv);
 int ctl_replay(const CtlOptions *options, int argc, char **argv);
 int ctl_throttle(const CtlOptions *options, int argc, char **argv);

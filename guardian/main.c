@@ -88,6 +88,12 @@ daemon_speak(const AlertingNews *news, gpointer data)
     control_send_alert(daemon->control, news);
 }
 
+static void
+daemon_warn(const char *line, gpointer data)
+{
+    report_journal_warn("%s", line);
+}
+
 static bool
 daemon_reload(gpointer data, GError **error)
 {
@@ -97,6 +103,7 @@ daemon_reload(gpointer data, GError **error)
     if (!config)
         return false;
     guardian_reconfigure(daemon->guardian, config);
+    alerting_set_limits(daemon->alerting, guardian_limits(daemon->guardian));
     report_journal_note("configuration reloaded");
     return true;
 }
@@ -145,6 +152,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     g_autoptr(Alerting) alerting = NULL;
     g_autofree char *mode =
         setting_format(setting_find("guardian", "mode"), guardian_limits(guardian));
+    const AlertingFuncs funcs = {.speak = daemon_speak, .warn = daemon_warn, .data = daemon};
 
     daemon->guardian = guardian;
     daemon->loop = loop;
@@ -152,8 +160,10 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     if (!control)
         return false;
     daemon->control = control;
-    alerting = alerting_new(daemon->host, g_main_context_default(), daemon_speak, daemon);
+    alerting = alerting_new(daemon->host, g_main_context_default(), &funcs);
+    alerting_set_limits(alerting, guardian_limits(guardian));
     daemon->alerting = alerting;
+    control_set_alerting(control, alerting);
     guardian_set_change_func(guardian, daemon_changed, daemon);
     captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);
     captures_rescue(guardian_captures(guardian));

@@ -145,6 +145,11 @@ const Setting settings[] = {
      UNITS_GIB, NULL, G_STRUCT_OFFSET(Limits, capture_size_max_bytes),
      "How large one bundle may grow; what is too much is cut and the manifest says so. 64Mi "
      "because it is built in memory and a usual one has less than one MiB."},
+
+    {"alert", "hook_deadline", SETTING_DURATION, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, "30s",
+     SECOND, 5 * MINUTE, NULL, G_STRUCT_OFFSET(Limits, hook_deadline_us),
+     "How long an executable of alert.d may run until it is killed with all that it started. 30s "
+     "because a mail server in trouble answers late, and who has said nothing by then will not."},
 };
 
 const guint n_settings = G_N_ELEMENTS(settings);

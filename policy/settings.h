@@ -60,6 +60,8 @@ typedef struct {
     gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;
     /* [capture] */
     gint64 capture_automatic, capture_keep, capture_size_max_bytes;
+    /* [alert] */
+    gint64 hook_deadline_us;
 } Limits;
 
 typedef struct {

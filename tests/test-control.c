@@ -21,6 +21,7 @@ typedef struct {
     Host *host;
     GMainContext *context;
     Guardian *guardian;
+    Alerting *alerting;
     Control *control;
     guint n_reloads;
     bool refuses_reload;
@@ -37,6 +38,11 @@ on_reload(gpointer data, GError **error)
     return !fixture->refuses_reload;
 }
 
+static void
+on_news(const AlertingNews *news, gpointer data)
+{
+}
+
 static int
 fixture_set_up(void **state)
 {
@@ -48,6 +54,8 @@ fixture_set_up(void **state)
     fixture->context = g_main_context_new();
     fixture->guardian =
         guardian_new(fixture->host, fixture->context, config_load(fixture->host, NULL));
+    fixture->alerting =
+        alerting_new(fixture->host, fixture->context, &(AlertingFuncs){.speak = on_news});
     return 0;
 }
 
@@ -57,6 +65,7 @@ fixture_tear_down(void **state)
     Fixture *fixture = *state;
 
     control_free(fixture->control);
+    alerting_free(fixture->alerting);
     guardian_free(fixture->guardian);
     g_main_context_unref(fixture->context);
     host_free(fixture->host);
@@ -68,7 +77,11 @@ fixture_tear_down(void **state)
 static Control *
 listen_here(Fixture *fixture, GError **error)
 {
-    return control_new(fixture->guardian, fixture->context, on_reload, fixture, error);
+    Control *control = control_new(fixture->guardian, fixture->context, on_reload, fixture, error);
+
+    if (control)
+        control_set_alerting(control, fixture->alerting);
+    return control;
 }
 
 /* -1 when it cannot. */
@@ -210,6 +223,9 @@ who_is_not_root_reads_but_does_not_write(void **state)
                                       "is for root; you are user 65534"),
                      0);
     assert_int_equal(fixture->n_reloads, 0);
+    assert_int_equal(status_as_nobody(fixture, NEGOTIATE "{\"execute\":\"alert-test\"}\n",
+                                      "alert-test is for root; you are user 65534"),
+                     0);
     assert_int_equal(status_as_nobody(fixture, NEGOTIATE "{\"execute\":\"hook\"}\n",
                                       "hook is for root; you are user 65534"),
                      0);

@@ -23,9 +23,9 @@
 
 /* Help: one screen, and exactly what was agreed upon. UPDATE_GOLDEN=1 writes the files anew. */
 
-static const char *const helped_verbs[] = {"capture", "status",   "explain",  "list",
-                                           "check",   "overhead", "throttle", "oom",
-                                           "replay",  "config",   "hook",     "version"};
+static const char *const helped_verbs[] = {"alert",  "capture",  "status",   "explain", "list",
+                                           "check",  "overhead", "throttle", "oom",     "replay",
+                                           "config", "hook",     "version"};
 
 static void
 assert_one_screen(const char *text)
@@ -118,6 +118,7 @@ static const UsageRow usage_rows[] = {
     {"capture wants one thing", "capture web --list", "capture takes one VM, --list or"},
     {"capture refuses an option", "capture --all", "does not know the option --all"},
     {"a bundle's name is no path", "capture --show ../../etc", "no capture's name"},
+    {"alert wants the word test", "alert web", "alert takes the word test"},
     {"version refuses an option", "version --all", "version does not know the option --all"},
     {"a root wants a directory", "status --run-root", "--run-root needs a directory"},
     {"a root that does not exist is named", "status --run-root /nonexistent", "/nonexistent"},

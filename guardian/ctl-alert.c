@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* alert test: does anybody hear of an alert? Through the daemon where there is one: what is allowed
+ * to it is not what is allowed to a shell. */
+
+#include "ctl-state.h"
+#include "ctl.h"
+
+#include "alert-hooks.h"
+#include "config.h"
+#include "message.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How often the daemon is asked whether it is done. */
+#define POLL_US (200 * 1000)
+
+static bool
+is_complete(JsonNode *results)
+{
+    bool complete = false;
+
+    (void)message_get_bool(json_node_get_object(results), "complete", &complete);
+    return complete;
+}
+
+/* Takes fd. */
+static JsonNode *
+ask(int fd, const char *command, GError **error)
+{
+    JsonNode *answer = ctl_ask(fd, command, error);
+
+    close(fd);
+    return answer;
+}
+
+/* Takes fd. The results once all have ended; NULL with error set. */
+static JsonNode *
+test_by_daemon(const Host *host, int fd, GError **error)
+{
+    JsonNode *results = ask(fd, "{\"execute\":\"alert-test\"}", error);
+
+    while (results && !is_complete(results)) {
+        g_clear_pointer(&results, json_node_unref);
+        g_usleep(POLL_US);
+        if (!ctl_connect(host, &fd, error))
+            return NULL;
+        if (fd < 0) {
+            g_set_error_literal(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE, "the daemon is gone");
+            return NULL;
+        }
+        results = ask(fd, "{\"execute\":\"alert-test-status\"}", error);
+    }
+    return results;
+}
+
+static JsonNode *
+test_ourselves(const Host *host, GError **error)
+{
+    g_autoptr(GMainContext) context = g_main_context_new();
+    g_autoptr(AlertHooks) hooks = NULL;
+    g_autoptr(Config) config = config_load(host, error);
+    g_auto(Limits) limits = {0};
+    JsonNode *results;
+
+    if (!config)
+        return NULL;
+    config_limits(config, NULL, &limits);
+    hooks = alert_hooks_new(host, context, NULL, NULL);
+    alert_hooks_set_deadline(hooks, limits.hook_deadline_us);
+    alert_hooks_test(hooks);
+    while (!is_complete(results = alert_hooks_test_results(hooks))) {
+        json_node_unref(results);
+        g_main_context_iteration(context, TRUE);
+    }
+    return results;
+}
+
+/* NULL for what is none: whoever answers on the socket. */
+static JsonObject *
+result_at(JsonArray *results, guint i)
+{
+    JsonNode *node = json_array_get_element(results, i);
+
+    return JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+}
+
+/* "?" when it is missing. */
+static const char *
+text_of(JsonObject *object, const char *member)
+{
+    const char *text = message_get_string(object, member);
+
+    return text ? text : "?";
+}
+
+static int
+exit_status(JsonArray *results)
+{
+    guint n = results ? json_array_get_length(results) : 0;
+
+    for (guint i = 0; i < n; i++) {
+        bool is_good = false;
+
+        (void)message_get_bool(result_at(results, i), "good", &is_good);
+        if (!is_good)
+            return 1;
+    }
+    return n > 0 ? 0 : 1;
+}
+
+static void
+print_results(JsonObject *answer)
+{
+    JsonArray *results = message_get_array(answer, "results");
+    guint n = results ? json_array_get_length(results) : 0;
+
+    if (n == 0)
+        printf("Nobody is told: there is no executable in %s\n", text_of(answer, "directory"));
+    for (guint i = 0; i < n; i++) {
+        JsonObject *result = result_at(results, i);
+        const char *output = message_get_string(result, "output");
+        guint64 took_ms = 0;
+        bool has_run = message_get_u64(result, "took_ms", &took_ms);
+
+        printf("%-16s %s", text_of(result, "name"), text_of(result, "result"));
+        if (has_run)
+            printf(" after %" G_GUINT64_FORMAT " ms", took_ms);
+        printf("%s%s\n", output && *output ? ": " : "", output ? output : "");
+    }
+}
+
+static int
+alert_test(const CtlOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    Host *host = host_new(options->roots, &error);
+    JsonNode *answer = NULL;
+    int fd, status;
+
+    if (!host)
+        return ctl_fail("%s", error->message);
+    if (ctl_connect(host, &fd, &error))
+        answer = fd >= 0 ? test_by_daemon(host, fd, &error) : test_ourselves(host, &error);
+    host_free(host);
+    if (!answer)
+        return ctl_fail("%s", error->message);
+    status = exit_status(message_get_array(json_node_get_object(answer), "results"));
+    if (options->is_json) {
+        ctl_print_json(answer);
+        return status;
+    }
+    print_results(json_node_get_object(answer));
+    json_node_unref(answer);
+    return status;
+}
+
+int
+ctl_alert(const CtlOptions *options, int argc, char **argv)
+{
+    if (argc != 2 || strcmp(argv[1], "test") != 0)
+        return ctl_fail("alert takes the word test; see also guardianctl alerts");
+    return alert_test(options);
+}
