@@ -49,6 +49,15 @@ static const struct {
                 "  --list       the bundles that are there\n"
                 "  --show NAME  what one holds, and why what is missing was not done\n\n"
                 "Exit status: 0 saved, 1 saved in memory only, 2 could not.\n"},
+    {"audit",
+     "Usage: guardianctl audit [VM] [--json]\n"
+     "Risks of the running processes (command line, cgroup) and of the configuration that\n"
+     "the next start takes, told apart; each with why, source, what to look at first and\n"
+     "the remedy on this host. Rows of /etc/vm-guardian/qemu-bugs.conf add to the QEMU\n"
+     "versions that are known to freeze:\n"
+     "  7.1.0 7.1.1 iothread+io_uring | what happens | where it is written\n"
+     "VM is a name, an id, a uuid or a process id.\n\n"
+     "Exit status: 0 nothing worse than a note, 1 a warning or a danger, 2 could not look.\n"},
     {"replay", "Usage: guardianctl replay FILE... [--config FILE] [--json]\n"
                "What the judge says of recorded samples, and whether it is what the file expects\n"
                "(offline). A FILE that begins with - is ./-\n\n"

@@ -109,7 +109,9 @@ ctl_ask(int fd, const char *command, GError **error)
     g_autoptr(Message) answer = NULL;
 
     if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request)) {
-        (void)fail(error, GUARDIAN_ERROR_FAILED, "cannot write to the daemon");
+        (void)fail(error, GUARDIAN_ERROR_FAILED,
+                   errno == EPIPE || errno == ECONNRESET ? "the daemon hung up"
+                                                         : "cannot write to the daemon");
         return NULL;
     }
     negotiated = read_reply(fd, frame, deadline_us, error);
@@ -154,24 +156,37 @@ ctl_connect(const Host *host, int *ret_fd, GError **error)
     return true;
 }
 
-/* Where nobody listens we look ourselves. */
+/* The state that the daemon behind fd tells; closes fd. */
 static JsonNode *
-ask_or_look(Host *host, GError **error)
+ask_state(int fd, GError **error)
 {
-    JsonNode *state;
-    int fd;
+    JsonNode *state = ctl_ask(fd, "{\"execute\":\"status\"}", error);
 
-    if (!ctl_connect(host, &fd, error))
-        return NULL;
-    if (fd < 0)
-        return look_ourselves(host, error);
-    state = ctl_ask(fd, "{\"execute\":\"status\"}", error);
     close(fd);
     if (state && !message_get_array(json_node_get_object(state), "vms")) {
         g_clear_pointer(&state, json_node_unref);
         (void)fail(error, GUARDIAN_ERROR_MALFORMED, "the daemon's answer is not a state");
     }
     return state;
+}
+
+/* Where nobody listens we look ourselves. */
+static JsonNode *
+ask_or_look(Host *host, GError **error)
+{
+    int fd;
+
+    if (!ctl_connect(host, &fd, error))
+        return NULL;
+    return fd < 0 ? look_ourselves(host, error) : ask_state(fd, error);
+}
+
+JsonNode *
+ctl_daemon_state(const Host *host)
+{
+    int fd;
+
+    return ctl_connect(host, &fd, NULL) && fd >= 0 ? ask_state(fd, NULL) : NULL;
 }
 
 JsonNode *

@@ -14,5 +14,7 @@ bool ctl_connect(const Host *host, int *ret_fd, GError **error) G_GNUC_WARN_UNUS
 JsonNode *ctl_ask(int fd, const char *command, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* {"schema": 1, "vms": [...]}; NULL with error set when neither way works. */
 JsonNode *ctl_state(const CtlOptions *options, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* What the daemon says; NULL where none answers. */
+JsonNode *ctl_daemon_state(const Host *host);
 /* The VM of the state that is called so, borrowed; NULL with error set: none, or more than one. */
 JsonObject *ctl_state_find_vm(JsonObject *state, const char *word, GError **error);

@@ -19,6 +19,7 @@ static const Verb verbs[] = {
     {"list", ctl_list, "", "what is watched, and how it is asked"},
     {"check", ctl_check, "VM [--for 60s]", "watch one VM now, without the daemon, and judge"},
     {"capture", ctl_capture, "VM [--stacks]", "save the evidence of one VM; also --list, --show"},
+    {"audit", ctl_audit, "[VM]", "risks of what runs and of what is configured"},
     {"overhead", ctl_overhead, "...", "memory a VM needs beside its guest's RAM (offline)"},
     {"throttle", ctl_throttle, "normalize|diff", "disk limits in their four forms (offline)"},
     {"oom", ctl_oom, "[FILE|-]", "explain the OOM kills in a kernel log (offline)"},
@@ -43,7 +44,7 @@ print_help(void)
     printf("\n"
            "  --json                     machine-readable: {\"schema\": 1, ...}\n"
            "  --config-root DIR          read guardian.conf there, not in /etc/vm-guardian\n"
-           "  --proc-root, --sys-root, --run-root, --var-root DIR   not /proc, /sys, ...\n"
+           "  --proc-root, --sys-root, --run-root, --etc-root, --var-root DIR  not /proc ...\n"
            "  COMMAND --help             more about one command\n\n"
            "Exit status: 0 all well, 1 something is open or differs, 2 could not look.\n"
            "VM is a name, an id, a uuid or a process id.\n");
@@ -57,11 +58,9 @@ take_option(CtlOptions *options, const char *word, const char *next)
     static const struct {
         const char *name;
         HostRoot root;
-    } roots[] = {{"--config-root", HOST_CONFIG},
-                 {"--proc-root", HOST_PROC},
-                 {"--sys-root", HOST_SYS},
-                 {"--run-root", HOST_RUN},
-                 {"--var-root", HOST_VAR}};
+    } roots[] = {{"--config-root", HOST_CONFIG}, {"--proc-root", HOST_PROC},
+                 {"--sys-root", HOST_SYS},       {"--run-root", HOST_RUN},
+                 {"--etc-root", HOST_ETC},       {"--var-root", HOST_VAR}};
 
     if (strcmp(word, "--json") == 0) {
         options->is_json = true;

@@ -23,6 +23,7 @@ int ctl_status(const CtlOptions *options, int argc, char **argv);
 int ctl_explain(const CtlOptions *options, int argc, char **argv);
 int ctl_list(const CtlOptions *options, int argc, char **argv);
 int ctl_check(const CtlOptions *options, int argc, char **argv);
+int ctl_audit(const CtlOptions *options, int argc, char **argv);
 int ctl_oom(const CtlOptions *options, int argc, char **argv);
 int ctl_capture(const CtlOptions *options, int argc, char **argv);
 int ctl_alert(const CtlOptions *options, int argc, char **argv);

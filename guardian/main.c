@@ -209,6 +209,8 @@ parse_options(int argc, char **argv, Options *options, GError **error)
          "DIR"},
         {"run-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_RUN], "Instead of /run",
          "DIR"},
+        {"etc-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_ETC], "Instead of /etc",
+         "DIR"},
         {"var-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_VAR], "Instead of /var/lib",
          "DIR"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->is_version, "Print the version and exit",

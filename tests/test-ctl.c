@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -192,6 +193,13 @@ run_here(const Fixture *fixture, const char *words)
     return run_ctl((const char *const *)split);
 }
 
+/* A test that fails must not leave a server behind that holds its output. */
+static void
+die_with_the_test(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 /* Something answers on the daemon's socket; for each client: these bytes, and silence. */
 static void
 serve(Fixture *fixture, const char *bytes)
@@ -207,6 +215,7 @@ serve(Fixture *fixture, const char *bytes)
     fixture->server = fork();
     if (fixture->server != 0)
         return;
+    die_with_the_test();
     for (;;) {
         int fd = accept(fixture->listener, NULL, NULL);
 
@@ -359,8 +368,9 @@ daemon_is_not_trusted(void **state)
         waitpid(fixture->server, NULL, 0);
         fixture->server = fork();
         if (fixture->server == 0)
-            for (;;)
-                close(accept(fixture->listener, NULL, NULL));
+            die_with_the_test();
+        while (fixture->server == 0)
+            close(accept(fixture->listener, NULL, NULL));
     }
     g_auto(Run) run = run_here(fixture, "status");
 

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The facts an audit runs over: of a watched VM as its process runs, and of what its configuration
+ * brings at the next start. Only reads; the configuration of a Proxmox host may lie on a cluster
+ * file system that hangs, so this is for a tool and never for the tick. */
+
+#include "audit.h"
+#include "pveconf.h"
+#include "vm.h"
+
+/* As it runs; never NULL. */
+AuditVm *audit_facts_running(const Host *host, const Vm *vm);
+/* As its host has it written down; NULL where there is nothing of the kind. *ret_problem: why what
+ * is there cannot be read, a new printable string. */
+AuditVm *audit_facts_configured(const Host *host, const Vm *vm, char **ret_problem);
+/* The same of the text of a Proxmox configuration. */
+AuditVm *audit_facts_pve(const PveConf *conf);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "t.h"
+
+#include "audit-facts.h"
+#include "fake-host.h"
+#include "run-ctl.h"
+
+#include <json-glib/json-glib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    Tree *tree;
+} Fixture;
+
+/* The VM of the founding incident, and one beside it that is as it should be. */
+static const char *const incident_words[] = {
+    "/usr/bin/kvm",
+    "-id",
+    "102",
+    "-name",
+    "devvm",
+    "-m",
+    "2048",
+    "-chardev",
+    "socket,id=qmp,path=/var/run/qemu-server/102.qmp,server=on,wait=off",
+    "-mon",
+    "chardev=qmp,mode=control",
+    "-device",
+    "lsi,id=scsihw0,bus=pci.0",
+    "-drive",
+    "file=/dev/pve/vm-102-disk-0,if=none,id=drive-scsi0,cache=none,aio=io_uring,"
+    "throttling.bps-write=62914560",
+    "-device",
+    "scsi-hd,bus=scsihw0.0,drive=drive-scsi0,id=scsi0",
+    "-drive",
+    "if=none,id=drive-ide2,media=cdrom",
+    "-device",
+    "ide-cd,bus=ide.1,drive=drive-ide2,id=ide2",
+    "-machine",
+    "type=pc-i440fx-9.2+pve1",
+    NULL};
+static const char *const clean_words[] = {
+    "/usr/bin/kvm",
+    "-name",
+    "clean",
+    "-m",
+    "1024",
+    "-qmp",
+    "unix:/run/a.sock,server=on",
+    "-qmp",
+    "unix:/run/b.sock,server=on",
+    "-object",
+    "iothread,id=t0",
+    "-drive",
+    "file=/srv/clean.raw,if=none,id=d,cache=none,aio=threads,werror=stop",
+    "-device",
+    "virtio-blk-pci,drive=d,id=v,iothread=t0",
+    "-device",
+    "i6300esb",
+    "-device",
+    "pvpanic",
+    "-serial",
+    "file:/srv/clean.log",
+    NULL};
+
+static int
+set_up(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    g_autoptr(Host) host = NULL;
+
+    *state = fixture;
+    fixture->tree = tree_new();
+    host = fake_host_new(fixture->tree);
+    fake_host_process(fixture->tree, 102, 1, "kvm", incident_words);
+    fake_host_process(fixture->tree, 103, 1, "kvm", clean_words);
+    tree_file(fixture->tree, "run/qemu-server/102.pid", "102\n");
+    tree_file(fixture->tree, "proc/meminfo", "MemTotal:       16777216 kB\n");
+    tree_file(fixture->tree, "proc/102/oom_score_adj", "-999\n");
+    tree_file(fixture->tree, "proc/103/oom_score_adj", "0\n");
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    Fixture *fixture = *state;
+
+    tree_free(fixture->tree);
+    g_free(fixture);
+    return 0;
+}
+
+static Run
+run_audit(const Fixture *fixture, const char *word, bool is_json)
+{
+    static const char *const names[] = {"proc", "sys", "run", "etc", "var", "config"};
+    g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
+
+    g_ptr_array_add(words, g_strdup("audit"));
+    if (word)
+        g_ptr_array_add(words, g_strdup(word));
+    if (is_json)
+        g_ptr_array_add(words, g_strdup("--json"));
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+        g_ptr_array_add(
+            words, g_strdup_printf("--%s-root=%s", names[i], tree_path(fixture->tree, names[i])));
+    g_ptr_array_add(words, NULL);
+    return run_ctl((const char *const *)words->pdata);
+}
+
+/* The findings of the VM with that name: "name disk running configured|", in order. */
+static char *
+findings_of(const char *json, const char *vm_name)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonNode) root = json_from_string(json, &error);
+    GString *text = g_string_new(NULL);
+    JsonArray *vms;
+
+    if (!root)
+        fail_msg("%s: %s", error ? error->message : "empty", json);
+    vms = json_object_get_array_member(json_node_get_object(root), "vms");
+    for (guint i = 0; i < json_array_get_length(vms); i++) {
+        JsonObject *vm = json_array_get_object_element(vms, i);
+        JsonArray *findings = json_object_get_array_member(vm, "findings");
+
+        for (guint j = 0; j < json_array_get_length(findings) &&
+                          strcmp(json_object_get_string_member(vm, "name"), vm_name) == 0;
+             j++) {
+            JsonObject *finding = json_array_get_object_element(findings, j);
+
+            g_string_append_printf(text, "%s %s %d%s\n",
+                                   json_object_get_string_member(finding, "name"),
+                                   json_object_get_null_member(finding, "disk")
+                                       ? "-"
+                                       : json_object_get_string_member(finding, "disk"),
+                                   json_object_get_boolean_member(finding, "running"),
+                                   json_object_get_null_member(finding, "configured")      ? ""
+                                   : json_object_get_boolean_member(finding, "configured") ? "1"
+                                                                                           : "0");
+        }
+    }
+    return g_string_free(text, FALSE);
+}
+
+static void
+the_incident_has_its_risks_and_the_vm_beside_it_none(void **state)
+{
+    const Fixture *fixture = *state;
+    g_auto(Run) run = run_audit(fixture, NULL, true);
+    g_autofree char *incident = findings_of(run.out, "devvm");
+    g_autofree char *clean = findings_of(run.out, "clean");
+
+    assert_string_equal(incident, "lsi-controller scsi0 1\n"
+                                  "oom-score - 1\n"
+                                  "limit-without-burst scsi0 1\n"
+                                  "no-own-monitor - 1\n"
+                                  "no-panic-device - 1\n"
+                                  "no-serial - 1\n"
+                                  "no-watchdog - 1\n");
+    assert_string_equal(clean, "");
+    assert_int_equal(run.status, 1);
+}
+
+static void
+what_the_configuration_mended_is_not_in_effect_yet(void **state)
+{
+    const Fixture *fixture = *state;
+    g_auto(Run) json = {0}, text = {0};
+    g_autofree char *findings = NULL;
+
+    tree_file(fixture->tree, "etc/pve/qemu-server/102.conf",
+              "scsihw: virtio-scsi-single\nmemory: 2048\nserial0: socket\nwatchdog: i6300esb\n"
+              "scsi0: local-lvm:vm-102-disk-0,bps_wr=62914560,iothread=1\nide2: none,media=cdrom\n"
+              "[before]\nscsihw: lsi\n");
+    json = run_audit(fixture, "102", true);
+    findings = findings_of(json.out, "devvm");
+    assert_string_equal(findings, "lsi-controller scsi0 10\n"
+                                  "bps-without-effect scsi0 01\n"
+                                  "oom-score - 10\n"
+                                  "limit-without-burst scsi0 10\n"
+                                  "no-own-monitor - 11\n"
+                                  "no-panic-device - 11\n"
+                                  "no-serial - 10\n"
+                                  "no-watchdog - 10\n");
+    text = run_audit(fixture, "102", false);
+    assert_non_null(strstr(text.out, "danger  lsi-controller  scsi0  (running; mended in the "
+                                     "configuration, not in effect until stop and start)"));
+    assert_non_null(strstr(text.out, "qm set 102 --scsihw virtio-scsi-single"));
+    assert_null(strstr(text.out, "clean"));
+}
+
+static void
+what_is_pending_counts_for_the_next_start(void **state)
+{
+    static const char text[] = "scsihw: virtio-scsi-single\nscsi0: a:b,iothread=1\n"
+                               "virtio1: a:c,iothread=1,cache=unsafe\n"
+                               "[PENDING]\nscsihw: lsi\ndelete: virtio1\nscsi2: a:d,mbps=60\n";
+    g_autoptr(PveConf) conf = pveconf_parse(text, strlen(text));
+    g_autoptr(AuditVm) vm = audit_facts_pve(conf);
+    const AuditDisk *first, *second;
+
+    assert_int_equal(vm->disks->len, 2);
+    first = vm->disks->pdata[0];
+    second = vm->disks->pdata[1];
+    assert_string_equal(first->label, "scsi0");
+    assert_int_equal(first->controller, CONTROLLER_LSI);
+    assert_int_equal(first->has_iothread, AUDIT_NO);
+    assert_string_equal(second->label, "scsi2");
+    assert_int_equal(second->has_limit, AUDIT_YES);
+    assert_int_equal(second->has_burst, AUDIT_NO);
+}
+
+static void
+a_sites_own_row_is_heard_and_a_bad_one_refused(void **state)
+{
+    const Fixture *fixture = *state;
+    g_auto(Run) bad = {0}, good = {0};
+
+    tree_file(fixture->tree, "config/qemu-bugs.conf", "# ours\n7.1.0 nonsense\n");
+    bad = run_audit(fixture, NULL, false);
+    assert_int_equal(bad.status, 2);
+    assert_non_null(strstr(bad.err, "qemu-bugs.conf line 2: three parts are needed"));
+    tree_file(fixture->tree, "config/qemu-bugs.conf", "# ours\n7.1.0 - any | seen | ticket\n");
+    good = run_audit(fixture, NULL, false);
+    assert_int_equal(good.status, 1);
+}
+
+static void
+a_host_that_promised_more_than_it_has_is_told(void **state)
+{
+    const Fixture *fixture = *state;
+    g_auto(Run) fits = run_audit(fixture, NULL, false), over = {0};
+
+    tree_file(fixture->tree, "proc/meminfo", "MemTotal:       3145728 kB\n");
+    over = run_audit(fixture, NULL, false);
+    assert_null(strstr(fits.out, "host-overcommit"));
+    assert_non_null(strstr(over.out, "host-overcommit"));
+}
+
+static void
+wrong_words_are_refused(void **state)
+{
+    const Fixture *fixture = *state;
+    g_auto(Run) unknown = run_audit(fixture, "nobody", false);
+    g_auto(Run) option = run_audit(fixture, "--all", false);
+
+    assert_int_equal(unknown.status, 2);
+    assert_non_null(strstr(unknown.err, "no VM is called \"nobody\""));
+    assert_int_equal(option.status, 2);
+    assert_non_null(strstr(option.err, "--all"));
+}
+
+int
+main(void)
+{
+#define audit_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    static const struct CMUnitTest tests[] = {
+        audit_test(the_incident_has_its_risks_and_the_vm_beside_it_none),
+        audit_test(what_the_configuration_mended_is_not_in_effect_yet),
+        audit_test(what_is_pending_counts_for_the_next_start),
+        audit_test(a_sites_own_row_is_heard_and_a_bad_one_refused),
+        audit_test(a_host_that_promised_more_than_it_has_is_told),
+        audit_test(wrong_words_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
