@@ -136,7 +136,7 @@ proxmox_claim(gpointer state, const Vm *vm)
 }
 
 static void
-proxmox_name_vm(gpointer state, Vm *vm)
+proxmox_name_vm(gpointer state, Vm *vm, const char *const *witness)
 {
     g_free(vm->id);
     vm->id = g_strdup(find_id(state, vm));

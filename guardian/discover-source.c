@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "discover-source.h"
 
-/* libvirt's mark is on the command line; what libvirt itself says of the VM, libvirt.h finds out. */
+/* libvirt's mark is on the command line; what libvirt itself says of the VM, libvirt.h finds out.
+ */
 static bool
 libvirt_claim(gpointer state, const Vm *vm)
 {
@@ -11,7 +12,7 @@ libvirt_claim(gpointer state, const Vm *vm)
 static const Source source_libvirt = {.name = "libvirt", .claim = libvirt_claim};
 static const Source source_bare = {.name = "bare"};
 
-const Source *const sources[] = {&source_proxmox, &source_libvirt, &source_bare};
+const Source *const sources[] = {&source_proxmox, &source_kubevirt, &source_libvirt, &source_bare};
 const guint n_sources = G_N_ELEMENTS(sources);
 
 void

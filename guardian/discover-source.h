@@ -17,14 +17,18 @@ typedef struct {
     /* Is that process this source's? vm->is_nameless: its command line could not be read, argv is
      * empty. Asked again in every scan of VMs that a later row has. NULL: yes. */
     bool (*claim)(gpointer state, const Vm *vm);
-    /* Puts down how its host calls a VM that was claimed: id, name. */
-    void (*name_vm)(gpointer state, Vm *vm);
+    /* Another process on whose command line stands what its host calls the VM; it is read in a
+     * worker. The caller frees it; NULL: none. */
+    Proc *(*witness)(gpointer state, const Vm *vm);
+    /* Puts down how its host calls a VM that was claimed: id, name. witness: the words of that
+     * command line, NULL when there is none or it cannot be read. */
+    void (*name_vm)(gpointer state, Vm *vm, const char *const *witness);
     /* Sets monitor_path, monitor_root and monitor_is_ours, which are empty; also after a reload.
      * NULL: source_choose_argv_monitor(). */
     void (*choose_monitor)(Vm *vm);
 } Source;
 
-extern const Source source_proxmox;
+extern const Source source_proxmox, source_kubevirt;
 
 /* By precedence; ends with bare. */
 extern const Source *const sources[];

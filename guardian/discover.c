@@ -25,9 +25,14 @@ struct Discovery {
     GHashTable *ignored; /* pid -> Proc, owned: its owner does not want it */
 };
 
+/* A command line that is being read: of QEMU itself, then of the witness to its name. */
 typedef struct {
     Discovery *discovery;
-    Proc *proc;
+    Proc *proc;   /* of QEMU; NULL once vm has it */
+    Vm *vm;       /* NULL before QEMU's own words are known */
+    guint source; /* whose it is */
+    pid_t pid;    /* of QEMU */
+    guint64 start_ticks;
 } Reading;
 
 static void
@@ -36,6 +41,7 @@ reading_free(gpointer data)
     Reading *reading = data;
 
     proc_free(reading->proc);
+    vm_free(reading->vm);
     g_free(reading);
 }
 
@@ -132,32 +138,6 @@ is_dead(gpointer pid, gpointer proc, gpointer user_data)
     return !proc_is_alive(proc);
 }
 
-/* Takes reading's proc. words NULL or empty: unreadable; the VM is then known by its pid only. */
-static void
-make_vm(Discovery *discovery, Reading *reading, char **words)
-{
-    bool is_nameless = !words || !words[0];
-    const char *const nothing[] = {NULL};
-    Argv *argv = argv_parse(words ? (const char *const *)words : nothing);
-    pid_t pid = proc_pid(reading->proc);
-    guint64 start_ticks = proc_start_ticks(reading->proc);
-    Vm *vm = vm_new(g_steal_pointer(&reading->proc), argv, sources[n_sources - 1]->name);
-    guint source;
-
-    vm->is_nameless = is_nameless;
-    vm->cgroup = cgroup_open(discovery->host, vm->proc, NULL);
-    if (vm->cgroup)
-        vm->group_path = units_printable(cgroup_path(vm->cgroup)->path, -1);
-    source = find_source(discovery, vm, n_sources - 1);
-    vm->source = sources[source]->name;
-    if (sources[source]->name_vm)
-        sources[source]->name_vm(discovery->states[source], vm);
-    if (!discovery->funcs.found(vm, discovery->funcs.data) && !is_nameless)
-        ignore(discovery, pid, start_ticks);
-}
-
-static void look_at_waiting(Discovery *discovery);
-
 /* NULL: the process is gone, or just going; empty: it lives, and its command line cannot be read.
  */
 static gpointer
@@ -171,6 +151,78 @@ read_cmdline(gpointer data)
     return g_new0(char *, 1);
 }
 
+/* Takes proc, which the worker may keep for ever. false: a call for it is in flight or stuck, or
+ * all workers are busy. */
+static bool
+read_in_worker(Reading *reading, Proc *proc, WorkerDoneFunc done)
+{
+    WorkerCall call = {.run = read_cmdline,
+                       .data = proc,
+                       .free_data = (GDestroyNotify)proc_free,
+                       .free_result = (GDestroyNotify)g_strfreev,
+                       .done = done,
+                       .user_data = reading,
+                       .deadline_us = CMDLINE_DEADLINE_US};
+    g_autofree char *target = g_strdup_printf("cmdline:%d:%" G_GUINT64_FORMAT, (int)proc_pid(proc),
+                                              proc_start_ticks(proc));
+
+    return workers_run(reading->discovery->workers, target, &call);
+}
+
+/* Gives the VM away, and frees reading. */
+static void
+tell_of_vm(Reading *reading, char **witness)
+{
+    Discovery *discovery = reading->discovery;
+    const Source *source = sources[reading->source];
+    Vm *vm = g_steal_pointer(&reading->vm);
+    bool is_nameless = vm->is_nameless;
+
+    if (source->name_vm)
+        source->name_vm(discovery->states[reading->source], vm, (const char *const *)witness);
+    if (!discovery->funcs.found(vm, discovery->funcs.data) && !is_nameless)
+        ignore(discovery, reading->pid, reading->start_ticks);
+    g_hash_table_remove(discovery->pending, reading);
+}
+
+static void look_at_waiting(Discovery *discovery);
+
+static void
+witness_done(gpointer result, bool is_late, gpointer user_data)
+{
+    Discovery *discovery = ((Reading *)user_data)->discovery;
+    g_auto(GStrv) words = result;
+
+    tell_of_vm(user_data, words);
+    if (!is_late)
+        look_at_waiting(discovery);
+}
+
+/* words NULL or empty: unreadable; the VM is then known by its pid only, and by its witness. */
+static void
+make_vm(Reading *reading, char **words)
+{
+    Discovery *discovery = reading->discovery;
+    bool is_nameless = !words || !words[0];
+    const char *const nothing[] = {NULL};
+    Argv *argv = argv_parse(words ? (const char *const *)words : nothing);
+    Vm *vm = vm_new(g_steal_pointer(&reading->proc), argv, sources[n_sources - 1]->name);
+    const Source *source;
+    Proc *witness;
+
+    reading->vm = vm;
+    vm->is_nameless = is_nameless;
+    vm->cgroup = cgroup_open(discovery->host, vm->proc, NULL);
+    if (vm->cgroup)
+        vm->group_path = units_printable(cgroup_path(vm->cgroup)->path, -1);
+    reading->source = find_source(discovery, vm, n_sources - 1);
+    source = sources[reading->source];
+    vm->source = source->name;
+    witness = source->witness ? source->witness(discovery->states[reading->source], vm) : NULL;
+    if (!witness || !read_in_worker(reading, witness, witness_done))
+        tell_of_vm(reading, NULL);
+}
+
 static void
 cmdline_done(gpointer result, bool is_late, gpointer user_data)
 {
@@ -178,10 +230,10 @@ cmdline_done(gpointer result, bool is_late, gpointer user_data)
     Discovery *discovery = reading->discovery;
     g_auto(GStrv) words = result;
 
-    g_hash_table_steal(discovery->pending, reading);
     if (words || is_late) /* one that is late may hang for ever, and is a VM to be told about */
-        make_vm(discovery, reading, words);
-    reading_free(reading);
+        make_vm(reading, words);
+    else
+        g_hash_table_remove(discovery->pending, reading);
     if (!is_late)
         look_at_waiting(discovery);
 }
@@ -227,36 +279,48 @@ is_known_well(const Discovery *discovery, pid_t pid)
     return find_source(discovery, vm, source) == source;
 }
 
+/* Is it being looked at, up to the witness to its name? */
+static bool
+is_pending(const Discovery *discovery, const Proc *proc)
+{
+    GHashTableIter iter;
+    gpointer reading;
+
+    g_hash_table_iter_init(&iter, discovery->pending);
+    while (g_hash_table_iter_next(&iter, &reading, NULL))
+        if (((const Reading *)reading)->pid == proc_pid(proc) &&
+            ((const Reading *)reading)->start_ticks == proc_start_ticks(proc))
+            return true;
+    return false;
+}
+
 /* false: every worker is busy. */
 static bool
 look_at(Discovery *discovery, pid_t pid)
 {
-    g_autofree char *target = NULL;
     bool is_new = !is_known_well(discovery, pid) && is_qemu(discovery, pid);
     g_autoptr(Proc) proc = is_new ? proc_open(discovery->host, pid, NULL) : NULL;
-    WorkerCall call = {.run = read_cmdline,
-                       .free_data = (GDestroyNotify)proc_free,
-                       .free_result = (GDestroyNotify)g_strfreev,
-                       .done = cmdline_done,
-                       .deadline_us = CMDLINE_DEADLINE_US};
+    g_autofree char *target = NULL;
+    Proc *kept; /* by the worker */
     Reading *reading;
 
     if (!proc)
         return true;
     target = g_strdup_printf("cmdline:%d:%" G_GUINT64_FORMAT, (int)pid, proc_start_ticks(proc));
-    if (workers_is_busy(discovery->workers, target))
-        return true;
-    call.data = proc_open(discovery->host, pid, NULL); /* its own: it may keep it for ever */
-    if (!call.data || proc_start_ticks(call.data) != proc_start_ticks(proc)) {
-        proc_free(call.data);
+    kept = workers_is_busy(discovery->workers, target) || is_pending(discovery, proc)
+               ? NULL
+               : proc_open(discovery->host, pid, NULL);
+    if (!kept || proc_start_ticks(kept) != proc_start_ticks(proc)) {
+        proc_free(kept);
         return true;
     }
     reading = g_new0(Reading, 1);
     reading->discovery = discovery;
+    reading->pid = pid;
+    reading->start_ticks = proc_start_ticks(proc);
     reading->proc = g_steal_pointer(&proc);
-    call.user_data = reading;
     g_hash_table_add(discovery->pending, reading);
-    if (workers_run(discovery->workers, target, &call))
+    if (read_in_worker(reading, kept, cmdline_done))
         return true;
     g_hash_table_remove(discovery->pending, reading);
     return false;

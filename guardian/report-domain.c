@@ -40,11 +40,33 @@ compare_limits(gconstpointer a, gconstpointer b)
     return left < right ? -1 : left > right;
 }
 
+static void
+add_pod(JsonBuilder *builder, const Vm *vm)
+{
+    const GroupPlace *place = vm->cgroup ? cgroup_group_place(vm->cgroup) : NULL;
+    g_autofree char *space = vm->space ? units_printable(vm->space, -1) : NULL;
+    g_autofree char *container = place ? units_printable(place->container_id, -1) : NULL;
+
+    build_text(builder, "namespace", space);
+    json_builder_set_member_name(builder, "pod");
+    if (!place || !place->is_pod) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    json_builder_begin_object(builder);
+    build_text(builder, "uid", place->pod_uid);
+    build_text(builder, "qos", place->qos);
+    build_text(builder, "container", *container ? container : NULL);
+    build_text(builder, "runtime", place->runtime);
+    json_builder_end_object(builder);
+}
+
 void
 report_add_domain(JsonBuilder *builder, const Vm *vm)
 {
     g_autoptr(GPtrArray) limits = g_ptr_array_new();
 
+    add_pod(builder, vm);
     for (guint i = 0; vm->group_limits && i < vm->group_limits->len; i++)
         g_ptr_array_add(limits, &g_array_index(vm->group_limits, CgroupLimit, i));
     g_ptr_array_sort(limits, compare_limits);
@@ -61,6 +83,20 @@ report_add_domain(JsonBuilder *builder, const Vm *vm)
     }
     build_text(builder, "killed_group", vm->kill_path);
     json_builder_end_object(builder);
+}
+
+char *
+report_pod_text(JsonObject *vm)
+{
+    JsonObject *pod = message_get_object(vm, "pod");
+    const char *runtime = report_text_of(pod, "runtime", NULL);
+
+    if (!pod)
+        return g_strdup("");
+    return g_strdup_printf("%s, %s; container %s%s%s%s", report_text_of(pod, "uid", "?"),
+                           report_text_of(pod, "qos", "?"),
+                           report_text_of(pod, "container", "unknown"), runtime ? " (" : "",
+                           runtime ? runtime : "", runtime ? ")" : "");
 }
 
 char *

@@ -6,8 +6,10 @@
 
 #include "report-read.h"
 
-/* A member "domain" of an open object. */
+/* Members "namespace", "pod" and "domain" of an open object. */
 void report_add_domain(JsonBuilder *builder, const Vm *vm);
+/* "<uid>, burstable; container <id> (containerd)"; "" outside of pods. New string. */
+char *report_pod_text(JsonObject *vm);
 /* "container 2G (120M left), pod 2.1G (180M left), shared kubepods 60G (9G left)", the tightest
  * first; "" without limits. New string. */
 char *report_limits_text(JsonObject *vm);

@@ -179,7 +179,8 @@ append_domain(GString *text, JsonObject *vm)
     const struct {
         const char *head;
         char *words;
-    } lines[] = {{"limits", report_limits_text(vm)},
+    } lines[] = {{"pod", report_pod_text(vm)},
+                 {"limits", report_limits_text(vm)},
                  {"", report_kill_text(vm)},
                  {"beside", report_roles_text(vm)}};
 

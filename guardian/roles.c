@@ -20,14 +20,22 @@
 /* Seven numbers. */
 #define STATM_BYTES 256
 
-typedef struct {
+typedef struct Walk Walk;
+
+struct Walk {
     const Host *host;
+    void (*visit)(Walk *walk, pid_t pid, const char *path);
+    bool is_known, is_complete; /* anything, everything could be listed */
+    guint n_groups;
+    GHashTable *seen; /* pids: in v1 the threads of one process can be in several groups */
+    /* of roles_read() */
     RoleTable *table;
     const char *limit_path;
     pid_t qemu;
-    guint n_groups;
-    GHashTable *seen; /* pids: in v1 the threads of one process can be in several groups */
-} Walk;
+    /* of roles_find() */
+    Role wanted;
+    pid_t found;
+};
 
 /* Pages in memory, and of them those of files or shared. */
 static bool
@@ -83,12 +91,15 @@ note_stranger(RoleTable *table, pid_t pid, const char *name, guint64 private_byt
 }
 
 static void
-count_process(Walk *walk, pid_t pid, bool is_in_domain)
+count_process(Walk *walk, pid_t pid, const char *path)
 {
+    bool is_in_domain = !walk->limit_path || group_holds(walk->limit_path, path);
     guint64 rss, private_bytes;
     g_autofree char *name = NULL;
     RoleUse *use;
 
+    if (pid == walk->qemu)
+        return;
     /* a zombie holds nothing, one that is gone either */
     if (!statm_read(walk->host, pid, &rss, &private_bytes) || rss == 0)
         return;
@@ -104,9 +115,18 @@ count_process(Walk *walk, pid_t pid, bool is_in_domain)
         note_stranger(walk->table, pid, name, private_bytes);
 }
 
+static void
+find_process(Walk *walk, pid_t pid, const char *path)
+{
+    g_autofree char *name = walk->found == 0 ? program_name(walk->host, pid) : NULL;
+
+    if (name && role_of(name) == walk->wanted)
+        walk->found = pid;
+}
+
 /* A group of threads alone cannot list processes (EOPNOTSUPP); they are listed above it. */
 static void
-count_group(Walk *walk, int group_fd, bool is_in_domain)
+walk_processes(Walk *walk, int group_fd, const char *group)
 {
     auto_fd fd = host_open_beneath(group_fd, "cgroup.procs", O_RDONLY | O_NONBLOCK);
     char text[PROCS_BYTES];
@@ -115,23 +135,22 @@ count_group(Walk *walk, int group_fd, bool is_in_domain)
 
     if (length < 0)
         return;
-    walk->table->is_known = true;
+    walk->is_known = true;
     if (length == sizeof text - 1)
-        walk->table->is_complete = false;
+        walk->is_complete = false;
     for (char *end; *at; at = end) {
         guint64 pid = g_ascii_strtoull(at, &end, 10);
 
         if (end == at || !g_ascii_isspace(*end)) /* cut off, or the end */
             return;
         /* 0: in a pid namespace that is not below ours */
-        if (pid == 0 || pid > G_MAXINT || (pid_t)pid == walk->qemu ||
-            !g_hash_table_add(walk->seen, GINT_TO_POINTER((gint)pid)))
+        if (pid == 0 || pid > G_MAXINT || !g_hash_table_add(walk->seen, GINT_TO_POINTER((gint)pid)))
             continue;
         if (g_hash_table_size(walk->seen) > PROCESSES_MAX) {
-            walk->table->is_complete = false;
+            walk->is_complete = false;
             return;
         }
-        count_process(walk, (pid_t)pid, is_in_domain);
+        walk->visit(walk, (pid_t)pid, group);
     }
 }
 
@@ -146,14 +165,14 @@ walk_group(Walk *walk, int parent_fd, const char *path, const char *name, guint 
     if (!directory) /* removed meanwhile */
         return;
     fd_steal(&list_fd);
-    count_group(walk, fd, !walk->limit_path || group_holds(walk->limit_path, path));
+    walk_processes(walk, fd, path);
     while ((entry = readdir(directory))) {
         g_autofree char *below = NULL;
 
         if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
             continue;
         if (++walk->n_groups > GROUPS_MAX || depth >= DEPTH_MAX) {
-            walk->table->is_complete = false;
+            walk->is_complete = false;
             break;
         }
         below = g_strconcat(path, "/", entry->d_name, NULL);
@@ -162,24 +181,44 @@ walk_group(Walk *walk, int parent_fd, const char *path, const char *name, guint 
     closedir(directory);
 }
 
+static void
+walk_all(Walk *walk, const Cgroup *cgroup, const char *path)
+{
+    walk->is_complete = true;
+    walk->seen = g_hash_table_new(NULL, NULL);
+    walk_group(walk, cgroup_mount_fd(cgroup), path, path + strspn(path, "/"), 0);
+    g_hash_table_unref(walk->seen);
+}
+
 void
 roles_read(const Host *host, const Cgroup *cgroup, pid_t qemu, const char *limit_path,
            RoleTable *ret_table)
 {
-    const CgroupPath *owner = cgroup_path(cgroup);
-    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
-    g_autofree char *path = NULL;
-    GroupPlace place;
-    Walk walk = {
-        .host = host, .table = ret_table, .limit_path = limit_path, .qemu = qemu, .seen = seen};
+    const char *owner = cgroup_path(cgroup)->path;
+    gsize own_length = cgroup_group_place(cgroup)->own_length;
+    g_autofree char *path = g_strndup(owner, own_length > 0 ? own_length : strlen(owner));
+    Walk walk = {.host = host,
+                 .visit = count_process,
+                 .table = ret_table,
+                 .limit_path = limit_path,
+                 .qemu = qemu};
 
-    *ret_table = (RoleTable){.is_complete = true};
-    if (owner->is_root)
+    *ret_table = (RoleTable){0};
+    if (cgroup_path(cgroup)->is_root)
         return;
-    group_parse(owner->path, &place);
-    path = g_strndup(owner->path, place.own_length > 0 ? place.own_length : strlen(owner->path));
     /* a limit above the VM's own groups is on all of them */
     if (limit_path && group_holds(limit_path, path))
         walk.limit_path = NULL;
-    walk_group(&walk, cgroup_mount_fd(cgroup), path, path + strspn(path, "/"), 0);
+    walk_all(&walk, cgroup, path);
+    ret_table->is_known = walk.is_known;
+    ret_table->is_complete = walk.is_known && walk.is_complete;
+}
+
+pid_t
+roles_find(const Host *host, const Cgroup *cgroup, const char *path, Role role)
+{
+    Walk walk = {.host = host, .visit = find_process, .wanted = role};
+
+    walk_all(&walk, cgroup, path);
+    return walk.found;
 }

@@ -13,3 +13,5 @@
  * own, or its members cannot be read. */
 void roles_read(const Host *host, const Cgroup *cgroup, pid_t qemu, const char *limit_path,
                 RoleTable *ret_table);
+/* The first process of that role in the group with that path, or below it; 0: none was seen. */
+pid_t roles_find(const Host *host, const Cgroup *cgroup, const char *path, Role role);

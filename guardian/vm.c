@@ -60,6 +60,18 @@ vm_new(Proc *proc, Argv *argv, const char *source)
 }
 
 void
+vm_rename(Vm *vm, const char *raw_name)
+{
+    g_assert(!vm->has_sample && *raw_name);
+    g_free(vm->raw_name);
+    g_free(vm->name);
+    vm->raw_name = g_strdup(raw_name);
+    vm->name = printable(raw_name);
+    recorder_free(vm->recorder);
+    vm->recorder = recorder_new(raw_name);
+}
+
+void
 vm_free(Vm *vm)
 {
     if (!vm)
@@ -86,6 +98,7 @@ vm_free(Vm *vm)
     g_free(vm->name);
     g_free(vm->id);
     g_free(vm->uuid);
+    g_free(vm->space);
     g_free(vm->monitor_path);
     g_free(vm->client_error);
     g_free(vm->qemu_version);

@@ -26,9 +26,10 @@ typedef struct Network Network;
 typedef struct Vm {
     char *raw_name;     /* as the VM says it */
     char *name;         /* printable, never empty */
-    char *id;           /* printable, NULL without: Proxmox' vmid, -id */
+    char *id;           /* printable, NULL without: Proxmox' vmid, KubeVirt's uid, -id */
     char *uuid;         /* printable, NULL without */
-    const char *source; /* "proxmox", "bare" */
+    char *space;        /* KubeVirt's namespace, raw; NULL without: name is then namespace/name */
+    const char *source; /* "proxmox", "kubevirt", ..., "bare": discover-source.c */
     Proc *proc;
     uid_t uid;
     bool is_nameless; /* its command line could not be read (yet): argv is empty */
@@ -98,6 +99,8 @@ typedef struct Vm {
 /* Takes proc and argv. */
 Vm *vm_new(Proc *proc, Argv *argv, const char *source);
 void vm_free(Vm *vm);
+/* Its host calls it otherwise than its command line. Only before its first sample. */
+void vm_rename(Vm *vm, const char *raw_name);
 /* Is it called that? By name, id, uuid or pid. */
 bool vm_matches(const Vm *vm, const char *word);
 /* The disk of the command line with that device id, drive id or node name; borrowed, NULL for none.

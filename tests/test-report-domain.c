@@ -51,6 +51,20 @@ the_tightest_limit_comes_first(void **state)
 }
 
 static void
+a_pod_is_told_with_its_container(void **state)
+{
+    static const char json[] = "{\"pod\": {\"uid\": \"4f5a\", \"qos\": \"burstable\", "
+                               "\"container\": \"aaaa\", \"runtime\": \"cri-o\"}}";
+    g_autoptr(JsonNode) node = json_from_string(json, NULL);
+    g_autoptr(JsonNode) none = json_from_string("{\"pod\": null}", NULL);
+    g_autofree char *text = report_pod_text(json_node_get_object(node));
+    g_autofree char *nothing = report_pod_text(json_node_get_object(none));
+
+    assert_string_equal(text, "4f5a, burstable; container aaaa (cri-o)");
+    assert_string_equal(nothing, "");
+}
+
+static void
 what_is_unknown_is_null(void **state)
 {
     Vm vm = {0};
@@ -59,7 +73,8 @@ what_is_unknown_is_null(void **state)
     g_autofree char *text = report_limits_text(json_node_get_object(node));
     g_autofree char *kill = report_kill_text(json_node_get_object(node));
 
-    assert_string_equal(json, "{\"domain\":{\"limits\":null,\"killed_group\":null}}");
+    assert_string_equal(json, "{\"namespace\":null,\"pod\":null,"
+                              "\"domain\":{\"limits\":null,\"killed_group\":null}}");
     assert_string_equal(text, "");
     assert_string_equal(kill, "");
 }
@@ -69,6 +84,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tightest_limit_comes_first),
+        cmocka_unit_test(a_pod_is_told_with_its_container),
         cmocka_unit_test(what_is_unknown_is_null),
     };
 
