@@ -14,7 +14,12 @@
  *
  * Each key is a list of globs; one word that matches suffices, but every key given must match, and
  * at least one must be given: a file for nobody, or for everybody by accident, is an error. What a
- * VM lacks (a VM without a uuid) matches no glob. */
+ * VM lacks (a VM without a uuid) matches no glob.
+ *
+ * And such a file may say which limits a disk shall have, see config-disk.h:
+ *
+ *   [disk scsi0]
+ *   mbps_wr = 60 */
 
 #define MATCH_SECTION "Match"
 
@@ -36,7 +41,8 @@ static const struct {
 typedef struct {
     ConfigFile *file;
     GPtrArray *errors;
-    Limits scratch; /* where values are tried */
+    Limits scratch;   /* where values are tried */
+    ConfigDisk *disk; /* of the section that is being read, borrowed; NULL: it is none */
 } Parser;
 
 static void G_GNUC_PRINTF(3, 4) complain(Parser *parser, guint line, const char *format, ...)
@@ -100,11 +106,57 @@ suggest(const char *section, const char *word)
 }
 
 static void
+take_disk(Parser *parser, const KeyfileEntry *entry, const char *name)
+{
+    g_autofree char *printable = units_printable(name, -1);
+
+    if (!parser->file->is_override) {
+        complain(parser, entry->line, "[disk %s] belongs in a file of vm.d", printable);
+        return;
+    }
+    if (*name == '\0') {
+        complain(parser, entry->line, "[disk] names no disk: write [disk NAME]");
+        return;
+    }
+    for (guint i = 0; i < parser->file->disks->len; i++) {
+        const ConfigDisk *earlier = parser->file->disks->pdata[i];
+
+        if (strcmp(earlier->name, name) != 0)
+            continue;
+        complain(parser, entry->line, "[disk %s] is given twice, see %s", printable,
+                 earlier->origin);
+        return;
+    }
+    parser->disk = config_disk_new(name, parser->file->path, entry->line);
+    g_ptr_array_add(parser->file->disks, parser->disk);
+}
+
+static void
+finish_disks(Parser *parser)
+{
+    for (guint i = 0; i < parser->file->disks->len; i++) {
+        ConfigDisk *disk = parser->file->disks->pdata[i];
+        g_autofree char *name = units_printable(disk->name, -1);
+        guint line = 0;
+        g_autofree char *wrong = config_disk_finish(disk, &line);
+
+        if (wrong != NULL)
+            complain(parser, line > 0 ? line : disk->line, "[disk %s] %s", name, wrong);
+    }
+}
+
+static void
 take_section(Parser *parser, const KeyfileEntry *entry)
 {
     g_autofree char *section = units_printable(entry->section, -1);
     const char *meant = suggest(NULL, entry->section);
+    const char *disk = config_disk_section(entry->section);
 
+    parser->disk = NULL;
+    if (disk != NULL) {
+        take_disk(parser, entry, disk);
+        return;
+    }
     if (setting_section_exists(entry->section))
         return;
     if (strcmp(entry->section, MATCH_SECTION) == 0) {
@@ -193,7 +245,9 @@ take_entry(Parser *parser, const KeyfileEntry *entry)
         return;
     case KEYFILE_VALUE:
         /* What stands in a section that should not be was explained with the section. */
-        if (setting_section_exists(entry->section))
+        if (parser->disk != NULL)
+            config_disk_take(parser->disk, entry->key, entry->value, entry->line);
+        else if (setting_section_exists(entry->section))
             take_value(parser, entry);
         else if (parser->file->is_override && strcmp(entry->section, MATCH_SECTION) == 0)
             take_match(parser, entry);
@@ -221,9 +275,11 @@ config_file_parse(const char *path, char *text, gsize length, bool is_override, 
     file->path = g_strdup(path);
     file->is_override = is_override;
     file->values = g_ptr_array_new_with_free_func((GDestroyNotify)value_free);
+    file->disks = g_ptr_array_new_with_free_func((GDestroyNotify)config_disk_free);
     keyfile_init(&keyfile, text, length);
     while (errors->len < CONFIG_ERRORS_MAX && keyfile_next(&keyfile, &entry))
         take_entry(&parser, &entry);
+    finish_disks(&parser);
     for (guint i = 0; i < CONFIG_MATCH_KEYS; i++)
         is_aimed = is_aimed || file->match[i] != NULL;
     if (is_override && !is_aimed && errors->len == n_errors)
@@ -242,6 +298,7 @@ config_file_free(ConfigFile *file)
     for (guint i = 0; i < CONFIG_MATCH_KEYS; i++)
         g_free(file->match[i]);
     g_ptr_array_unref(file->values);
+    g_ptr_array_unref(file->disks);
     g_free(file);
 }
 

@@ -22,6 +22,7 @@ typedef struct {
     bool is_override;               /* one of vm.d: for the VMs it matches only */
     char *match[CONFIG_MATCH_KEYS]; /* lists of globs; NULL = not given */
     GPtrArray *values;              /* of ConfigValue, each setting at most once */
+    GPtrArray *disks;               /* of ConfigDisk, each name at most once */
 } ConfigFile;
 
 /* Cuts text to pieces. What is wrong is appended to errors (char *), up to CONFIG_ERRORS_MAX; the

@@ -222,6 +222,40 @@ config_matching_files(const Config *config, const ConfigSubject *subject)
     return (char **)g_ptr_array_free(paths, FALSE);
 }
 
+/* Takes disk. */
+static void
+disks_replace(GPtrArray *disks, ConfigDisk *disk)
+{
+    for (guint i = 0; i < disks->len; i++) {
+        if (strcmp(((const ConfigDisk *)disks->pdata[i])->name, disk->name) != 0)
+            continue;
+        config_disk_free(disks->pdata[i]);
+        disks->pdata[i] = disk;
+        return;
+    }
+    g_ptr_array_add(disks, disk);
+}
+
+GPtrArray *
+config_disks(const Config *config, const ConfigSubject *subject)
+{
+    GPtrArray *disks = g_ptr_array_new_with_free_func((GDestroyNotify)config_disk_free);
+
+    for (guint i = 0; i < config->files->len; i++) {
+        const ConfigFile *file = config->files->pdata[i];
+
+        if (!config_file_applies(file, subject))
+            continue;
+        for (guint j = 0; j < file->disks->len; j++) {
+            ConfigDisk *copy = config_disk_copy(file->disks->pdata[j]);
+
+            if (copy != NULL) /* else it was an error when the file was read */
+                disks_replace(disks, copy);
+        }
+    }
+    return disks;
+}
+
 ConfigCount
 config_count(const Config *config)
 {

@@ -6,6 +6,7 @@
  * not set are errors that name file, line and key. Loading is all or nothing: after an error the
  * caller keeps the old Config. Later files win over earlier ones, file names only order them. */
 
+#include "config-disk.h"
 #include "host.h"
 #include "settings.h"
 
@@ -31,6 +32,10 @@ void config_limits(const Config *config, const ConfigSubject *subject, Limits *r
 char *config_origin(const Config *config, const ConfigSubject *subject, const Setting *setting);
 /* The vm.d files that match the subject, in order; g_strfreev. */
 char **config_matching_files(const Config *config, const ConfigSubject *subject);
+
+/* The limits that the vm.d files want for the subject's disks: of ConfigDisk, new and owned, each
+ * name once. Of several files that speak of a disk the last one says it all. */
+GPtrArray *config_disks(const Config *config, const ConfigSubject *subject);
 
 typedef struct {
     guint files, settings; /* settings: values given in all files */

@@ -48,6 +48,26 @@ view_text(const View *view, const Setting *setting)
     return text != NULL ? printable_words(text) : NULL;
 }
 
+/* The limits of a disk that are any, as fields in the order of throttle.h. */
+static void
+print_disks(const View *view)
+{
+    g_autoptr(GPtrArray) disks = config_disks(view->config, view->subject);
+
+    for (guint i = 0; i < disks->len; i++) {
+        const ConfigDisk *disk = disks->pdata[i];
+        g_autofree char *name = units_printable(disk->name, -1);
+        g_auto(GStrv) pairs = throttle_print(THROTTLE_POLICY, disk->limits, NULL);
+
+        printf("[disk %s]  %s\n", name, disk->origin);
+        for (guint j = 0; pairs[j] != NULL; j += 2) {
+            g_autofree char *value = units_printable(pairs[j + 1], -1);
+
+            printf("%-25s = %s\n", pairs[j], value);
+        }
+    }
+}
+
 static void
 print_text(const View *view)
 {
@@ -64,6 +84,7 @@ print_text(const View *view)
         /* As wide as the longest name and the usual values: a long list shifts its line only. */
         printf("%-25s = %-8s  %s\n", name, text != NULL ? text : "(unset)", origin);
     }
+    print_disks(view);
 }
 
 static void
@@ -167,6 +188,34 @@ end_json(JsonBuilder *builder)
 }
 
 static void
+add_disks(JsonBuilder *builder, const View *view)
+{
+    g_autoptr(GPtrArray) disks = config_disks(view->config, view->subject);
+
+    json_builder_set_member_name(builder, "disks");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < disks->len; i++) {
+        const ConfigDisk *disk = disks->pdata[i];
+        g_autofree char *name = units_printable(disk->name, -1);
+        g_auto(GStrv) pairs = throttle_print(THROTTLE_POLICY, disk->limits, NULL);
+
+        json_builder_begin_object(builder);
+        add_string(builder, "name", name);
+        add_string(builder, "origin", disk->origin);
+        json_builder_set_member_name(builder, "lines");
+        json_builder_begin_object(builder);
+        for (guint j = 0; pairs[j] != NULL; j += 2) {
+            g_autofree char *value = units_printable(pairs[j + 1], -1);
+
+            add_string(builder, pairs[j], value);
+        }
+        json_builder_end_object(builder);
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+}
+
+static void
 print_json(const View *view)
 {
     g_autoptr(JsonBuilder) builder = begin_json();
@@ -180,6 +229,7 @@ print_json(const View *view)
     for (guint i = 0; i < n_settings; i++)
         add_setting(builder, view, &settings[i]);
     json_builder_end_array(builder);
+    add_disks(builder, view);
     end_json(builder);
 }
 

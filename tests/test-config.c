@@ -316,6 +316,35 @@ the_sample_uncommented_is_the_defaults(void **state)
     assert_memory_equal(&limits, &defaults, sizeof limits);
 }
 
+static guint64
+write_limit(const ConfigDisk *disk)
+{
+    return disk->limits->fields[THROTTLE_FIELD(THROTTLE_BPS_WRITE, THROTTLE_RATE)];
+}
+
+static void
+the_last_file_says_all_of_a_disk(void **state)
+{
+    Fixture *fixture = *state;
+    const ConfigSubject web = {.name = "web"}, db = {.name = "db"};
+    g_autoptr(GPtrArray) of_web = NULL, of_db = NULL;
+    g_autoptr(Config) config = NULL;
+
+    tree_file(fixture->tree, "vm.d/a.conf",
+              "[Match]\nname = *\n[disk scsi0]\nmbps_rd = 1\nmbps_wr = 60.0\n[disk scsi1]\n");
+    tree_file(fixture->tree, "vm.d/b.conf", "[Match]\nname = web\n[disk scsi0]\nmbps_wr = 2\n");
+    config = load(fixture);
+    of_web = config_disks(config, &web);
+    of_db = config_disks(config, &db);
+    assert_int_equal(of_web->len, 2);
+    assert_true(write_limit(of_web->pdata[0]) == 2 << 20);
+    assert_true(((const ConfigDisk *)of_web->pdata[0])
+                    ->limits->fields[THROTTLE_FIELD(THROTTLE_BPS_READ, THROTTLE_RATE)] == 0);
+    assert_true(write_limit(of_web->pdata[1]) == 0);
+    assert_true(write_limit(of_db->pdata[0]) == 62914560);
+    assert_true(g_str_has_suffix(((const ConfigDisk *)of_db->pdata[0])->origin, "vm.d/a.conf:3"));
+}
+
 #define fixture_test(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
 int
@@ -335,6 +364,7 @@ main(void)
         fixture_test(errors_of_several_files_come_in_their_order),
         fixture_test(an_emptied_list_comes_from_its_line),
         fixture_test(the_sample_uncommented_is_the_defaults),
+        fixture_test(the_last_file_says_all_of_a_disk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
