@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "argv-draft.h"
 #include "argv-drive.h"
+#include "argv-limits.h"
 #include "argv-storage.h"
 
 #include <string.h>
@@ -86,9 +87,13 @@ disk_add(const Draft *draft, Argv *argv, ArgvDisk *disk)
     else
         disk_follow_node(disk, draft->nodes);
     group = disk->throttle_group ? g_hash_table_lookup(draft->objects, disk->throttle_group) : NULL;
+    disk->is_group_object = group != NULL;
     if (group) {
         limits_add(disk, group, "x-");
         limits_add(disk, group, "limits.");
+        disk->limits = argv_limits_of_group(group);
+    } else if (drive) {
+        disk->limits = argv_limits_of_drive(drive);
     }
     disk->has_limit = disk->limit_bps > 0 || disk->limit_iops > 0;
     g_ptr_array_add(argv->disks, disk);

@@ -366,6 +366,7 @@ disk_free(gpointer data)
     g_free(disk->werror);
     g_free(disk->rerror);
     g_free(disk->controller);
+    g_strfreev(disk->limits);
     g_free(disk);
 }
 

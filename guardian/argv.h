@@ -40,6 +40,9 @@ typedef struct {
      * have changed it since. */
     bool has_limit;
     guint64 limit_bps, limit_iops; /* tightest of total, read, write; 0 = none */
+    /* All of them, see argv-limits.h; NULL: a node of a disk without a throttle-group. */
+    char **limits;
+    bool is_group_object; /* throttle_group is an object that can be asked, not a -drive's group */
 } ArgvDisk;
 
 /* A file below hugetlbfs looks like any other file here: perhaps. */

@@ -2,6 +2,7 @@
 #include "control.h"
 
 #include "alert-hooks.h"
+#include "drift-report.h"
 #include "hook.h"
 #include "message.h"
 #include "report.h"
@@ -144,6 +145,20 @@ control_alert_test_status(Control *control, JsonObject *arguments, const ServerP
     return alert_hooks_test_results(alerting_hooks(control->alerting));
 }
 
+static JsonNode *
+control_drift(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    return drift_report(control->guardian, message_get_string(arguments, "vm"), error);
+}
+
+static JsonNode *
+control_drift_ask(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    if (!drift_want(control->guardian, text_argument(arguments, "vm"), error))
+        return NULL;
+    return control_drift(control, arguments, peer, error);
+}
+
 typedef struct {
     const char *name;
     bool is_for_root;
@@ -156,6 +171,8 @@ static const Command commands[] = {
     {"reload", true, control_reload},
     {"capture", true, control_capture},
     {"capture-status", false, control_capture_status},
+    {"drift", false, control_drift},
+    {"drift-ask", true, control_drift_ask},
     {"hook", true, control_hook},
     {"alert-test", true, control_alert_test},
     {"alert-test-status", false, control_alert_test_status},

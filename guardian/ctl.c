@@ -20,6 +20,7 @@ static const Verb verbs[] = {
     {"check", ctl_check, "VM [--for 60s]", "watch one VM now, without the daemon, and judge"},
     {"capture", ctl_capture, "VM [--stacks]", "save the evidence of one VM; also --list, --show"},
     {"audit", ctl_audit, "[VM]", "risks of what runs and of what is configured"},
+    {"drift", ctl_drift, "[VM]", "disk limits: policy, configuration, live"},
     {"overhead", ctl_overhead, "...", "memory a VM needs beside its guest's RAM (offline)"},
     {"throttle", ctl_throttle, "normalize|diff", "disk limits in their four forms (offline)"},
     {"oom", ctl_oom, "[FILE|-]", "explain the OOM kills in a kernel log (offline)"},

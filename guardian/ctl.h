@@ -27,6 +27,7 @@ int ctl_audit(const CtlOptions *options, int argc, char **argv);
 int ctl_oom(const CtlOptions *options, int argc, char **argv);
 int ctl_capture(const CtlOptions *options, int argc, char **argv);
 int ctl_alert(const CtlOptions *options, int argc, char **argv);
+int ctl_drift(const CtlOptions *options, int argc, char **argv);
 int ctl_overhead(const CtlOptions *options, int argc, char **argv);
 int ctl_replay(const CtlOptions *options, int argc, char **argv);
 int ctl_throttle(const CtlOptions *options, int argc, char **argv);

@@ -2,6 +2,7 @@
 #include "discover.h"
 
 #include "discover-source.h"
+#include "drift-look.h"
 #include "units.h"
 
 #include <dirent.h>
@@ -103,6 +104,7 @@ discovery_configure(Vm *vm, const Config *config)
 
     limits_clear(&vm->limits);
     config_limits(config, &subject, &vm->limits);
+    drift_look_set_policies(vm->drift, config_disks(config, &subject));
     g_clear_pointer(&vm->monitor_path, g_free);
     vm->monitor_is_ours = false;
     if (source->choose_monitor)

@@ -3,6 +3,7 @@
 
 #include "child.h"
 #include "discover.h"
+#include "drift-look.h"
 #include "freeze.h"
 #include "incoming.h"
 #include "meminfo.h"
@@ -106,6 +107,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
                              .wants_all_evidence = guardian->wants_all_evidence};
 
     storage_look_up(vm, guardian->children); /* where there was no room when it was found */
+    drift_look_go_on(vm, guardian->host, guardian->children, now);
     guardian->samples_open++;
     sample_begin(vm, &context, guardian_sampled, guardian);
 }

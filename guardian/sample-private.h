@@ -3,7 +3,8 @@
 
 /* What the files that make one Sample share: sample.c the order of questions, sample-disk.c disks,
  * sample-process.c process and memory, sample-queue.c virtqueues, sample-canary.c canaries,
- * sample-job.c block jobs, sample-evidence.c what is seen from outside. */
+ * sample-job.c block jobs,
+ * sample-limits.c limits of disks, sample-evidence.c what is seen from outside. */
 
 #include "sample.h"
 
@@ -13,6 +14,7 @@ typedef enum {
     PHASE_LIST,
     PHASE_SIZES,
     PHASE_QUEUES,
+    PHASE_LIMITS,
     PHASE_CANARY,
     PHASE_DONE
 } Phase;
@@ -71,6 +73,9 @@ void sample_jobs_apply(Sampling *sampling);
 void sample_ask_list(Sampling *sampling);
 void sample_ask_sizes(Sampling *sampling);
 void sample_ask_queues(Sampling *sampling);
+/* The limits of throttle-groups, in the slow round; those of the old kind, when a person asks. */
+void sample_ask_groups(Sampling *sampling);
+void sample_ask_block(Sampling *sampling);
 void sample_ask_canaries(Sampling *sampling);
 /* Sums the queues into the disks they carry. */
 void sample_queues_apply(Sampling *sampling);

@@ -9,6 +9,7 @@
  *   list    which virtio devices there are
  *   sizes   how many queues each of them has
  *   queues  what is in flight in each queue
+ *   limits  query-block, when a person wants it and nothing speaks against it
  *   canary  sends canaries where the policy allows it
  *
  * Lists, sizes and queues only for a disk whose judge wants evidence and that made no progress
@@ -200,17 +201,6 @@ take_balloon(Sampling *sampling, JsonNode *result, guint index)
 }
 
 static void
-take_throttle(Sampling *sampling, JsonNode *result, guint index)
-{
-    const ArgvDisk *disk = sampling->vm->argv->disks->pdata[index];
-    QmpThrottle throttle;
-
-    if (result && qmp_parse_throttle_limits(result, &throttle))
-        g_hash_table_replace(sampling->vm->throttles, g_strdup(disk->throttle_group),
-                             g_memdup2(&throttle, sizeof throttle));
-}
-
-static void
 take_blockstats(Sampling *sampling, JsonNode *result, guint index)
 {
     g_autoptr(GArray) stats = result ? qmp_parse_blockstats(result) : NULL;
@@ -231,16 +221,7 @@ ask_slow_round(Sampling *sampling)
     sampling_ask(sampling, QMP_QUERY_MEMDEV, NULL, take_memdev, 0);
     if (vm->argv->has_balloon)
         sampling_ask(sampling, QMP_QUERY_BALLOON, NULL, take_balloon, 0);
-    for (guint i = 0; i < vm->argv->disks->len; i++) {
-        const ArgvDisk *disk = vm->argv->disks->pdata[i];
-        g_autofree char *path = NULL, *arguments = NULL;
-
-        if (!disk->throttle_group)
-            continue;
-        path = g_strdup_printf("/objects/%s", disk->throttle_group);
-        arguments = qmp_arguments_path_property(path, "limits");
-        sampling_ask(sampling, QMP_QOM_GET, arguments, take_throttle, i);
-    }
+    sample_ask_groups(sampling);
 }
 
 static void
@@ -272,6 +253,9 @@ ask_phase(Sampling *sampling)
         break;
     case PHASE_QUEUES:
         sample_ask_queues(sampling);
+        break;
+    case PHASE_LIMITS:
+        sample_ask_block(sampling);
         break;
     case PHASE_CANARY:
         sample_ask_canaries(sampling);

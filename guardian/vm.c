@@ -2,6 +2,7 @@
 #include "vm.h"
 
 #include "capture.h"
+#include "drift-look.h"
 #include "memory-watch.h"
 #include "neighbour.h"
 #include "network.h"
@@ -55,6 +56,7 @@ vm_new(Proc *proc, Argv *argv, const char *source)
     vm->canaries = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     vm->motions = neighbours_table_new();
     vm->memory_watch = memory_watch_new();
+    vm->drift = drift_look_new();
     track_init(&vm->track);
     return vm;
 }
@@ -81,6 +83,8 @@ vm_free(Vm *vm)
     network_free(vm->network);
     capture_forget_vm(vm);
     memory_watch_free(vm->memory_watch);
+    drift_look_forget(vm);
+    drift_look_free(vm->drift);
     qmp_client_free(vm->client);
     recorder_free(vm->recorder);
     track_clear(&vm->track);

@@ -94,6 +94,7 @@ typedef struct Vm {
     gint64 sample_realtime_us;
     Recorder *recorder;
     Track track;
+    struct DriftLook *drift; /* what is known of its disks' limits */
 } Vm;
 
 /* Takes proc and argv. */

@@ -486,6 +486,40 @@ libvirts_monitor_is_never_a_monitor_of_ours(void **state)
     assert_int_equal(bare->monitors->len, 1);
 }
 
+static void
+assert_limits(const ArgvDisk *disk, const char *expected)
+{
+    g_autofree char *text = disk->limits ? g_strjoinv(" ", disk->limits) : NULL;
+
+    assert_text(text, expected);
+}
+
+static void
+limits_are_read_whole(void **state)
+{
+    g_autoptr(Argv) argv = parse(
+        "-drive", "if=none,id=a,bps=5,iops_rd=7,iops_rd_max=9,iops_size=4096", "-device",
+        "ide-hd,drive=a", "-drive",
+        "if=none,id=b,throttling.bps-write=6,throttling.bps-write-max=8,"
+        "throttling.bps-write-max-length=2,throttling.group=g",
+        "-device", "ide-hd,drive=b", "-object",
+        "{\"qom-type\":\"throttle-group\",\"id\":\"t\",\"limits\":{\"iops-total\":3}}", "-blockdev",
+        "driver=throttle,node-name=c,throttle-group=t,file.driver=null-co", "-device",
+        "ide-hd,drive=c", "-blockdev", "driver=null-co,node-name=d", "-device", "ide-hd,drive=d");
+
+    assert_limits(g_ptr_array_index(argv->disks, 0),
+                  "bps-total 5 bps-read 0 bps-write 0 iops-total 0 iops-read 7 iops-read-max 9 "
+                  "iops-write 0 iops-size 4096");
+    assert_limits(g_ptr_array_index(argv->disks, 1),
+                  "bps-total 0 bps-read 0 bps-write 6 bps-write-max 8 bps-write-max-length 2 "
+                  "iops-total 0 iops-read 0 iops-write 0");
+    assert_limits(g_ptr_array_index(argv->disks, 2),
+                  "bps-total 0 bps-read 0 bps-write 0 iops-total 3 iops-read 0 iops-write 0");
+    assert_limits(g_ptr_array_index(argv->disks, 3), NULL);
+    assert_false(((ArgvDisk *)g_ptr_array_index(argv->disks, 1))->is_group_object);
+    assert_true(((ArgvDisk *)g_ptr_array_index(argv->disks, 2))->is_group_object);
+}
+
 int
 main(void)
 {
@@ -507,6 +541,7 @@ main(void)
         cmocka_unit_test(hostile_arguments_are_absent),
         cmocka_unit_test(a_flood_is_cut),
         cmocka_unit_test(qemu_is_known_by_its_name),
+        cmocka_unit_test(limits_are_read_whole),
     };
     struct CMUnitTest tests[G_N_ELEMENTS(others) + G_N_ELEMENTS(memory_rows)];
     guint n = G_N_ELEMENTS(others);

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "drift-look.h"
+
+#include "block.h"
+#include "config-disk.h"
+#include "freeze.h"
+#include "media.h"
+#include "message.h"
+#include "pairs.h"
+#include "pve-read.h"
+#include "units.h"
+
+#include <string.h>
+
+/* A person's change is seen a minute later; a write of it is counted with the same delay. */
+#define CONFIGURATION_US (60 * G_USEC_PER_SEC)
+/* /etc/pve answers within milliseconds while the cluster has a quorum. */
+#define READ_DEADLINE_US (5 * G_USEC_PER_SEC)
+/* Every open file of a healthy VM answers at once; what takes longer is no storage to bet on. */
+#define MEDIA_DEADLINE_US (2 * G_USEC_PER_SEC)
+/* What the media said is believed for so long: the next sample has been woken for it. */
+#define MEDIA_FRESH_US (2 * G_USEC_PER_SEC)
+/* A VM whose samples do not come is not waited for. */
+#define WANT_US (15 * G_USEC_PER_SEC)
+
+/* What a child that is under way belongs to. */
+typedef struct {
+    Vm *vm; /* NULL: the VM has ended */
+    const Host *host;
+} Lookup;
+
+struct DriftLook {
+    GPtrArray *policies; /* of ConfigDisk */
+
+    PveConf *conf;
+    char *problem;
+    bool is_cut;
+    gint64 due_us; /* next read of the configuration, monotonic */
+    gint64 read_us, written_us;
+    Lookup *reading, *stat; /* in flight, owned by their child; NULL */
+
+    GHashTable *groups; /* id -> char **, names and values of its limits */
+    gint64 groups_us;   /* wall clock of the newest answer */
+    GPtrArray *probes;
+    bool is_probed; /* every probe was answered since the configuration was read */
+
+    GArray *blocks; /* of QmpBlock; NULL */
+    gint64 blocks_us;
+    gint64 wanted_us;     /* monotonic; 0 nobody wants it */
+    gint64 media_good_us; /* monotonic; 0 not looked at, or with a doubt */
+    char *why_not;
+};
+
+DriftLook *
+drift_look_new(void)
+{
+    DriftLook *look = g_new0(DriftLook, 1);
+
+    look->groups =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_strfreev);
+    look->probes = g_ptr_array_new_with_free_func(g_free);
+    return look;
+}
+
+void
+drift_look_free(DriftLook *look)
+{
+    if (!look)
+        return;
+    g_clear_pointer(&look->policies, g_ptr_array_unref);
+    pveconf_free(look->conf);
+    g_free(look->problem);
+    g_hash_table_unref(look->groups);
+    g_ptr_array_unref(look->probes);
+    g_clear_pointer(&look->blocks, g_array_unref);
+    g_free(look->why_not);
+    g_free(look);
+}
+
+void
+drift_look_set_policies(DriftLook *look, GPtrArray *policies)
+{
+    g_clear_pointer(&look->policies, g_ptr_array_unref);
+    look->policies = policies;
+}
+
+static Lookup *
+lookup_new(Vm *vm, const Host *host)
+{
+    Lookup *lookup = g_new0(Lookup, 1);
+
+    lookup->vm = vm;
+    lookup->host = host;
+    return lookup;
+}
+
+static void
+look_set_problem(DriftLook *look, char *problem)
+{
+    g_free(look->problem);
+    look->problem = problem;
+    g_clear_pointer(&look->conf, pveconf_free);
+}
+
+static void
+configuration_read(const PveRead *read, gpointer data)
+{
+    Lookup *lookup = data;
+    DriftLook *look = lookup->vm ? lookup->vm->drift : NULL;
+
+    if (look) {
+        look->reading = NULL;
+        if (!read) {
+            look_set_problem(look, g_strdup("reading it hangs: is the cluster without a quorum?"));
+        } else if (read->error_number != 0) {
+            look_set_problem(look, g_strdup(g_strerror(read->error_number)));
+        } else {
+            look_set_problem(look, NULL);
+            look->conf = pveconf_parse(read->text, read->length);
+            look->is_cut = read->is_cut;
+            look->read_us = host_realtime_us(lookup->host);
+            if (look->written_us != read->written_us)
+                look->is_probed = false;
+            look->written_us = read->written_us;
+        }
+    }
+    g_free(lookup);
+}
+
+static void
+read_configuration(Vm *vm, const Host *host, Children *children)
+{
+    Lookup *lookup;
+
+    if (!g_str_equal(vm->source, "proxmox") || vm->drift->reading)
+        return;
+    lookup = lookup_new(vm, host);
+    if (pve_read(host, children, vm->id, READ_DEADLINE_US, configuration_read, lookup))
+        vm->drift->reading = lookup;
+    else
+        g_free(lookup);
+}
+
+static void
+want_end(DriftLook *look, char *why_not)
+{
+    look->wanted_us = 0;
+    look->media_good_us = 0;
+    g_free(look->why_not);
+    look->why_not = why_not;
+}
+
+/* Why query-block would be a risk, from what is known in memory; a static sentence, NULL: none. */
+static const char *
+doubt(const Vm *vm)
+{
+    if (!vm->has_sample || vm->sample.monitor != MONITOR_ANSWERED || !vm->sample.has_disks)
+        return "its disks are not known";
+    if (vm->sample.run != RUN_RUNNING && vm->sample.run != RUN_PAUSED)
+        return "it is neither running nor paused";
+    if (freeze_is_suspect(&vm->track))
+        return "a stall is suspected, and query-block could hang it";
+    return NULL;
+}
+
+static void
+media_looked_at(const char *wrong, gpointer data)
+{
+    Lookup *lookup = data;
+    Vm *vm = lookup->vm;
+
+    if (vm && vm->drift->wanted_us > 0) {
+        vm->drift->stat = NULL;
+        if (wrong) {
+            want_end(vm->drift, g_strdup_printf("not every file it has open let itself be looked "
+                                                "at (%s), and query-block could hang it",
+                                                wrong));
+        } else {
+            vm->drift->media_good_us = host_monotonic_us(lookup->host);
+            vm->next_us = 0;
+            if (vm->tick)
+                g_source_set_ready_time(vm->tick, 0);
+        }
+    } else if (vm) {
+        vm->drift->stat = NULL;
+    }
+    g_free(lookup);
+}
+
+/* Begins with the media of a VM about which there is no doubt. */
+static void
+want_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
+{
+    DriftLook *look = vm->drift;
+    const char *why = doubt(vm);
+    Lookup *lookup;
+
+    if (look->stat || look->media_good_us > 0)
+        return;
+    if (why || now_us - look->wanted_us > WANT_US) {
+        want_end(look, g_strdup(why ? why : "no sample came in time"));
+        return;
+    }
+    lookup = lookup_new(vm, host);
+    look->stat = lookup;
+    if (media_look(vm->proc, children, MEDIA_DEADLINE_US, media_looked_at, lookup))
+        return;
+    look->stat = NULL;
+    g_free(lookup);
+    want_end(look, g_strdup("its open files cannot be looked at"));
+}
+
+void
+drift_look_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
+{
+    DriftLook *look = vm->drift;
+
+    if (look->wanted_us < 0) {
+        look->wanted_us = now_us;
+        look->due_us = 0;
+    }
+    if (now_us >= look->due_us) {
+        look->due_us = now_us + CONFIGURATION_US;
+        read_configuration(vm, host, children);
+    }
+    if (look->wanted_us > 0)
+        want_go_on(vm, host, children, now_us);
+}
+
+void
+drift_look_forget(Vm *vm)
+{
+    if (vm->drift->reading)
+        vm->drift->reading->vm = NULL;
+    if (vm->drift->stat)
+        vm->drift->stat->vm = NULL;
+    vm->drift->reading = vm->drift->stat = NULL;
+}
+
+void
+drift_look_want(Vm *vm)
+{
+    want_end(vm->drift, NULL);
+    vm->drift->wanted_us = -1; /* from the next sample on, whose clock counts */
+    vm->drift->is_probed = false;
+    vm->slow_round_us = 0;
+    vm->next_us = 0;
+    if (vm->tick)
+        g_source_set_ready_time(vm->tick, 0);
+}
+
+bool
+drift_look_is_open(const DriftLook *look)
+{
+    return look->wanted_us != 0;
+}
+
+const char *
+drift_look_why_not(const DriftLook *look)
+{
+    return look->why_not;
+}
+
+/* Proxmox names a throttle-group after its drive. */
+static char *
+group_of_drive(const char *key)
+{
+    return g_strconcat("throttle-drive-", key, NULL);
+}
+
+const GPtrArray *
+drift_look_probes(Vm *vm)
+{
+    DriftLook *look = vm->drift;
+    const PveSection *live = look->conf ? pveconf_live(look->conf) : NULL;
+
+    g_ptr_array_set_size(look->probes, 0);
+    for (guint i = 0; live && !look->is_probed && i < live->entries->len; i++) {
+        const PveEntry *entry = live->entries->pdata[i];
+
+        if (pve_is_limited_drive(entry->key))
+            g_ptr_array_add(look->probes, group_of_drive(entry->key));
+    }
+    look->is_probed = live != NULL;
+    return look->probes;
+}
+
+const GPtrArray *
+drift_look_probed(const DriftLook *look)
+{
+    return look->probes;
+}
+
+void
+drift_look_take_group(Vm *vm, const char *group, JsonNode *result, gint64 realtime_us)
+{
+    DriftLook *look = vm->drift;
+
+    look->groups_us = realtime_us;
+    if (result && JSON_NODE_HOLDS_OBJECT(result)) {
+        g_hash_table_replace(look->groups, g_strdup(group),
+                             pairs_from_object(json_node_get_object(result)));
+        look->is_probed = false; /* they live: asked again on the next slow round */
+    } else {
+        g_hash_table_remove(look->groups, group);
+    }
+}
+
+bool
+drift_look_wants_block(Vm *vm, gint64 now_us)
+{
+    DriftLook *look = vm->drift;
+    const char *why;
+
+    if (look->media_good_us == 0)
+        return false;
+    why = doubt(vm);
+    if (!why && now_us - look->media_good_us <= MEDIA_FRESH_US)
+        return true;
+    want_end(look, g_strdup(why ? why : "no sample came in time"));
+    return false;
+}
+
+void
+drift_look_take_block(Vm *vm, JsonNode *result, gint64 realtime_us)
+{
+    GArray *blocks = result ? qmp_parse_block(result) : NULL;
+
+    want_end(vm->drift, blocks ? NULL : g_strdup("QEMU refused query-block"));
+    if (!blocks)
+        return;
+    g_clear_pointer(&vm->drift->blocks, g_array_unref);
+    vm->drift->blocks = blocks;
+    vm->drift->blocks_us = realtime_us;
+}
+
+const PveConf *
+drift_look_conf(const DriftLook *look)
+{
+    return look->conf;
+}
+
+const char *
+drift_look_problem(const DriftLook *look)
+{
+    return look->problem;
+}
+
+gint64
+drift_look_read_us(const DriftLook *look)
+{
+    return look->read_us;
+}
+
+gint64
+drift_look_written_us(const DriftLook *look)
+{
+    return look->written_us;
+}
+
+bool
+drift_look_generation(const Vm *vm, bool *ret_has_objects)
+{
+    if (g_hash_table_size(vm->drift->groups) == 0 && vm->slow_round_us == 0)
+        return false;
+    *ret_has_objects = g_hash_table_size(vm->drift->groups) > 0;
+    return true;
+}
+
+const GPtrArray *
+drift_look_policies(const DriftLook *look)
+{
+    return look->policies;
+}
+
+char **
+drift_look_group(const DriftLook *look, const char *group)
+{
+    return group ? g_hash_table_lookup(look->groups, group) : NULL;
+}
+
+gint64
+drift_look_groups_us(const DriftLook *look)
+{
+    return look->groups_us;
+}
+
+const GArray *
+drift_look_blocks(const DriftLook *look, gint64 *ret_realtime_us)
+{
+    *ret_realtime_us = look->blocks_us;
+    return look->blocks;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Where policy, configuration and QEMU part, as JSON: {"schema": 1, "vms": [...]}, each disk with
+ * its three sides (null: says nothing, or is not known) and the fields that differ. */
+
+#include "guardian.h"
+#include <json-glib/json-glib.h>
+
+/* word: the VM called so; NULL: all. NULL with GUARDIAN_ERROR_GONE when none is. Transfer full. */
+JsonNode *drift_report(const Guardian *guardian, const char *word,
+                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Has every VM that the word names (NULL: all) QEMU's own word asked for? Begins at their next
+ * samples. false with error set: none is called so. */
+bool drift_want(const Guardian *guardian, const char *word, GError **error);
+/* One line without drift's numbers, for explain; a new string, NULL: nothing differs. */
+char *drift_line(const Vm *vm, gint64 realtime_us);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "drift-look.h"
+#include "sample-private.h"
+
+static void
+ask_group(Sampling *sampling, const char *group, QuestionTakeFunc take, guint index)
+{
+    g_autofree char *path = g_strdup_printf("/objects/%s", group);
+    g_autofree char *arguments = qmp_arguments_path_property(path, "limits");
+
+    sampling_ask(sampling, QMP_QOM_GET, arguments, take, index);
+}
+
+static void
+take_throttle(Sampling *sampling, JsonNode *result, guint index)
+{
+    Vm *vm = sampling->vm;
+    const ArgvDisk *disk = vm->argv->disks->pdata[index];
+    QmpThrottle throttle;
+
+    if (result && qmp_parse_throttle_limits(result, &throttle))
+        g_hash_table_replace(vm->throttles, g_strdup(disk->throttle_group),
+                             g_memdup2(&throttle, sizeof throttle));
+    drift_look_take_group(vm, disk->throttle_group, result,
+                          host_realtime_us(sampling->context.host));
+}
+
+static void
+take_probe(Sampling *sampling, JsonNode *result, guint index)
+{
+    const GPtrArray *probes = drift_look_probed(sampling->vm->drift);
+
+    drift_look_take_group(sampling->vm, probes->pdata[index], result,
+                          host_realtime_us(sampling->context.host));
+}
+
+static bool
+argv_has_group(const Argv *argv, const char *group)
+{
+    for (guint i = 0; i < argv->disks->len; i++)
+        if (g_strcmp0(((const ArgvDisk *)argv->disks->pdata[i])->throttle_group, group) == 0)
+            return true;
+    return false;
+}
+
+void
+sample_ask_groups(Sampling *sampling)
+{
+    const Argv *argv = sampling->vm->argv;
+    const GPtrArray *probes = drift_look_probes(sampling->vm);
+
+    for (guint i = 0; i < argv->disks->len; i++) {
+        const ArgvDisk *disk = argv->disks->pdata[i];
+
+        if (disk->throttle_group)
+            ask_group(sampling, disk->throttle_group, take_throttle, i);
+    }
+    for (guint i = 0; i < probes->len; i++)
+        if (!argv_has_group(argv, probes->pdata[i]))
+            ask_group(sampling, probes->pdata[i], take_probe, i);
+}
+
+static void
+take_block(Sampling *sampling, JsonNode *result, guint index)
+{
+    drift_look_take_block(sampling->vm, result, host_realtime_us(sampling->context.host));
+}
+
+void
+sample_ask_block(Sampling *sampling)
+{
+    Vm *vm = sampling->vm;
+
+    if (!drift_look_wants_block(vm, sampling->context.now_us))
+        return;
+    qmp_client_set_class(vm->client, QMP_CLASS_CAPTURE);
+    sampling_ask(sampling, QMP_QUERY_BLOCK, NULL, take_block, 0);
+    if (vm->client) /* an answer from within may have ended it */
+        qmp_client_set_class(vm->client, QMP_CLASS_SUSPECT);
+}

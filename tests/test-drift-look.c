@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "t.h"
+
+#include "drift-look.h"
+#include "sample-fixture.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OLD                                                                                        \
+    WORDS("kvm", "-drive",                                                                         \
+          "file=/dev/pve/vm-102-disk-0,if=none,id=drive-scsi0,throttling.bps-write=62914560",      \
+          "-device", "scsi-hd,drive=drive-scsi0,id=scsi0", "-drive",                               \
+          "file=/dev/pve/vm-102-disk-1,if=none,id=drive-scsi1", "-device",                         \
+          "scsi-hd,drive=drive-scsi1,id=scsi1")
+#define NEW                                                                                        \
+    WORDS("kvm", "-object", "throttle-group,id=throttle-drive-scsi0,x-bps-write=62914560",         \
+          "-blockdev",                                                                             \
+          "driver=throttle,node-name=drive-scsi0,throttle-group=throttle-drive-scsi0,"             \
+          "file.driver=host_device,file.filename=/dev/pve/vm-102-disk-0",                          \
+          "-device", "scsi-hd,drive=drive-scsi0,id=scsi0")
+#define GROUP(wr)                                                                                  \
+    "{\"bps-total\": 0, \"bps-read\": 0, \"bps-write\": " #wr ", \"iops-total\": 0, "              \
+    "\"iops-read\": 0, \"iops-write\": 0, \"bps-write-max\": 0, \"bps-write-max-length\": 1}"
+#define GET_GROUP(name)                                                                            \
+    "qom-get {\"path\":\"/objects/throttle-drive-" name "\",\"property\":\"limits\"}"
+#define BLOCK(name, wr)                                                                            \
+    "{\"device\": \"drive-" name "\", \"qdev\": \"" name "\", \"inserted\": {\"bps\": 0, "         \
+    "\"bps_rd\": 0, \"bps_wr\": " #wr ", \"iops\": 0, \"iops_rd\": 0, \"iops_wr\": 0, "            \
+    "\"group\": \"drive-" name "\", \"drv\": \"raw\", \"image\": {\"actual-size\": 5}}}"
+#define CONF "pve/qemu-server/102.conf"
+/* Long before the fixture's VM started. */
+#define OLD_US (1000000000 * (gint64)G_USEC_PER_SEC)
+
+typedef struct {
+    SampleFixture *samples;
+    Children *children;
+} Fixture;
+
+static int
+set_up(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    void *samples = NULL;
+
+    if (sample_fixture_set_up(&samples) != 0)
+        return -1;
+    fixture->samples = samples;
+    fixture->children = children_new(fixture->samples->context);
+    *state = fixture;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    Fixture *fixture = *state;
+    void *samples = fixture->samples;
+
+    drift_look_forget(fixture->samples->vm);
+    children_free(fixture->children);
+    g_free(fixture);
+    return sample_fixture_tear_down(&samples);
+}
+
+static void
+write_conf(Fixture *fixture, const char *text, gint64 written_us)
+{
+    const struct timespec times[2] = {{.tv_sec = written_us / G_USEC_PER_SEC},
+                                      {.tv_sec = written_us / G_USEC_PER_SEC}};
+
+    tree_file(fixture->samples->tree, "etc/" CONF, text);
+    assert_int_equal(utimensat(AT_FDCWD, tree_path(fixture->samples->tree, "etc/" CONF), times, 0),
+                     0);
+}
+
+static void
+make_vm(Fixture *fixture, const char *const *words)
+{
+    Vm *vm = sample_fixture_vm(fixture->samples, true, words);
+
+    vm->source = "proxmox";
+    g_free(vm->id);
+    vm->id = g_strdup("102");
+}
+
+/* As the loop does it: a look, a sample, until no child is open. */
+static void
+look(Fixture *fixture)
+{
+    Vm *vm = fixture->samples->vm;
+
+    drift_look_go_on(vm, fixture->samples->host, fixture->children, fixture->samples->now_us);
+    (void)sample_fixture_take(fixture->samples);
+    vm->sample.age_us = 3600 * (gint64)G_USEC_PER_SEC;
+    while (children_open(fixture->children) > 0)
+        g_main_context_iteration(fixture->samples->context, TRUE);
+}
+
+/* The child tells the time of the host; samples here are taken at their own. */
+static void
+look_asked(Fixture *fixture)
+{
+    drift_look_want(fixture->samples->vm);
+    fixture->samples->now_us = host_monotonic_us(fixture->samples->host);
+    look(fixture);
+    fixture->samples->now_us = host_monotonic_us(fixture->samples->host);
+    look(fixture);
+}
+
+static char *
+describe(Fixture *fixture)
+{
+    g_autoptr(GPtrArray) disks =
+        drift_look_disks(fixture->samples->vm, host_realtime_us(fixture->samples->host));
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < disks->len; i++) {
+        const DriftDisk *disk = disks->pdata[i];
+
+        g_string_append_printf(text, "%s %s", disk->name,
+                               disk->live_source ? disk->live_source : "unknown");
+        for (guint field = 0; field < DRIFT_N_FIELDS; field++)
+            if (drift_field_differs(&disk->drift, field))
+                g_string_append_printf(text, " %s", drift_field_name(field));
+        g_string_append(text, "; ");
+    }
+    return g_string_free(text, FALSE);
+}
+
+static void
+assert_described(Fixture *fixture, const char *expected)
+{
+    g_autofree char *text = describe(fixture);
+
+    assert_string_equal(text, expected);
+}
+
+static void
+limits_of_the_old_kind_are_those_of_the_start(void **state)
+{
+    Fixture *fixture = *state;
+
+    make_vm(fixture, OLD);
+    write_conf(fixture, "scsi0: local:1,iothread=1,mbps_wr=60.0\nscsi1: local:2,mbps=5\n", OLD_US);
+    look(fixture);
+    assert_described(fixture, "scsi0 command-line; scsi1 command-line bps_total; ");
+}
+
+static void
+what_was_written_after_the_start_may_have_reached_qemu(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GPtrArray) disks = NULL;
+
+    make_vm(fixture, OLD);
+    write_conf(fixture, "scsi0: local:1,mbps_wr=30\n", g_get_real_time());
+    look(fixture);
+    assert_described(fixture, "scsi0 unknown; scsi1 unknown; ");
+    disks = drift_look_disks(fixture->samples->vm, host_realtime_us(fixture->samples->host));
+    assert_non_null(strstr(((DriftDisk *)disks->pdata[0])->notes->pdata[0], "guardianctl drift"));
+}
+
+static void
+limits_in_objects_are_asked_for(void **state)
+{
+    Fixture *fixture = *state;
+    bool has_objects = false;
+
+    make_vm(fixture, NEW);
+    fake_monitor_answer(fixture->samples->monitor, GET_GROUP("scsi0"), GROUP(31457280));
+    write_conf(fixture, "scsi0: local:1,mbps_wr=60\n", g_get_real_time());
+    look(fixture);
+    assert_described(fixture, "scsi0 throttle-group bps_write; ");
+    assert_true(drift_look_generation(fixture->samples->vm, &has_objects) && has_objects);
+}
+
+/* It is in no command line. */
+static void
+a_disk_plugged_in_later_is_probed_for(void **state)
+{
+    Fixture *fixture = *state;
+
+    make_vm(fixture, NEW);
+    fake_monitor_answer(fixture->samples->monitor, GET_GROUP("scsi0"), GROUP(62914560));
+    fake_monitor_answer(fixture->samples->monitor, GET_GROUP("scsi1"), GROUP(5242880));
+    write_conf(fixture, "scsi0: local:1,mbps_wr=60\nscsi1: local:2,mbps_wr=7\nefidisk0: local:3\n",
+               OLD_US);
+    look(fixture);
+    fixture->samples->vm->slow_round_us = 0;
+    look(fixture);
+    assert_described(fixture, "scsi0 throttle-group; scsi1 throttle-group bps_write; ");
+}
+
+static void
+the_old_kind_is_told_by_asking(void **state)
+{
+    Fixture *fixture = *state;
+    bool has_objects = true;
+
+    make_vm(fixture, OLD);
+    write_conf(fixture, "scsi0: local:1,mbps_wr=60\n", OLD_US);
+    look(fixture);
+    look(fixture);
+    assert_true(drift_look_generation(fixture->samples->vm, &has_objects));
+    assert_false(has_objects);
+}
+
+static void
+make_open_file(Fixture *fixture, const char *number, const char *target)
+{
+    g_autofree char *path = g_strdup_printf("proc/%d/fd/%s", (int)getpid(), number);
+
+    tree_link(fixture->samples->tree, path, target);
+}
+
+static void
+a_person_may_have_query_block_asked(void **state)
+{
+    Fixture *fixture = *state;
+
+    make_vm(fixture, OLD);
+    make_open_file(fixture, "5", "../cmdline");
+    make_open_file(fixture, "6", "/nowhere"); /* closed meanwhile */
+    fake_monitor_answer(fixture->samples->monitor, "query-block",
+                        "[" BLOCK("scsi0", 31457280) ", " BLOCK("scsi1", 0) "]");
+    write_conf(fixture, "scsi0: local:1,mbps_wr=60\nscsi1: local:2\n", g_get_real_time());
+    look(fixture);
+    look_asked(fixture);
+    assert_null(drift_look_why_not(fixture->samples->vm->drift));
+    assert_false(drift_look_is_open(fixture->samples->vm->drift));
+    assert_described(fixture, "scsi0 query-block bps_write; scsi1 query-block; ");
+}
+
+static void
+assert_not_asked(Fixture *fixture, const char *why)
+{
+    g_autofree char *asked = fake_monitor_take_asked(fixture->samples->monitor);
+
+    assert_null(strstr(asked, "query-block "));
+    assert_false(drift_look_is_open(fixture->samples->vm->drift));
+    assert_non_null(strstr(drift_look_why_not(fixture->samples->vm->drift), why));
+}
+
+static void
+nobody_asks_query_block_on_its_own(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *asked = NULL;
+
+    make_vm(fixture, OLD);
+    make_open_file(fixture, "5", "../cmdline");
+    for (guint i = 0; i < 100; i++)
+        look(fixture);
+    asked = fake_monitor_take_asked(fixture->samples->monitor);
+    assert_null(strstr(asked, "query-block "));
+}
+
+static void
+a_suspect_is_not_asked(void **state)
+{
+    Fixture *fixture = *state;
+
+    make_vm(fixture, OLD);
+    make_open_file(fixture, "5", "../cmdline");
+    look(fixture);
+    fixture->samples->vm->track.verdict.state = STATE_SUSPECT;
+    look_asked(fixture);
+    assert_not_asked(fixture, "a stall is suspected");
+}
+
+/* A link to itself cannot be looked at: in its place a file whose storage answers with an error. */
+static void
+a_file_that_does_not_answer_well_is_a_doubt(void **state)
+{
+    Fixture *fixture = *state;
+
+    make_vm(fixture, OLD);
+    make_open_file(fixture, "5", "5");
+    look(fixture);
+    look_asked(fixture);
+    assert_not_asked(fixture, "not every file");
+}
+
+static void
+a_vm_without_a_monitor_that_answers_is_not_asked(void **state)
+{
+    Fixture *fixture = *state;
+
+    make_vm(fixture, OLD);
+    make_open_file(fixture, "5", "../cmdline");
+    look_asked(fixture);
+    fixture->samples->vm->sample.monitor = MONITOR_SILENT;
+    drift_look_want(fixture->samples->vm);
+    drift_look_go_on(fixture->samples->vm, fixture->samples->host, fixture->children, 1);
+    g_free(fake_monitor_take_asked(fixture->samples->monitor));
+    assert_not_asked(fixture, "its disks are not known");
+}
+
+static void
+a_configuration_that_cannot_be_read_says_why(void **state)
+{
+    Fixture *fixture = *state;
+
+    make_vm(fixture, OLD);
+    look(fixture);
+    assert_null(drift_look_conf(fixture->samples->vm->drift));
+    assert_string_equal(drift_look_problem(fixture->samples->vm->drift),
+                        "No such file or directory");
+    tree_fifo(fixture->samples->tree, "etc/" CONF);
+    fixture->samples->now_us += (gint64)3600 * SECOND;
+    look(fixture);
+    assert_string_equal(drift_look_problem(fixture->samples->vm->drift), "Invalid argument");
+}
+
+static void
+a_refused_drive_is_told_with_its_line(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GPtrArray) disks = NULL;
+
+    make_vm(fixture, OLD);
+    write_conf(fixture, "name: a\nscsi0: local:1,mpbs_wr=60\nide2: none,media=cdrom\n", OLD_US);
+    look(fixture);
+    disks = drift_look_disks(fixture->samples->vm, host_realtime_us(fixture->samples->host));
+    assert_string_equal(((DriftDisk *)disks->pdata[0])->notes->pdata[0],
+                        "configuration: line 2: key \"mpbs_wr\" is no key of a drive");
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int
+main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        WITH(limits_of_the_old_kind_are_those_of_the_start),
+        WITH(what_was_written_after_the_start_may_have_reached_qemu),
+        WITH(limits_in_objects_are_asked_for),
+        WITH(a_disk_plugged_in_later_is_probed_for),
+        WITH(the_old_kind_is_told_by_asking),
+        WITH(a_person_may_have_query_block_asked),
+        WITH(nobody_asks_query_block_on_its_own),
+        WITH(a_suspect_is_not_asked),
+        WITH(a_file_that_does_not_answer_well_is_a_doubt),
+        WITH(a_vm_without_a_monitor_that_answers_is_not_asked),
+        WITH(a_configuration_that_cannot_be_read_says_why),
+        WITH(a_refused_drive_is_told_with_its_line),
+    };
+
+    return cmocka_run_group_tests_name("looks at limits", tests, NULL, NULL);
+}
