@@ -7,6 +7,7 @@
 #include "media.h"
 #include "message.h"
 #include "pairs.h"
+#include "pve-log.h"
 #include "pve-read.h"
 #include "units.h"
 
@@ -37,6 +38,8 @@ struct DriftLook {
     bool is_cut;
     gint64 due_us; /* next read of the configuration, monotonic */
     gint64 read_us, written_us;
+    char *canonical; /* the configuration at the newest read; NULL before the first */
+    Writers *writers;
     Lookup *reading, *stat; /* in flight, owned by their child; NULL */
 
     GHashTable *groups; /* id -> char **, names and values of its limits */
@@ -59,6 +62,7 @@ drift_look_new(void)
     look->groups =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_strfreev);
     look->probes = g_ptr_array_new_with_free_func(g_free);
+    look->writers = writers_new();
     return look;
 }
 
@@ -70,6 +74,8 @@ drift_look_free(DriftLook *look)
     g_clear_pointer(&look->policies, g_ptr_array_unref);
     pveconf_free(look->conf);
     g_free(look->problem);
+    g_free(look->canonical);
+    writers_free(look->writers);
     g_hash_table_unref(look->groups);
     g_ptr_array_unref(look->probes);
     g_clear_pointer(&look->blocks, g_array_unref);
@@ -102,6 +108,37 @@ look_set_problem(DriftLook *look, char *problem)
     g_clear_pointer(&look->conf, pveconf_free);
 }
 
+/* A file that was written and reads the same is a writer who does not know its own value. */
+static void
+configuration_compare(DriftLook *look, const PveRead *read)
+{
+    g_autofree char *canonical = pveconf_print(look->conf);
+    Write write = {.at_us = read->written_us, .effect = WRITE_CHANGED};
+
+    if (look->canonical && look->written_us != read->written_us) {
+        if (strcmp(look->canonical, canonical) == 0)
+            write.effect = WRITE_EQUAL;
+        writers_add(look->writers, &write);
+    }
+    g_free(look->canonical);
+    look->canonical = g_steal_pointer(&canonical);
+}
+
+static void
+configuration_take(DriftLook *look, const PveRead *read, const char *id, const Host *host)
+{
+    look_set_problem(look, NULL);
+    look->conf = pveconf_parse(read->text, read->length);
+    look->is_cut = read->is_cut;
+    look->read_us = host_realtime_us(host);
+    configuration_compare(look, read);
+    if (look->written_us != read->written_us)
+        look->is_probed = false;
+    look->written_us = read->written_us;
+    if (read->log)
+        pve_log_take(read->log, read->log_length, id, look->writers);
+}
+
 static void
 configuration_read(const PveRead *read, gpointer data)
 {
@@ -115,13 +152,7 @@ configuration_read(const PveRead *read, gpointer data)
         } else if (read->error_number != 0) {
             look_set_problem(look, g_strdup(g_strerror(read->error_number)));
         } else {
-            look_set_problem(look, NULL);
-            look->conf = pveconf_parse(read->text, read->length);
-            look->is_cut = read->is_cut;
-            look->read_us = host_realtime_us(lookup->host);
-            if (look->written_us != read->written_us)
-                look->is_probed = false;
-            look->written_us = read->written_us;
+            configuration_take(look, read, lookup->vm->id, lookup->host);
         }
     }
     g_free(lookup);
@@ -135,10 +166,12 @@ read_configuration(Vm *vm, const Host *host, Children *children)
     if (!g_str_equal(vm->source, "proxmox") || vm->drift->reading)
         return;
     lookup = lookup_new(vm, host);
-    if (pve_read(host, children, vm->id, READ_DEADLINE_US, configuration_read, lookup))
+    if (pve_read(host, children, vm->id, READ_DEADLINE_US, configuration_read, lookup)) {
         vm->drift->reading = lookup;
-    else
-        g_free(lookup);
+        return;
+    }
+    g_free(lookup);
+    vm->drift->due_us = 0; /* too many children: at the next sample */
 }
 
 static void
@@ -291,6 +324,19 @@ drift_look_probed(const DriftLook *look)
     return look->probes;
 }
 
+/* Where no configuration tells of it, a change in QEMU itself is a write. */
+static void
+groups_compare(const Vm *vm, const char *group, JsonNode *result, gint64 realtime_us)
+{
+    const char *const *known = g_hash_table_lookup(vm->drift->groups, group);
+    g_auto(GStrv) now = pairs_from_object(json_node_get_object(result));
+    Write write = {.at_us = realtime_us, .effect = WRITE_CHANGED, .is_live = true};
+
+    if (known && !g_str_equal(vm->source, "proxmox") &&
+        !g_strv_equal(known, (const char *const *)now))
+        writers_add(vm->drift->writers, &write);
+}
+
 void
 drift_look_take_group(Vm *vm, const char *group, JsonNode *result, gint64 realtime_us)
 {
@@ -298,6 +344,7 @@ drift_look_take_group(Vm *vm, const char *group, JsonNode *result, gint64 realti
 
     look->groups_us = realtime_us;
     if (result && JSON_NODE_HOLDS_OBJECT(result)) {
+        groups_compare(vm, group, result, realtime_us);
         g_hash_table_replace(look->groups, g_strdup(group),
                              pairs_from_object(json_node_get_object(result)));
         look->is_probed = false; /* they live: asked again on the next slow round */
@@ -332,6 +379,12 @@ drift_look_take_block(Vm *vm, JsonNode *result, gint64 realtime_us)
     g_clear_pointer(&vm->drift->blocks, g_array_unref);
     vm->drift->blocks = blocks;
     vm->drift->blocks_us = realtime_us;
+}
+
+Writers *
+drift_look_writers(const DriftLook *look)
+{
+    return look->writers;
 }
 
 const PveConf *

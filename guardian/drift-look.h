@@ -12,6 +12,7 @@
 #include "drift.h"
 #include "pveconf.h"
 #include "vm.h"
+#include "writers.h"
 
 typedef struct DriftLook DriftLook;
 
@@ -56,6 +57,9 @@ void drift_look_take_group(Vm *vm, const char *group, JsonNode *result, gint64 r
 /* May and shall query-block be asked in this sample? */
 bool drift_look_wants_block(Vm *vm, gint64 now_us);
 void drift_look_take_block(Vm *vm, JsonNode *result, gint64 realtime_us);
+
+/* Who else writes its limits; borrowed. */
+Writers *drift_look_writers(const DriftLook *look);
 
 /* Of Proxmox: borrowed, NULL when there is none or it is not known. */
 const PveConf *drift_look_conf(const DriftLook *look);

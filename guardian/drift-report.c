@@ -197,6 +197,20 @@ drift_want(const Guardian *guardian, const char *word, GError **error)
     return n > 0 || !word || nobody_is_called(word, error);
 }
 
+void
+drift_build_writes(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
+{
+    const Writers *writers = drift_look_writers(vm->drift);
+    const Verdict *verdict = &vm->track.verdict;
+    g_autofree char *last = NULL, *habit = writers_habit(writers, clocks->realtime_us);
+
+    if (verdict->state >= STATE_SUSPECT && verdict->since_us > 0)
+        last = writers_describe(writers,
+                                clocks->realtime_us - (clocks->monotonic_us - verdict->since_us));
+    build_text(builder, "last_write", last);
+    build_text(builder, "write_habit", habit);
+}
+
 char *
 drift_line(const Vm *vm, gint64 realtime_us)
 {

@@ -5,6 +5,7 @@
  * its three sides (null: says nothing, or is not known) and the fields that differ. */
 
 #include "guardian.h"
+#include "report-build.h"
 #include <json-glib/json-glib.h>
 
 /* word: the VM called so; NULL: all. NULL with GUARDIAN_ERROR_GONE when none is. Transfer full. */
@@ -13,5 +14,8 @@ JsonNode *drift_report(const Guardian *guardian, const char *word,
 /* Has every VM that the word names (NULL: all) QEMU's own word asked for? Begins at their next
  * samples. false with error set: none is called so. */
 bool drift_want(const Guardian *guardian, const char *word, GError **error);
+/* Members of a VM's state: "last_write", the last one by somebody else before a suspicion or freeze
+ * began, and "write_habit", who writes what is there already; or null. */
+void drift_build_writes(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks);
 /* One line without drift's numbers, for explain; a new string, NULL: nothing differs. */
 char *drift_line(const Vm *vm, gint64 realtime_us);

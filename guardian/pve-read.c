@@ -14,11 +14,13 @@ typedef struct {
     gpointer data;
 } Reading;
 
-/* What the child writes first; the text follows. */
+#define PVE_LOG "pve/.clusterlog"
+
+/* What the child writes first; both texts follow. */
 typedef struct {
     gint64 written_us;
+    gsize length, log_length;
     gint32 error_number;
-    gint32 is_cut;
 } Head;
 
 char *
@@ -34,24 +36,50 @@ reading_free(Reading *reading)
     g_free(reading);
 }
 
-static int
-read_whole(int fd, char *text, gsize *ret_length)
+/* What stands there at most size long; its length, 0 with *ret_error. */
+static gsize
+read_file(int etc_fd, const char *path, char *text, gsize size, gint32 *ret_error,
+          gint64 *ret_written_us)
 {
+    int fd = openat(etc_fd, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     gsize length = 0;
+    struct stat st;
 
-    while (length < PVE_CONF_BYTES_MAX) {
-        gssize got = read(fd, text + length, PVE_CONF_BYTES_MAX - length);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        *ret_error = errno;
+        return 0;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        *ret_error = EINVAL;
+        return 0;
+    }
+    *ret_written_us = st.st_mtim.tv_sec * (gint64)G_USEC_PER_SEC + st.st_mtim.tv_nsec / 1000;
+    while (length < size) {
+        gssize got = read(fd, text + length, size - length);
 
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return errno;
-        if (got == 0)
+            *ret_error = errno;
+        if (got <= 0)
             break;
         length += (gsize)got;
     }
-    *ret_length = length;
-    return 0;
+    close(fd);
+    return *ret_error == 0 ? length : 0;
+}
+
+static bool
+write_whole(int fd, const void *bytes, gsize length)
+{
+    for (gsize at = 0; at < length;) {
+        gssize put = write(fd, (const char *)bytes + at, length - at);
+
+        if (put < 0)
+            return false;
+        at += (gsize)put;
+    }
+    return true;
 }
 
 /* In the child. pve/qemu-server is a link that Proxmox makes, where only root writes. */
@@ -59,30 +87,18 @@ static void
 read_in_child(int answer_fd, gconstpointer data)
 {
     const Reading *reading = data;
-    char text[PVE_CONF_BYTES_MAX];
-    gsize length = 0;
+    char text[PVE_CONF_BYTES_MAX], log[PVE_LOG_BYTES_MAX];
+    gint32 log_error = 0;
+    gint64 log_written_us;
     Head head = {0};
-    struct stat st;
-    int fd = openat(reading->etc_fd, reading->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        head.error_number = errno;
-    } else if (!S_ISREG(st.st_mode)) {
-        head.error_number = EINVAL;
-    } else {
-        head.error_number = read_whole(fd, text, &length);
-        head.written_us = st.st_mtim.tv_sec * (gint64)G_USEC_PER_SEC + st.st_mtim.tv_nsec / 1000;
-        head.is_cut = length == PVE_CONF_BYTES_MAX;
-    }
-    if (write(answer_fd, &head, sizeof head) != sizeof head)
-        return;
-    for (gsize at = 0; at < length;) {
-        gssize put = write(answer_fd, text + at, length - at);
-
-        if (put < 0)
-            return;
-        at += (gsize)put;
-    }
+    head.length = read_file(reading->etc_fd, reading->path, text, sizeof text, &head.error_number,
+                            &head.written_us);
+    head.log_length =
+        read_file(reading->etc_fd, PVE_LOG, log, sizeof log, &log_error, &log_written_us);
+    (void)(write_whole(answer_fd, &head, sizeof head) &&
+           write_whole(answer_fd, text, head.length) &&
+           write_whole(answer_fd, log, head.log_length));
 }
 
 static void
@@ -95,18 +111,19 @@ reading_done(const char *answer, gsize length, gpointer user_data)
     Head head;
 
     reading_free(reading);
-    if (!answer || length < sizeof head) {
+    if (answer && length >= sizeof head)
+        memcpy(&head, answer, sizeof head);
+    if (!answer || length < sizeof head || length != sizeof head + head.length + head.log_length) {
         func(NULL, data);
         return;
     }
-    memcpy(&head, answer, sizeof head);
     read.error_number = head.error_number;
     read.written_us = head.written_us;
-    read.is_cut = head.is_cut != 0;
-    if (head.error_number == 0) {
-        read.text = answer + sizeof head;
-        read.length = length - sizeof head;
-    }
+    read.is_cut = head.length == PVE_CONF_BYTES_MAX;
+    read.text = head.error_number == 0 ? answer + sizeof head : NULL;
+    read.length = head.length;
+    read.log = head.log_length > 0 ? answer + sizeof head + head.length : NULL;
+    read.log_length = head.log_length;
     func(&read, data);
 }
 

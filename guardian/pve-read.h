@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Proxmox' configuration of one VM, read in a child: /etc/pve is a file system of a process, and a
- * read there can hang for ever. Nothing is ever written there. */
+/* Proxmox' configuration of one VM and the newest lines of the cluster's log, read in a child:
+ * /etc/pve is a file system of a process, and a read there can hang for ever. Nothing is ever
+ * written there. */
 
 #include "child.h"
 #include "host.h"
 
 /* A live section has a few KiB; snapshots come behind it and are not needed. */
 #define PVE_CONF_BYTES_MAX (40 * 1024)
+/* The log's file holds the newest 50 lines, the newest first. */
+#define PVE_LOG_BYTES_MAX (20 * 1024)
 
 typedef struct {
     int error_number; /* of the open or the read; 0 none */
@@ -16,6 +19,8 @@ typedef struct {
     gsize length;
     bool is_cut;       /* there was more of it */
     gint64 written_us; /* its modification time, wall clock */
+    const char *log;   /* borrowed; its lines as JSON objects; NULL: there is none */
+    gsize log_length;
 } PveRead;
 
 /* Exactly once; read NULL: the child was late or was killed. */

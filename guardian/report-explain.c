@@ -191,6 +191,20 @@ append_domain(GString *text, JsonObject *vm)
     }
 }
 
+/* Who wrote to its limits or configuration before it began: a throttle written again has been the
+ * last thing that happened to a VM before. */
+static void
+append_writes(GString *text, JsonObject *vm)
+{
+    const char *last = report_text_of(vm, "last_write", NULL);
+    const char *habit = report_text_of(vm, "write_habit", NULL);
+
+    if (last)
+        append_line(text, "before", "%s", last);
+    if (habit)
+        append_line(text, "writer", "%s", habit);
+}
+
 /* A VM that is well needs no story. */
 char *
 report_explain_text(JsonObject *vm, bool is_coloured)
@@ -206,6 +220,7 @@ report_explain_text(JsonObject *vm, bool is_coloured)
         append_head(text, vm, is_coloured);
     }
     append_verdict(text, vm);
+    append_writes(text, vm);
     append_line(text, "vm", "%s, pid %s, %s, QEMU %s", report_text_of(vm, "source", "?"), pid,
                 report_text_of(vm, "run", "status unknown"),
                 report_text_of(vm, "qemu_version", "of unknown version"));

@@ -2,6 +2,7 @@
 #include "report-build.h"
 
 #include "decide.h"
+#include "drift-report.h"
 #include "overhead.h"
 #include "report-domain.h"
 #include "report-reason.h"
@@ -250,6 +251,7 @@ add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     build_u64(builder, "resets", vm->has_sample && vm->sample.has_events, vm->sample.n_resets);
     add_signs(builder, &vm->track.signals);
     add_capture(builder, vm);
+    drift_build_writes(builder, vm, clocks);
     add_monitor(builder, vm);
     add_memory(builder, vm);
     report_add_domain(builder, vm);
