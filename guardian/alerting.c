@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "alerting.h"
+#include "alerting-private.h"
 
-#include "alert-hooks.h"
-#include "alert.h"
-#include "alerting-store.h"
 #include "report.h"
 #include "units.h"
 
@@ -11,14 +8,6 @@
 
 /* A line names this many VMs of a storage; the rest is a number. */
 #define NAMES_MAX 8
-
-struct Alerting {
-    const Host *host;
-    AlertingFuncs funcs;
-    AlertHooks *hooks;
-    Alerts *alerts;
-    GSource *timer;
-};
 
 static char *
 key_of(const Vm *vm, const char *disk_id)
@@ -134,27 +123,88 @@ speak_news(const Alerting *alerting, const AlertNews *news)
     alert_hooks_run(alerting->hooks, &told);
 }
 
-static void
-alerting_speak_due(Alerting *alerting)
+static AlertingMemory
+memory_of(const Alerting *alerting, const GPtrArray *open)
 {
-    gint64 now = host_monotonic_us(alerting->host);
-    g_autoptr(GPtrArray) news = alerts_take_news(alerting->alerts, now);
-    gint64 next = alerts_next_us(alerting->alerts);
+    return (AlertingMemory){.open = open,
+                            .alerts = alerting->alerts,
+                            .silences = alerting->silences,
+                            .past = alerting->past};
+}
 
-    for (guint i = 0; i < news->len; i++)
-        speak_news(alerting, news->pdata[i]);
-    if (news->len > 0) {
-        g_autoptr(GPtrArray) open = alerts_open(alerting->alerts);
+static void
+remember_closed(Alerting *alerting, const AlertNews *news)
+{
+    gint64 offset = host_realtime_us(alerting->host) - host_monotonic_us(alerting->host);
 
-        alerting_store_save(alerting->host, open);
+    for (guint i = 0; i < news->alerts->len; i++) {
+        const Alert *alert = news->alerts->pdata[i];
+        const PastAlert past = {.vm = alert->vm,
+                                .disk = alert->disk,
+                                .storage = alert->storage,
+                                .cause = (char *)(alert->cause ? alert->cause : ""),
+                                .layer = alert->layer,
+                                .since_us = alert->since_us + offset,
+                                .ended_us = alert->ended_us + offset};
+
+        past_alerts_add(alerting->past, &past);
     }
-    g_source_set_ready_time(alerting->timer, next == G_MAXINT64 ? -1 : next);
+}
+
+/* false: no silence has ended. */
+static bool
+apply_silences(Alerting *alerting)
+{
+    bool has_ended = silences_expire(alerting->silences, host_realtime_us(alerting->host));
+    g_autoptr(GPtrArray) open = alerts_open(alerting->alerts);
+
+    for (guint i = 0; i < open->len; i++) {
+        Alert *alert = open->pdata[i];
+
+        alert->is_quiet = silences_of(alerting->silences, alert) != NULL;
+    }
+    return has_ended;
+}
+
+static void
+plan_next(Alerting *alerting)
+{
+    gint64 next = alerts_next_us(alerting->alerts);
+    gint64 silence = silences_next_us(alerting->silences);
+
+    if (silence != G_MAXINT64)
+        next = MIN(next,
+                   silence - host_realtime_us(alerting->host) + host_monotonic_us(alerting->host));
+    g_source_set_ready_time(alerting->timer, next == G_MAXINT64 ? -1 : MAX(next, 0));
+}
+
+void
+alerting_speak_due(Alerting *alerting, bool must_save)
+{
+    bool has_ended = apply_silences(alerting);
+    g_autoptr(GPtrArray) news =
+        alerts_take_news(alerting->alerts, host_monotonic_us(alerting->host));
+
+    for (guint i = 0; i < news->len; i++) {
+        const AlertNews *one = news->pdata[i];
+
+        speak_news(alerting, one);
+        if (one->kind == ALERT_CLOSED)
+            remember_closed(alerting, one);
+    }
+    if (news->len > 0 || has_ended || must_save) {
+        g_autoptr(GPtrArray) open = alerts_open(alerting->alerts);
+        AlertingMemory memory = memory_of(alerting, open);
+
+        alerting_store_save(alerting->host, &memory);
+    }
+    plan_next(alerting);
 }
 
 static gboolean
 on_timer(gpointer data)
 {
-    alerting_speak_due(data);
+    alerting_speak_due(data, false);
     return G_SOURCE_CONTINUE;
 }
 
@@ -170,15 +220,20 @@ Alerting *
 alerting_new(const Host *host, GMainContext *context, const AlertingFuncs *funcs)
 {
     Alerting *alerting = g_new0(Alerting, 1);
+    AlertingMemory memory;
 
     alerting->host = host;
     alerting->funcs = *funcs;
     alerting->hooks = alert_hooks_new(host, context, funcs->warn, funcs->data);
     alerting->alerts = alerts_new();
-    alerting_store_load(host, alerting->alerts);
+    alerting->silences = silences_new();
+    alerting->past = past_alerts_new();
+    memory = memory_of(alerting, NULL);
+    alerting_store_load(host, &memory);
     alerting->timer = g_source_new(&timer_funcs, sizeof(GSource));
     g_source_set_callback(alerting->timer, on_timer, alerting, NULL);
     g_source_attach(alerting->timer, context);
+    plan_next(alerting);
     return alerting;
 }
 
@@ -191,6 +246,8 @@ alerting_free(Alerting *alerting)
     g_source_unref(alerting->timer);
     alert_hooks_free(alerting->hooks);
     alerts_free(alerting->alerts);
+    g_ptr_array_unref(alerting->silences);
+    g_ptr_array_unref(alerting->past);
     g_free(alerting);
 }
 
@@ -244,7 +301,7 @@ alerting_follow(Alerting *alerting, const GuardianChange *change)
     } else {
         alerts_update(alerting->alerts, &identity, &change->after, now);
     }
-    alerting_speak_due(alerting);
+    alerting_speak_due(alerting, false);
 }
 
 void

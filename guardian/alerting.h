@@ -6,6 +6,7 @@
  * a restart neither repeats nor forgets it. */
 
 #include "guardian.h"
+#include <json-glib/json-glib.h>
 
 typedef struct Alerting Alerting;
 
@@ -36,6 +37,26 @@ void alerting_free(Alerting *alerting);
 void alerting_follow(Alerting *alerting, const GuardianChange *change);
 /* Of the host; also after a reload. */
 void alerting_set_limits(Alerting *alerting, const Limits *limits);
+
+/* Nobody is told of the alerts of a VM (as guardianctl calls it) or of a cause or layer, for a
+ * while. What is open when it ends is told then. */
+typedef struct {
+    const char *subject, *why;
+    gint64 for_us;
+} AlertingSilence;
+
+/* vms: of Vm, to find the subject among. false with error set. */
+bool alerting_silence(Alerting *alerting, const GPtrArray *vms, const AlertingSilence *wanted,
+                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+bool alerting_end_silence(Alerting *alerting, const GPtrArray *vms, const char *word,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Somebody knows of the VM's alerts: no page, no reminder of them any more. */
+bool alerting_acknowledge(Alerting *alerting, const GPtrArray *vms, const char *word,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* {"schema": 1, "alerts": [..], "recent": [..], "silences": [..], "hooks": {..}}, and the silences
+ * alone. Transfer full. */
+JsonNode *alerting_report(const Alerting *alerting);
+JsonNode *alerting_silences_json(const Alerting *alerting);
 /* The executables that are told, too: for their test and their count. */
 struct AlertHooks *alerting_hooks(const Alerting *alerting);
 

@@ -87,7 +87,11 @@ control_capture_status(Control *control, JsonObject *arguments, const ServerPeer
 static JsonNode *
 control_status(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
 {
-    return report_state(control->guardian, true);
+    JsonNode *state = report_state(control->guardian, true);
+
+    json_object_set_member(json_node_get_object(state), "silences",
+                           alerting_silences_json(control->alerting));
+    return state;
 }
 
 static JsonNode *
@@ -159,6 +163,45 @@ control_drift_ask(Control *control, JsonObject *arguments, const ServerPeer *pee
     return control_drift(control, arguments, peer, error);
 }
 
+static JsonNode *
+control_alerts(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    return alerting_report(control->alerting);
+}
+
+static JsonNode *
+control_silence(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    const GPtrArray *vms = guardian_vms(control->guardian);
+    guint64 for_s = 0;
+    AlertingSilence wanted = {.subject = text_argument(arguments, "subject"),
+                              .why = text_argument(arguments, "why")};
+
+    (void)message_get_u64(arguments, "for_s", &for_s);
+    wanted.for_us = (gint64)MIN(for_s, G_MAXINT32) * G_USEC_PER_SEC;
+    return alerting_silence(control->alerting, vms, &wanted, error)
+               ? alerting_report(control->alerting)
+               : NULL;
+}
+
+static JsonNode *
+control_end_silence(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    return alerting_end_silence(control->alerting, guardian_vms(control->guardian),
+                                text_argument(arguments, "subject"), error)
+               ? alerting_report(control->alerting)
+               : NULL;
+}
+
+static JsonNode *
+control_acknowledge(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    return alerting_acknowledge(control->alerting, guardian_vms(control->guardian),
+                                text_argument(arguments, "vm"), error)
+               ? alerting_report(control->alerting)
+               : NULL;
+}
+
 typedef struct {
     const char *name;
     bool is_for_root;
@@ -174,6 +217,10 @@ static const Command commands[] = {
     {"drift", false, control_drift},
     {"drift-ask", true, control_drift_ask},
     {"hook", true, control_hook},
+    {"alerts", false, control_alerts},
+    {"silence", true, control_silence},
+    {"end-silence", true, control_end_silence},
+    {"acknowledge", true, control_acknowledge},
     {"alert-test", true, control_alert_test},
     {"alert-test-status", false, control_alert_test_status},
 };

@@ -80,6 +80,25 @@ static const struct {
                "  check   names the errors of the files in DIR (default: /etc/vm-guardian)\n"
                "  sample  a guardian.conf with every setting, commented out\n\n"
                "Exit status: 0 good, 2 errors, or wrong usage.\n"},
+    {"alerts", "Usage: guardianctl alerts [--json]\n"
+               "The alerts that are open, those that are over, and what is silenced. See also:\n\n"
+               "  silence VM|CAUSE --for 2h --why TEXT   tell nobody of it for a while\n"
+               "  ack VM                                 somebody knows: no more reminders\n"
+               "  alert test                             is anybody told at all?\n\n"
+               "Exit status: 0 none is open, 1 one is, 2 there is no daemon to ask.\n"},
+    {"silence", "Usage: guardianctl silence VM|CAUSE --for TIME --why TEXT [--json]\n"
+                "       guardianctl silence VM|CAUSE --end [--json]\n"
+                "Nobody is told of the alerts of a VM, or of one cause or layer of all VMs, until\n"
+                "the time is over; what is open then is told. What was told before is closed as\n"
+                "always. Verdicts, status and captures do not change. For root only.\n\n"
+                "  --for TIME  1s to 30d, such as 2h\n"
+                "  --why TEXT  for the colleague who wonders\n"
+                "  --end       now\n\n"
+                "Exit status: 0 done, 2 not done.\n"},
+    {"ack", "Usage: guardianctl ack VM [--json]\n"
+            "Somebody knows of the VM's open alerts: they are neither paged nor reminded of\n"
+            "any more; that they are over is told. For root only.\n\n"
+            "Exit status: 0 done, 2 not done.\n"},
     {"alert", "Usage: guardianctl alert test [--json]\n"
               "Runs every executable of /etc/vm-guardian/alert.d with a test message, as an\n"
               "alert would, and shows what became of each. With a daemon it runs them, and it\n"

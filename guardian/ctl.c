@@ -21,15 +21,18 @@ static const Verb verbs[] = {
     {"capture", ctl_capture, "VM [--stacks]", "save the evidence of one VM; also --list, --show"},
     {"audit", ctl_audit, "[VM]", "risks of what runs and of what is configured"},
     {"drift", ctl_drift, "[VM]", "disk limits: policy, configuration, live"},
+    {"alerts", ctl_alerts, "", "what was told; also: silence, ack, alert test"},
     {"overhead", ctl_overhead, "...", "memory a VM needs beside its guest's RAM (offline)"},
     {"throttle", ctl_throttle, "normalize|diff", "disk limits in their four forms (offline)"},
     {"oom", ctl_oom, "[FILE|-]", "explain the OOM kills in a kernel log (offline)"},
     {"replay", ctl_replay, "FILE...", "what the judge says of recorded samples (offline)"},
     {"config", ctl_config, "show|check|sample", "settings, their origin, their errors"},
-    {"version", ctl_version, "", "version of this tool"},
     /* without a summary, after all that have one: told of elsewhere */
+    {"version", ctl_version, NULL, NULL},
     {"hook", NULL, NULL, NULL},
     {"alert", ctl_alert, NULL, NULL},
+    {"silence", ctl_silence, NULL, NULL},
+    {"ack", ctl_ack, NULL, NULL},
 };
 
 static void

@@ -300,6 +300,23 @@ append_open_disks(GString *text, JsonObject *vm, bool is_coloured)
     g_string_append_printf(text, "  -> guardianctl explain %s\n", call);
 }
 
+/* Who looks at this at night must see what he is not told of. */
+static void
+append_silences(GString *text, JsonObject *state)
+{
+    JsonArray *silences = message_get_array(state, "silences");
+
+    for (guint i = 0; silences && i < json_array_get_length(silences); i++) {
+        JsonNode *node = json_array_get_element(silences, i);
+        JsonObject *silence = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+
+        g_string_append_printf(
+            text, "Silenced until %s: %s %s: %s\n", report_text_of(silence, "until_utc", "?"),
+            report_text_of(silence, "kind", "?"), report_text_of(silence, "subject", "?"),
+            report_text_of(silence, "why", "?"));
+    }
+}
+
 char *
 report_status_text(JsonObject *state, bool is_coloured)
 {
@@ -313,6 +330,7 @@ report_status_text(JsonObject *state, bool is_coloured)
     if (vms->len == 0) {
         g_string_append(text,
                         "No VM found: no process here looks like QEMU, or none is in scope.\n");
+        append_silences(text, state);
         return g_string_free(text, FALSE);
     }
     g_string_append_printf(text, "%-*s %-*s %5s %5s %9s %5s %5s %3s %s\n", NAME_COLUMNS, "VM",
@@ -329,6 +347,7 @@ report_status_text(JsonObject *state, bool is_coloured)
     g_string_append_printf(text, "%u VM%s: %u ok, %u unknown, %u suspect, %u frozen, %s\n",
                            vms->len, vms->len == 1 ? "" : "s", counts[STATE_OK],
                            counts[STATE_UNKNOWN], counts[STATE_SUSPECT], counts[STATE_FROZEN], now);
+    append_silences(text, state);
     if (!is_daemon)
         g_string_append(text, "No daemon answers here: these are two samples of our own.\n");
     return g_string_free(text, FALSE);

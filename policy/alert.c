@@ -106,6 +106,8 @@ alert_go_on(Alert *alert, const Verdict *verdict, gint64 now_us)
     if (alert->is_close_told) { /* it came back after everybody was told that it is over: that is
                                    news */
         alert->is_told = alert->is_close_told = alert->is_page_told = alert->is_paged = false;
+        alert->is_acked = false;
+        alert->reminders = 0;
         alert->raised_us = now_us;
         alert->since_us = verdict->since_us;
     }
@@ -143,6 +145,10 @@ is_due(const Alert *alert, AlertKind kind, gint64 now_us)
 {
     gint64 hold = alert->flaps > 0 ? FLAP_HOLD_US : 0;
 
+    if (kind != ALERT_CLOSED && alert->is_quiet)
+        return false;
+    if ((kind == ALERT_PAGED || kind == ALERT_REMINDED) && alert->is_acked)
+        return false;
     switch (kind) {
     case ALERT_RAISED:
         return !alert->is_told && now_us - alert->raised_us >= GATHER_US;
@@ -165,7 +171,7 @@ mark_told(Alert *alert, AlertKind kind, gint64 now_us)
     alert->is_close_told = kind == ALERT_CLOSED;
     if (kind == ALERT_REMINDED)
         alert->reminders++;
-    if (kind == ALERT_REMINDED)
+    if (kind == ALERT_RAISED || kind == ALERT_REMINDED)
         plan_reminder(alert, now_us);
 }
 
@@ -233,7 +239,7 @@ add_companions(const Alerts *alerts, GPtrArray *due)
     for (guint i = 0; i < alerts->list->len; i++) {
         Alert *alert = alerts->list->pdata[i];
 
-        if (alert->is_told || alert->ended_us > 0 || !alert->storage)
+        if (alert->is_told || alert->ended_us > 0 || !alert->storage || alert->is_quiet)
             continue;
         for (guint j = 0; j < n; j++) {
             const Alert *other = due->pdata[j];
@@ -295,6 +301,8 @@ alerts_next_us(const Alerts *alerts)
         const Alert *alert = alerts->list->pdata[i];
         gint64 hold = alert->flaps > 0 ? FLAP_HOLD_US : 0;
 
+        if (alert->ended_us == 0 && (alert->is_quiet || (alert->is_told && alert->is_acked)))
+            continue;
         if (!alert->is_told && alert->ended_us == 0)
             next = MIN(next, alert->raised_us + GATHER_US);
         else if (alert->is_told && alert->ended_us > 0 && !alert->is_close_told)
@@ -314,6 +322,22 @@ alerts_open(const Alerts *alerts)
         if (((const Alert *)alerts->list->pdata[i])->ended_us == 0)
             g_ptr_array_add(open, alerts->list->pdata[i]);
     return open;
+}
+
+guint
+alerts_acknowledge(Alerts *alerts, const char *vm)
+{
+    guint n = 0;
+
+    for (guint i = 0; i < alerts->list->len; i++) {
+        Alert *alert = alerts->list->pdata[i];
+
+        if (alert->ended_us > 0 || !alert->is_told || alert->is_acked || strcmp(alert->vm, vm) != 0)
+            continue;
+        alert->is_acked = true;
+        n++;
+    }
+    return n;
 }
 
 void

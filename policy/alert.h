@@ -20,6 +20,8 @@ typedef struct {
     guint flaps;                 /* came back soon after it was over */
     bool is_told, is_close_told; /* that it began, that it is over */
     bool is_paged, is_page_told;
+    bool is_quiet;    /* the caller's: nobody is told that it began or goes on (silence.h) */
+    bool is_acked;    /* somebody knows: neither paged nor reminded, its end is told */
     bool is_restored; /* from before a restart, and not seen again yet */
 } Alert;
 
@@ -44,6 +46,9 @@ gint64 alerts_next_us(const Alerts *alerts);
 /* Every alert that is open, of Alert; owned array, borrowed entries. For the state and for saving.
  */
 GPtrArray *alerts_open(const Alerts *alerts);
+/* Somebody knows of the open alerts that were told of the VM called so; how many he had not known
+ * of. */
+guint alerts_acknowledge(Alerts *alerts, const char *vm);
 /* After a restart: it was told before, and is neither told again nor lost. Copied. */
 void alerts_restore(Alerts *alerts, const Alert *alert, gint64 now_us);
 const char *alert_kind_name(AlertKind kind);

@@ -24,9 +24,9 @@
 
 /* Help: one screen, and exactly what was agreed upon. UPDATE_GOLDEN=1 writes the files anew. */
 
-static const char *const helped_verbs[] = {"alert",  "capture",  "status",   "explain", "list",
-                                           "check",  "overhead", "throttle", "oom",     "replay",
-                                           "config", "hook",     "version"};
+static const char *const helped_verbs[] = {
+    "ack",   "alerts",   "silence",  "alert", "capture", "status", "explain", "list",
+    "check", "overhead", "throttle", "oom",   "replay",  "config", "hook",    "version"};
 
 static void
 assert_one_screen(const char *text)
@@ -119,6 +119,16 @@ static const UsageRow usage_rows[] = {
     {"capture wants one thing", "capture web --list", "capture takes one VM, --list or"},
     {"capture refuses an option", "capture --all", "does not know the option --all"},
     {"a bundle's name is no path", "capture --show ../../etc", "no capture's name"},
+    {"silence wants a subject", "silence --for 2h --why x", "silence takes a VM or a cause"},
+    {"silence wants an end", "silence web --why x", "silence needs --for TIME"},
+    {"silence wants a reason", "silence web --for 2h", "silence needs --for TIME"},
+    {"silence refuses a time that is none", "silence web --for never --why x", "--for \"never\" "},
+    {"silence refuses a year", "silence web --for 365d --why x", "between 1s and 30d"},
+    {"silence takes its reason as one word", "silence web --for 2h --why a b", "into quotes"},
+    {"the end of a silence has no time", "silence web --end --for 2h", "--end takes no --for"},
+    {"ack wants a VM", "ack", "ack takes one VM"},
+    {"ack refuses an option", "ack --all", "ack does not know the option --all"},
+    {"alerts refuses an option", "alerts --all", "alerts does not know the option --all"},
     {"alert wants the word test", "alert web", "alert takes the word test"},
     {"version refuses an option", "version --all", "version does not know the option --all"},
     {"a root wants a directory", "status --run-root", "--run-root needs a directory"},
