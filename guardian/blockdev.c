@@ -37,15 +37,16 @@ block_device_parse_inflight(const char *text, guint32 *ret_inflight)
 }
 
 bool
-block_device_parse_stat(const char *text, guint64 *ret_completed)
+block_device_parse_stat(const char *text, guint64 *ret_completed, guint64 *ret_time_ms)
 {
     /* Documentation/block/stat.rst, counted from 0; 11 fields before Linux 4.18. */
-    enum { READS = 0, WRITES = 4, N_FIELDS = 11 };
+    enum { READS = 0, READ_TICKS = 3, WRITES = 4, WRITE_TICKS = 7, N_FIELDS = 11 };
     guint64 numbers[N_FIELDS];
 
     if (numbers_parse(text, numbers, N_FIELDS) < N_FIELDS)
         return false;
     *ret_completed = numbers[READS] + numbers[WRITES];
+    *ret_time_ms = numbers[READ_TICKS] + numbers[WRITE_TICKS];
     return true;
 }
 
@@ -78,7 +79,7 @@ block_device_read(const Host *host, guint32 major, guint32 minor, BlockDevice *r
     if (answer != BLOCK_DEVICE_READ)
         return answer;
     if (!block_device_parse_inflight(inflight, &device.inflight) ||
-        !block_device_parse_stat(stat, &device.completed))
+        !block_device_parse_stat(stat, &device.completed, &device.time_ms))
         return BLOCK_DEVICE_UNKNOWN;
     *ret_device = device;
     return BLOCK_DEVICE_READ;

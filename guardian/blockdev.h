@@ -9,6 +9,7 @@
 typedef struct {
     guint32 inflight;  /* reads and writes */
     guint64 completed; /* reads and writes since boot */
+    guint64 time_ms;   /* that these took together */
 } BlockDevice;
 
 typedef enum {
@@ -19,7 +20,7 @@ typedef enum {
 
 /* The texts of inflight ("       0        1") and stat. false: not of that shape. */
 bool block_device_parse_inflight(const char *text, guint32 *ret_inflight);
-bool block_device_parse_stat(const char *text, guint64 *ret_completed);
+bool block_device_parse_stat(const char *text, guint64 *ret_completed, guint64 *ret_time_ms);
 /* *ret_device only with BLOCK_DEVICE_READ. */
 BlockDeviceAnswer block_device_read(const Host *host, guint32 major, guint32 minor,
                                     BlockDevice *ret_device);

@@ -2,7 +2,9 @@
 
 /* A neighbour counts when it was busy, that is, when it moved within the minute before the disk in
  * question last did, or since: a disk that had been idle for hours says nothing. It moves when it
- * did so within STILL_AFTER_US, else it stands still. */
+ * did so within STILL_AFTER_US, else it stands still.
+ *
+ * Who writes how much is measured over RATE_US: what one sample shows is a burst. */
 
 #include "neighbour.h"
 
@@ -17,15 +19,47 @@
 /* Twice the disks that one answer can hold; ids that come and go without end are no disks. */
 #define MOTIONS_MAX 2048
 
+/* As long as a suspicion takes to arise. */
+#define RATE_US (10 * G_USEC_PER_SEC)
+
 typedef struct {
-    guint64 ops;     /* completed, at the newest sample */
-    gint64 moved_us; /* newest sample at which they had changed; 0: never seen to */
+    char *top_writer; /* on its storage, printable; NULL: nobody known */
+    guint64 top_bps;
+    guint64 rate_bytes; /* written when the measurement began */
+    gint64 rate_us;     /* that moment */
+    guint64 bps;        /* written by this disk, at the last measurement */
+    guint64 ops;        /* completed, at the newest sample */
+    gint64 moved_us;    /* newest sample at which they had changed; 0: never seen to */
 } Motion;
+
+static void
+motion_free(gpointer data)
+{
+    Motion *motion = data;
+
+    g_free(motion->top_writer);
+    g_free(motion);
+}
 
 GHashTable *
 neighbours_table_new(void)
 {
-    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, motion_free);
+}
+
+static void
+note_rate(Motion *motion, const DiskSample *disk, gint64 now_us)
+{
+    gint64 elapsed = now_us - motion->rate_us;
+
+    if (motion->rate_us > 0 && disk->wr_bytes >= motion->rate_bytes && elapsed < RATE_US)
+        return;
+    motion->bps = 0;
+    if (motion->rate_us > 0 && disk->wr_bytes >= motion->rate_bytes)
+        motion->bps = (guint64)((double)(disk->wr_bytes - motion->rate_bytes) * G_USEC_PER_SEC /
+                                (double)elapsed);
+    motion->rate_us = now_us;
+    motion->rate_bytes = disk->wr_bytes;
 }
 
 void
@@ -48,6 +82,7 @@ neighbours_note(Vm *vm)
         if (ops != motion->ops)
             motion->moved_us = vm->sample.now_us;
         motion->ops = ops;
+        note_rate(motion, disk, vm->sample.now_us);
     }
 }
 
@@ -103,12 +138,60 @@ disk_count(const Vm *vm, DiskSample *disk, const GPtrArray *vms)
     }
 }
 
+/* Keeps the greatest of the VM's disks on that storage. */
+static void
+writer_consider(const Vm *vm, const char *storage, const Vm **writer, guint64 *bps)
+{
+    guint64 sum = 0;
+
+    for (guint i = 0; is_running(vm) && i < vm->sample.n_disks; i++) {
+        const DiskSample *disk = &vm->sample.disks[i];
+        const Motion *motion = g_hash_table_lookup(vm->motions, disk->id);
+
+        if (motion && g_strcmp0(disk->storage, storage) == 0)
+            sum += motion->bps;
+    }
+    if (sum > *bps) {
+        *bps = sum;
+        *writer = vm;
+    }
+}
+
+static void
+note_top_writer(const Vm *vm, const DiskSample *disk, const GPtrArray *vms)
+{
+    Motion *motion = g_hash_table_lookup(vm->motions, disk->id);
+    const Vm *writer = NULL;
+    guint64 bps = 0;
+
+    if (!motion)
+        return;
+    for (guint i = 0; i < vms->len; i++)
+        writer_consider(vms->pdata[i], disk->storage, &writer, &bps);
+    g_free(motion->top_writer);
+    motion->top_writer = writer ? g_strdup(writer->name) : NULL;
+    motion->top_bps = bps;
+}
+
+const char *
+neighbours_top_writer(const Vm *vm, const char *disk_id, guint64 *ret_bps)
+{
+    const Motion *motion = g_hash_table_lookup(vm->motions, disk_id);
+
+    if (!motion || !motion->top_writer)
+        return NULL;
+    *ret_bps = motion->top_bps;
+    return motion->top_writer;
+}
+
 void
 neighbours_count(Vm *vm, const GPtrArray *vms)
 {
     if (!vm->sample.has_disks || !freeze_is_suspect(&vm->track))
         return;
     for (guint i = 0; i < vm->sample.n_disks; i++)
-        if (vm->sample.disks[i].storage)
+        if (vm->sample.disks[i].storage) {
             disk_count(vm, &vm->sample.disks[i], vms);
+            note_top_writer(vm, &vm->sample.disks[i], vms);
+        }
 }

@@ -10,5 +10,8 @@
 void neighbours_note(Vm *vm);
 /* Counts the neighbours of each disk of the VM's newest sample; vms: of Vm, all that are known. */
 void neighbours_count(Vm *vm, const GPtrArray *vms);
+/* Who writes most on the storage of this disk, the VM itself included, as of the newest count:
+ * printable and borrowed, with the bytes per second; NULL: nobody, or not counted. */
+const char *neighbours_top_writer(const Vm *vm, const char *disk_id, guint64 *ret_bps);
 /* Disk id (char *) -> what is remembered of its motion. */
 GHashTable *neighbours_table_new(void);

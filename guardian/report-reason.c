@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "report-reason.h"
 
+#include "neighbour.h"
 #include "units.h"
 
 /* The disk that a verdict of the whole VM speaks of: the gravest with the same words; NULL. */
@@ -37,6 +38,19 @@ report_limit(const DiskSample *disk)
                        operations ? operations : "", NULL);
 }
 
+static char *
+top_writer(const Vm *vm, const DiskTrack *disk)
+{
+    guint64 bps;
+    const char *name = neighbours_top_writer(vm, disk->id, &bps);
+    g_autofree char *rate = NULL;
+
+    if (!name)
+        return NULL;
+    rate = units_format_size_short(bps);
+    return g_strdup_printf("%s writes most there: %s/s", name, rate);
+}
+
 char *
 report_reason(const Vm *vm, const DiskTrack *disk, const Verdict *verdict)
 {
@@ -44,6 +58,11 @@ report_reason(const Vm *vm, const DiskTrack *disk, const Verdict *verdict)
     const DiskTrack *subject = disk ? disk : disk_behind(vm);
     const DiskSample *sample = subject ? sample_find_disk(&vm->sample, subject->id) : NULL;
     g_autofree char *limit = verdict->layer == LAYER_THROTTLE ? report_limit(sample) : NULL;
+    g_autofree char *writer = NULL;
 
+    if (subject && g_strcmp0(verdict->cause, "storage-saturated") == 0)
+        writer = top_writer(vm, subject);
+    if (writer)
+        return g_strdup_printf("%s (%s)", reason, writer);
     return limit ? g_strdup_printf("%s (limit %s)", reason, limit) : g_strdup(reason);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Why a verdict was given, with what the judge does not know by name: the limit that binds. */
+/* Why a verdict was given, with what the judge does not know by name: the limit that binds, the VM
+ * that keeps a saturated storage busy. */
 
 #include "vm.h"
 

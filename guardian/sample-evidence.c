@@ -157,6 +157,7 @@ fill_device(Sampling *sampling, DiskSample *disk, const StorageFacts *facts)
         answer == BLOCK_DEVICE_READ || (answer == BLOCK_DEVICE_GONE && facts->is_device);
     disk->device_inflight = device.inflight;
     disk->device_completed = device.completed;
+    disk->device_time_ns = device.time_ms * 1000000;
     disk->device_is_shared = !facts->is_device;
     disk->device_is_stale =
         facts->is_device && (has_moved || (facts->has_held && answer == BLOCK_DEVICE_GONE));

@@ -88,6 +88,7 @@ static const Fact disk_facts[] = {
      offsetof(DiskFacts, disk.has_ring), &yes_words},
     DISK_IF("device", FACT_COUNT32, device_inflight, has_device),
     DISK_IF("device_done", FACT_COUNT, device_completed, has_device),
+    DISK_IF("device_time", FACT_TIME_NS, device_time_ns, has_device),
     {"device_shared", FACT_FLAG, offsetof(DiskFacts, disk.device_is_shared),
      offsetof(DiskFacts, disk.has_device), &yes_words},
     {"device_stale", FACT_FLAG, offsetof(DiskFacts, disk.device_is_stale),

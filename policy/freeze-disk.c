@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "freeze-disk.h"
 
+#include "freeze-device.h"
 #include "freeze-job.h"
 #include "freeze-limit.h"
 
@@ -23,7 +24,7 @@ const Verdict freeze_late = {
     .cause = "late-tick",
     .reason = "our own sample came late, or the host slept: nothing can be concluded"};
 
-static const Verdict fine = {.state = STATE_OK, .layer = LAYER_NONE, .cause = ""};
+const Verdict freeze_fine = {.state = STATE_OK, .layer = LAYER_NONE, .cause = ""};
 
 /* Asked for evidence and got none, or none in flight: the next look may wait, longer each time. */
 static void
@@ -65,8 +66,8 @@ note_still(DiskTrack *track, const DiskSample *disk, gint64 now_us)
     }
 }
 
-static guint
-second_signals(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+guint
+freeze_second_signals(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
 {
     const EvidenceRun *device = &track->evidence.runs[EVIDENCE_DEVICE];
     gint64 now = context->sample->now_us;
@@ -129,12 +130,12 @@ judge_inflight(const DiskTrack *track, const DiskSample *disk, const DiskContext
     /* between two requests that its limit let pass */
     bool was_throttle = was_suspect && track->verdict.layer == LAYER_THROTTLE &&
                         waited < context->limits->patience_us / 2;
-    Verdict verdict = fine;
+    Verdict verdict = freeze_fine;
 
     verdict.inflight = disk->queue_inflight;
     verdict.patience_us = patience;
     verdict.since_us = track->clear_us;
-    verdict.signals = second_signals(track, disk, context);
+    verdict.signals = freeze_second_signals(track, disk, context);
     verdict.reason = "a request is in flight, as in any busy disk";
     if (waited >= patience && context->is_settled) {
         verdict.state = STATE_FROZEN;
@@ -172,7 +173,7 @@ judge_trickle(const DiskTrack *track, const DiskSample *disk, const DiskContext 
                        .since_us = track->old_since_us,
                        .patience_us = patience,
                        .inflight = disk->queue_inflight,
-                       .signals = second_signals(track, disk, context)};
+                       .signals = freeze_second_signals(track, disk, context)};
 
     verdict.reason = "what completes is older than the patience, again and again: a trickle";
     if (is_throttle)
@@ -188,109 +189,9 @@ judge_canary(const DiskTrack *track, const DiskSample *disk, const DiskContext *
                        .layer = LAYER_BLOCK_PATH,
                        .cause = "canary-late",
                        .since_us = track->clear_us,
-                       .signals = second_signals(track, disk, context)};
+                       .signals = freeze_second_signals(track, disk, context)};
 
     verdict.reason = "a read that we sent into the block layer does not come back either";
-    return verdict;
-}
-
-/* Nothing shows a request in flight, but the backup stands still with the guest. */
-static Verdict
-judge_job(const DiskTrack *track, const DiskSample *disk, const DiskContext *context,
-          gint64 granted_us)
-{
-    bool is_proven =
-        track->job.is_moving_by_itself && disk->job_speed_bps == 0 && context->is_settled;
-    Verdict verdict = {.state = is_proven ? STATE_FROZEN : STATE_SUSPECT,
-                       .layer = LAYER_BACKUP_TARGET,
-                       .cause = "job-stalled",
-                       .since_us = track->clear_us,
-                       .patience_us = granted_us,
-                       .signals = second_signals(track, disk, context)};
-
-    verdict.reason = "its block job stands still and so does the disk, which was busy: each write "
-                     "waits for the job's target";
-    return verdict;
-}
-
-/* A limit that lets not even a page pass needs no request in flight to be seen: at the cap, a
- * writer that has never been quiet for that long, or from which a drain has freed an old write, is
- * stuck in it. */
-static Verdict
-judge_limit(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
-{
-    gint64 now = context->sample->now_us;
-    gint64 patience = freeze_patience_us(disk, context->limits);
-    gint64 usual = habit_usual_us(&track->habit, context->limits->patience_us);
-    bool is_stuck = track->old_completions > 0 || now - track->habit.last_progress_us >= usual;
-    Verdict verdict = {.state = STATE_SUSPECT,
-                       .layer = LAYER_THROTTLE,
-                       .cause = "throttle-bound",
-                       .since_us = track->clear_us,
-                       .patience_us = patience,
-                       .signals = second_signals(track, disk, context)};
-
-    verdict.reason = "it was busy and is quiet, and its own limit explains that";
-    if (limit_is_shut(disk, context->limits) && context->is_settled && is_stuck &&
-        now - track->clear_us >= patience) {
-        verdict.state = STATE_FROZEN;
-        verdict.reason = "its own limit lets not even a page pass, and patience is over";
-    }
-    return verdict;
-}
-
-/* How long may it be quiet under a limit that explains it? < 0: the limit does not explain it any
- * more. */
-static gint64
-limit_allows_us(const DiskTrack *track, const DiskSample *disk, const DiskContext *context,
-                gint64 allowed_us)
-{
-    gint64 quiet = context->sample->now_us - track->habit.last_progress_us;
-    bool is_shut = limit_is_shut(disk, context->limits);
-
-    if (!limit_explains(disk, context->limits) ||
-        (!is_shut && quiet >= freeze_patience_us(disk, context->limits)))
-        return -1;
-    if (track->verdict.layer == LAYER_THROTTLE) /* only a request that did not wait sets it free */
-        return 0;
-    return is_shut ? MIN(allowed_us, context->limits->patience_us / 2) : allowed_us;
-}
-
-/* Nothing proves a request in flight; all there is is that this disk was busy and is not. */
-static Verdict
-judge_habit(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
-{
-    gint64 now = context->sample->now_us;
-    gint64 quiet = now - track->habit.last_progress_us;
-    bool is_back = disk->has_canary && disk->canary_is_back;
-    guint signals = second_signals(track, disk, context);
-    gint64 allowed =
-        habit_patience_us(&track->habit, now, context->limits->patience_us, signals != 0);
-    gint64 by_limit = limit_allows_us(track, disk, context, allowed);
-    Verdict verdict = fine;
-
-    verdict.reason = "quiet, as it often is; nothing can be seen in flight";
-    if (!habit_is_writer(&track->habit) || quiet < (by_limit >= 0 ? by_limit : allowed))
-        return verdict;
-    if (by_limit >= 0)
-        return judge_limit(track, disk, context);
-    verdict.state = STATE_SUSPECT;
-    verdict.layer = is_back ? LAYER_DEVICE_MODEL : LAYER_UNKNOWN;
-    verdict.cause = "habit-broken";
-    verdict.since_us = track->clear_us;
-    verdict.patience_us = allowed;
-    verdict.signals = signals;
-    verdict.reason = "it was busy and is strangely quiet; this controller shows nothing in flight";
-    if (is_back)
-        verdict.reason = "strangely quiet, and a read of ours passed: it points above the block "
-                         "layer, at the device model or a stall of writes only";
-    if ((signals & VERDICT_SIGNAL_CPU) && disk->has_neighbours && disk->neighbours_moving > 0 &&
-        habit_is_learned(&track->habit, now)) {
-        verdict.state = STATE_FROZEN;
-        verdict.layer = LAYER_DEVICE_MODEL;
-        verdict.reason = "strangely quiet while its CPU ramps and its neighbours on the same "
-                         "storage move: processes pile up behind it, inside QEMU";
-    }
     return verdict;
 }
 
@@ -298,7 +199,7 @@ static Verdict
 judge_progress(DiskTrack *track, const DiskSample *disk, const DiskContext *context, Step step)
 {
     gint64 now = context->sample->now_us;
-    Verdict verdict = fine;
+    Verdict verdict = freeze_fine;
 
     disk_track_restart(track, now);
     habit_note_progress(&track->habit, now);
@@ -313,12 +214,33 @@ judge_progress(DiskTrack *track, const DiskSample *disk, const DiskContext *cont
     return verdict;
 }
 
+/* Its storage is slow for all: what would be a freeze is a wait in the queue, up to the cap. What
+ * the limit, the job or the main loop explain stays as it is. */
+static Verdict
+soften_saturated(Verdict verdict, const DiskTrack *track, const DiskContext *context)
+{
+    gint64 waited = context->sample->now_us - verdict.since_us;
+    bool is_below = verdict.layer == LAYER_BLOCK_PATH || verdict.layer == LAYER_STORAGE ||
+                    verdict.layer == LAYER_UNKNOWN;
+
+    if (verdict.state < STATE_SUSPECT || !is_below ||
+        !device_is_saturated(&track->device, context) ||
+        (verdict.state == STATE_FROZEN && track->old_completions == 0 &&
+         waited >= context->limits->patience_max_us))
+        return verdict;
+    verdict.state = STATE_SUSPECT;
+    verdict.layer = LAYER_STORAGE;
+    verdict.cause = "storage-saturated";
+    verdict.patience_us = context->limits->patience_max_us;
+    verdict.reason = "the host's device below is slow for everybody: its requests wait their turn";
+    return verdict;
+}
+
 static Verdict
 judge_still(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
 {
     EvidenceKind kind;
-    gint64 granted_us;
-    Verdict verdict = fine;
+    Verdict verdict = freeze_fine;
 
     if (track->evidence.is_queue_empty) {
         verdict.reason = "nothing is in flight";
@@ -339,15 +261,13 @@ judge_still(const DiskTrack *track, const DiskSample *disk, const DiskContext *c
                          .reason = "watched for too short a time, and nothing completed meanwhile"};
     if (track->verdict.state == STATE_FROZEN) /* evidence failed this once: nothing new is known */
         return track->verdict;
-    if (!track->queue_is_visible && job_is_stalled(track, context, disk, &granted_us))
-        return judge_job(track, disk, context, granted_us);
     if (track->queue_is_visible) { /* it shows what is in flight, and was empty at the last look */
         verdict.reason = disk->has_queue
                              ? "idle: what is in flight in the shared queue is its neighbour's"
                              : "nothing was in flight at the last look";
         return verdict;
     }
-    return judge_habit(track, disk, context);
+    return freeze_judge_quiet(track, disk, context);
 }
 
 Verdict
@@ -363,11 +283,12 @@ freeze_judge_disk(DiskTrack *track, const DiskSample *disk, const DiskContext *c
                          .reason = "the counters of this disk cannot be read"};
     }
     job_follow(&track->job, disk, context->sample->now_us);
+    device_follow(&track->device, disk, context->sample->now_us);
     step = freeze_step(track, disk, context);
     if (step != STEP_STILL)
         return judge_progress(track, disk, context, step);
     note_still(track, disk, context->sample->now_us);
-    return judge_still(track, disk, context);
+    return soften_saturated(judge_still(track, disk, context), track, context);
 }
 
 bool

@@ -20,10 +20,16 @@ typedef enum {
     STEP_SLOW_PROGRESS, /* after a long wait for its own limit */
 } Step;
 
-extern const Verdict freeze_late;
+extern const Verdict freeze_late, freeze_fine;
 
 /* Takes the counters over. An old completion is noted in the track and is no step. */
 Step freeze_step(DiskTrack *track, const DiskSample *disk, const DiskContext *context);
 
 /* Takes the disk's newest facts into its track and says what they make of it. */
 Verdict freeze_judge_disk(DiskTrack *track, const DiskSample *disk, const DiskContext *context);
+/* The second signals that agree with a stall of this disk: VERDICT_SIGNAL_ bits. */
+guint freeze_second_signals(const DiskTrack *track, const DiskSample *disk,
+                            const DiskContext *context);
+/* Nothing completes and nothing shows a request in flight: is that strange? (freeze-quiet.c) */
+Verdict freeze_judge_quiet(const DiskTrack *track, const DiskSample *disk,
+                           const DiskContext *context);

@@ -28,10 +28,10 @@
  *                                         holds it or the neighbours stand still too;
  *                                         / backup-target when a block job stands still with it;
  *                                         / throttle at the cap of patience
- *     its limit explains the wait         suspect / throttle / throttle-bound, at once
- *     in flight for half the patience     suspect, same layer as above
- *     the canary is not back after 10 s   frozen / block-path
- *     nothing known, not yet settled      unknown
+ *     the host's device is slow for all   suspect / storage / storage-saturated up to the cap,
+ * where it would be frozen (freeze-device.h) its limit explains the wait         suspect / throttle
+ * / throttle-bound, at once in flight for half the patience     suspect, same layer as above the
+ * canary is not back after 10 s   frozen / block-path nothing known, not yet settled      unknown
  *     its block job stands still with it  frozen / backup-target when the job used to move by
  * itself and has no speed limit, else suspect (freeze-job.h) quiet under a limit that lets not
  * suspect / throttle after half the patience, frozen at the even a page pass within the cap cap: a

@@ -71,6 +71,7 @@ typedef struct {
     bool has_device; /* the host's block device below this disk; only for a suspect */
     guint32 device_inflight;
     guint64 device_completed; /* reads and writes since boot: only "moved" counts */
+    guint64 device_time_ns;   /* that these took together: how slow it is for all */
     bool device_is_shared;    /* it carries a file system: the image is not the device itself */
     bool device_is_stale;     /* QEMU holds a device number that its path no longer leads to */
 

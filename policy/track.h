@@ -38,6 +38,14 @@ typedef struct {
     bool is_moving_by_itself; /* it moved more than the guest's writes can have moved it */
 } JobTrack;
 
+/* The host's device below a disk, as it serves everybody. */
+typedef struct {
+    bool is_seen;
+    guint64 completed, time_ns;
+    gint64 slow_since_us;     /* what it completes takes long since; 0 = it does not */
+    gint64 completed_last_us; /* when it was last seen to have completed anything */
+} DeviceTrack;
+
 typedef struct {
     char *id;
     char *label; /* a disk that has just vanished is still named */
@@ -52,6 +60,7 @@ typedef struct {
     guint old_completions;   /* in a row, each older than the patience: a trickle */
     gint64 old_since_us;     /* when the first of them had been issued */
     JobTrack job;
+    DeviceTrack device;
     Habit habit;
     Verdict verdict;
 } DiskTrack;

@@ -18,16 +18,17 @@ typedef struct {
     const char *name, *inflight, *stat;
     bool has_inflight, has_stat;
     guint32 n_inflight;
-    guint64 completed;
+    guint64 completed, time_ms;
 } DeviceRow;
 
 static const DeviceRow rows[] = {
-    {"a busy device is read", "       1        2\n", STAT_17, true, true, 3, 18230 + 91823},
-    {"a kernel without discards is read", "0 0\n", STAT_11, true, true, 0, 6},
-    {"a short line is unknown", "0\n", "1 2 3 4 5 6 7 8 9 10\n", false, false, 0, 0},
-    {"words are unknown", "none 0\n", "a b c d e f g h i j k\n", false, false, 0, 0},
-    {"nothing is unknown", "", "", false, false, 0, 0},
-    {"a count that cannot be is unknown", "4294967296 0\n", STAT_11, false, true, 0, 6},
+    {"a busy device is read", "       1        2\n", STAT_17, true, true, 3, 18230 + 91823,
+     5120 + 410234},
+    {"a kernel without discards is read", "0 0\n", STAT_11, true, true, 0, 6, 12},
+    {"a short line is unknown", "0\n", "1 2 3 4 5 6 7 8 9 10\n", false, false, 0, 0, 0},
+    {"words are unknown", "none 0\n", "a b c d e f g h i j k\n", false, false, 0, 0, 0},
+    {"nothing is unknown", "", "", false, false, 0, 0, 0},
+    {"a count that cannot be is unknown", "4294967296 0\n", STAT_11, false, true, 0, 6, 12},
 };
 
 static void
@@ -35,12 +36,13 @@ device_is_parsed(void **state)
 {
     const DeviceRow *row = *state;
     guint32 inflight = 77;
-    guint64 completed = 77;
+    guint64 completed = 77, time_ms = 77;
 
     assert_int_equal(block_device_parse_inflight(row->inflight, &inflight), row->has_inflight);
-    assert_int_equal(block_device_parse_stat(row->stat, &completed), row->has_stat);
+    assert_int_equal(block_device_parse_stat(row->stat, &completed, &time_ms), row->has_stat);
     assert_int_equal(inflight, row->has_inflight ? row->n_inflight : 77);
     assert_int_equal(completed, row->has_stat ? row->completed : 77);
+    assert_int_equal(time_ms, row->has_stat ? row->time_ms : 77);
 }
 
 typedef struct {

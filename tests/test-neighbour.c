@@ -175,6 +175,58 @@ a_disk_on_unknown_storage_has_unknown_neighbours(void **state)
     assert_false(count(fixture)->has_neighbours);
 }
 
+/* As go_on(), for 20 s; each VM writes so many bytes a second. */
+static void
+write_on(Fixture *fixture, const guint64 bps[N_VMS])
+{
+    for (guint tick = 0; tick < 10; tick++) {
+        for (guint i = 0; i < N_VMS; i++)
+            ((Vm *)fixture->vms->pdata[i])->sample.disks[0].wr_bytes += 2 * bps[i];
+        go_on(fixture, 2, "www");
+    }
+}
+
+static void
+assert_top_writer(Fixture *fixture, const char *name, guint64 bps)
+{
+    Vm *vm = fixture->vms->pdata[0];
+    guint64 found = 0;
+    const char *writer;
+
+    count(fixture);
+    writer = neighbours_top_writer(vm, "disk", &found);
+    assert_int_equal(g_strcmp0(writer, name), 0);
+    assert_int_equal(found, bps);
+}
+
+static void
+the_top_writer_of_a_storage_is_named(void **state)
+{
+    Fixture *fixture = *state;
+    static const char *const names[N_VMS] = {"slow", "greedy", "elsewhere"};
+    Vm *greedy = fixture->vms->pdata[1];
+
+    for (guint i = 0; i < N_VMS; i++) {
+        Vm *vm = fixture->vms->pdata[i];
+
+        g_free(vm->name);
+        vm->name = g_strdup(names[i]);
+    }
+    assert_top_writer(fixture, NULL, 0);
+    write_on(fixture, (guint64[N_VMS]){1000, 90000000, 500000000});
+    assert_top_writer(fixture, "greedy", 90000000);
+    write_on(fixture, (guint64[N_VMS]){1000, 500, 500000000});
+    assert_top_writer(fixture, "slow", 1000);
+    /* counters that begin anew are no rate, and a VM that is paused writes nothing */
+    greedy->sample.disks[0].wr_bytes = 0;
+    write_on(fixture, (guint64[N_VMS]){1000, 2000, 0});
+    assert_top_writer(fixture, "greedy", 2000);
+    greedy->sample.run = RUN_PAUSED;
+    assert_top_writer(fixture, "slow", 1000);
+    write_on(fixture, (guint64[N_VMS]){0, 0, 0});
+    assert_top_writer(fixture, NULL, 0);
+}
+
 static void
 names_without_end_are_forgotten(void **state)
 {
@@ -201,6 +253,7 @@ main(void)
         test(a_neighbour_that_is_paused_does_not_count),
         test(a_neighbour_that_is_asked_rarely_gets_its_time),
         test(a_disk_on_unknown_storage_has_unknown_neighbours),
+        test(the_top_writer_of_a_storage_is_named),
         test(names_without_end_are_forgotten),
     };
 

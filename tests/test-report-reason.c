@@ -4,6 +4,7 @@
 
 #include "t.h"
 
+#include "neighbour.h"
 #include "report-reason.h"
 #include "tree.h"
 
@@ -141,6 +142,37 @@ a_disk_that_is_gone_has_no_limit(void **state)
     assert_reason(fixture, &gone, "");
 }
 
+static void
+the_top_writer_of_a_saturated_storage_is_named(void **state)
+{
+    Fixture *fixture = *state;
+    Vm *vm = fixture->vm;
+    DiskSample *sample = &vm->sample.disks[0];
+    g_autoptr(GPtrArray) vms = g_ptr_array_new();
+    const DiskTrack *disk = say(fixture, 0,
+                                (Verdict){.state = STATE_SUSPECT,
+                                          .layer = LAYER_STORAGE,
+                                          .cause = "storage-saturated",
+                                          .since_us = 7,
+                                          .reason = "it waits its turn"});
+
+    assert_reason(fixture, disk, "it waits its turn");
+    g_ptr_array_add(vms, vm);
+    g_free(vm->name);
+    vm->name = g_strdup("web1");
+    vm->sample.monitor = MONITOR_ANSWERED;
+    vm->sample.run = RUN_RUNNING;
+    sample->has_counters = true;
+    sample->storage = g_strdup("dev:8:0");
+    neighbours_note(vm);
+    vm->sample.now_us += 10 * G_USEC_PER_SEC;
+    sample->wr_bytes += 20 << 20;
+    neighbours_note(vm);
+    neighbours_count(vm, vms);
+    assert_reason(fixture, disk, "it waits its turn (web1 writes most there: 2.0M/s)");
+    assert_reason(fixture, NULL, "it waits its turn (web1 writes most there: 2.0M/s)");
+}
+
 #define reason_test(f) cmocka_unit_test_setup_teardown(f, fixture_set_up, fixture_tear_down)
 
 int
@@ -149,6 +181,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         reason_test(a_limit_that_binds_is_named),
         reason_test(a_limit_that_does_not_bind_is_not_named),
+        reason_test(the_top_writer_of_a_saturated_storage_is_named),
         reason_test(a_disk_that_is_gone_has_no_limit),
     };
 
