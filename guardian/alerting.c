@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "alerting-private.h"
 
+#include "memory-watch.h"
+#include "report-forecast.h"
 #include "report.h"
 #include "units.h"
 
@@ -32,6 +34,8 @@ kind_head(AlertKind kind)
 static State
 state_of(const Alert *alert)
 {
+    if (alert->layer == LAYER_MEMORY)
+        return STATE_SUSPECT;
     return alert->layer == LAYER_NOT_RUNNING ? STATE_OK : STATE_FROZEN;
 }
 
@@ -91,6 +95,10 @@ line_of_one(const AlertNews *news, const Alert *alert, const char *since)
     if (news->kind == ALERT_CLOSED)
         return g_strdup_printf("%s: alert closed after %s, was %s", where, lasted,
                                layer_name(alert->layer));
+    if (alert->layer == LAYER_MEMORY)
+        return g_strdup_printf("%s: %s: memory: %s; since %s; do: guardianctl explain %s", where,
+                               kind_head(news->kind), alert->text ? alert->text : alert->cause,
+                               since, call);
     return g_strdup_printf("%s: %s: %s, %s%s%s since %s; do: guardianctl explain %s; never: stop, "
                            "reset, snapshot, migrate",
                            where, kind_head(news->kind), state_name(state_of(alert)),
@@ -314,4 +322,24 @@ AlertHooks *
 alerting_hooks(const Alerting *alerting)
 {
     return alerting->hooks;
+}
+
+void
+alerting_follow_memory(Alerting *alerting, const Vm *vm)
+{
+    const PressureVerdict *forecast = &vm->memory_watch->pressure.verdict;
+    g_autoptr(JsonNode) told = report_vm(alerting->host, vm);
+    g_autofree char *text = report_forecast_text(json_node_get_object(told));
+    /* not below the key of the VM's disks: it is a trouble of its own */
+    g_autofree char *process = key_of(vm, NULL), *key = g_strconcat(process, "#memory", NULL);
+    Alert identity = {.key = key, .vm = vm->name, .text = text};
+    Verdict verdict = {.state = forecast->level >= PRESSURE_DOOMED ? STATE_SUSPECT : STATE_OK,
+                       .layer = LAYER_MEMORY,
+                       .cause = pressure_level_name(forecast->level),
+                       .since_us = forecast->since_us,
+                       .has_alert = forecast->level >= PRESSURE_DOOMED,
+                       .is_paged = forecast->level >= PRESSURE_IMMINENT};
+
+    alerts_update(alerting->alerts, &identity, &verdict, host_monotonic_us(alerting->host));
+    alerting_speak_due(alerting, false);
 }

@@ -59,5 +59,7 @@ JsonNode *alerting_report(const Alerting *alerting);
 JsonNode *alerting_silences_json(const Alerting *alerting);
 /* The executables that are told, too: for their test and their count. */
 struct AlertHooks *alerting_hooks(const Alerting *alerting);
+/* The VM's forecast has changed: doomed is an alert, imminent a page. */
+void alerting_follow_memory(Alerting *alerting, const Vm *vm);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Alerting, alerting_free)

@@ -76,6 +76,14 @@ guardian_plan_next(Guardian *guardian, Vm *vm, gint64 now)
 }
 
 static void
+guardian_end_forecast(Guardian *guardian, Vm *vm)
+{
+    memory_watch_end(vm);
+    if (guardian->memory_changed)
+        guardian->memory_changed(vm, guardian->memory_data);
+}
+
+static void
 guardian_sampled(Vm *vm, gpointer data)
 {
     Guardian *guardian = data;
@@ -83,7 +91,9 @@ guardian_sampled(Vm *vm, gpointer data)
     guardian->samples_open--;
     incoming_note(vm);
     recorder_add(vm->recorder, &vm->sample);
-    if (memory_watch_follow(vm, guardian->vms, guardian->workers) && guardian->memory_changed)
+    if (vm->sample.process_is_gone)
+        guardian_end_forecast(guardian, vm);
+    else if (memory_watch_follow(vm, guardian->vms, guardian->workers) && guardian->memory_changed)
         guardian->memory_changed(vm, guardian->memory_data);
     neighbours_note(vm);
     neighbours_count(vm, guardian->vms);
@@ -424,6 +434,7 @@ guardian_reconfigure(Guardian *guardian, Config *config)
         if (discovery_configure(guardian->vms->pdata[i], config))
             continue;
         judge_end(guardian->vms->pdata[i], guardian->changed, guardian->changed_data);
+        guardian_end_forecast(guardian, guardian->vms->pdata[i]);
         guardian_remove(guardian, i);
     }
     discovery_reconsider(guardian->discovery);

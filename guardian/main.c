@@ -80,6 +80,12 @@ daemon_changed(const GuardianChange *change, gpointer data)
 }
 
 static void
+daemon_forecast(const Vm *vm, gpointer data)
+{
+    alerting_follow_memory(((const Daemon *)data)->alerting, vm);
+}
+
+static void
 daemon_speak(const AlertingNews *news, gpointer data)
 {
     const Daemon *daemon = data;
@@ -165,6 +171,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     daemon->alerting = alerting;
     control_set_alerting(control, alerting);
     guardian_set_change_func(guardian, daemon_changed, daemon);
+    guardian_set_memory_func(guardian, daemon_forecast, daemon);
     captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);
     captures_rescue(guardian_captures(guardian));
     g_unix_signal_add(SIGTERM, on_end, daemon);
@@ -177,6 +184,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     g_main_loop_run(loop);
     sd_notify(0, "STOPPING=1");
     guardian_set_change_func(guardian, NULL, NULL);
+    guardian_set_memory_func(guardian, NULL, NULL);
     return true;
 }
 

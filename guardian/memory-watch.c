@@ -188,3 +188,10 @@ memory_watch_follow(Vm *vm, const GPtrArray *vms, Workers *workers)
         begin_count(vm, vms, workers);
     return before.level != after->level || g_strcmp0(before.reason, after->reason) != 0;
 }
+
+void
+memory_watch_end(Vm *vm)
+{
+    vm->memory_watch->pressure = (PressureTrack){
+        .verdict = {.level = PRESSURE_UNKNOWN, .reason = "it is not watched any more"}};
+}

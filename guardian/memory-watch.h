@@ -31,3 +31,5 @@ void memory_watch_complete(Vm *vm, const char *group_path, const HostMemory *hos
 /* Judges the newest reading, and begins a page count when that is worth its price. vms is all of
  * them, of Vm. true: the verdict's level or reason has changed. */
 bool memory_watch_follow(Vm *vm, const GPtrArray *vms, Workers *workers);
+/* The VM has ended, or is not watched any more: nothing is forecast of it. */
+void memory_watch_end(Vm *vm);

@@ -4,6 +4,7 @@
 
 #include "report-domain.h"
 #include "report-roles.h"
+#include "report-forecast.h"
 #include "report-story.h"
 
 #include "message.h"
@@ -227,6 +228,7 @@ report_explain_text(JsonObject *vm, bool is_coloured)
     append_monitor(text, vm);
     for (guint i = 0; i < disks->len; i++)
         append_disk(text, disks->pdata[i]);
+    report_append_forecast(text, vm);
     append_memory(text, vm);
     append_domain(text, vm);
     return g_string_free(text, FALSE);

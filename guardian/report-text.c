@@ -3,6 +3,8 @@
 /* For a person at 3 a.m. on an 80-column console: what is wrong first, then the rest, then the next
  * step. */
 
+#include "report-forecast.h"
+#include "report-line.h"
 #include "report-read.h"
 
 #include "model.h"
@@ -219,8 +221,13 @@ compare_vms(gconstpointer a, gconstpointer b)
     JsonObject *left = *(JsonObject *const *)a, *right = *(JsonObject *const *)b;
     State left_state = report_state_of(left), right_state = report_state_of(right);
 
+    PressureLevel left_level = MAX(report_level_of(left), PRESSURE_WATCH),
+                  right_level = MAX(report_level_of(right), PRESSURE_WATCH);
+
     if (left_state != right_state)
         return left_state > right_state ? -1 : 1;
+    if (left_level != right_level)
+        return left_level > right_level ? -1 : 1;
     return strcmp(report_text_of(left, "name", ""), report_text_of(right, "name", ""));
 }
 
@@ -250,7 +257,7 @@ report_vm_exit_status(JsonObject *vm)
     bool has_alert = false;
 
     (void)message_get_bool(vm, "alert", &has_alert); /* a loop has one, though nothing is frozen */
-    return has_alert || report_state_of(vm) >= STATE_SUSPECT ? 1 : 0;
+    return has_alert || report_state_of(vm) >= STATE_SUSPECT || report_level_word(vm) ? 1 : 0;
 }
 
 static void
@@ -260,7 +267,10 @@ append_row(GString *text, JsonObject *vm, bool is_coloured)
     JsonArray *disks = message_get_array(vm, "disks");
     State state = report_state_of(vm);
     g_autofree char *name = column(report_text_of(vm, "name", "?"), NAME_COLUMNS);
-    g_autofree char *word = column(report_state_word(state), STATE_COLUMNS);
+    /* a VM whose disks are fine, and whose memory is not */
+    const char *memory_word = state < STATE_SUSPECT ? report_level_word(vm) : NULL;
+    g_autofree char *word =
+        column(memory_word ? memory_word : report_state_word(state), STATE_COLUMNS);
     g_autofree char *limit = report_size_of(memory, "limit_bytes");
     g_autofree char *guest = report_size_of(memory, "guest_ram_bytes");
     g_autofree char *overhead = overhead_cell(memory);
@@ -273,7 +283,8 @@ append_row(GString *text, JsonObject *vm, bool is_coloured)
     guint used = NAME_COLUMNS + 1 + STATE_COLUMNS + 1 + columns_of(cells) + 1;
     g_autofree char *verdict = verdict_cell(vm, used < LINE_COLUMNS ? LINE_COLUMNS - used : 0);
 
-    g_string_append_printf(text, "%s %s%s%s %s %s\n", name, report_state_colour(state, is_coloured),
+    g_string_append_printf(text, "%s %s%s%s %s %s\n", name,
+                           report_state_colour(memory_word ? STATE_SUSPECT : state, is_coloured),
                            word, is_coloured ? "\033[0m" : "", cells, verdict);
 }
 
@@ -296,6 +307,13 @@ append_open_disks(GString *text, JsonObject *vm, bool is_coloured)
             g_string_append_printf(
                 text, "  %s%s %s%s, %s, since %s\n", report_state_colour(state, is_coloured), label,
                 report_state_word(state), is_coloured ? "\033[0m" : "", layer, since);
+    }
+    if (report_level_word(vm)) {
+        g_autofree char *forecast = report_forecast_text(vm);
+        Line line = line_begin("");
+
+        line_say(&line, "%s", forecast);
+        line_end(&line, text, "  memory");
     }
     g_string_append_printf(text, "  -> guardianctl explain %s\n", call);
 }
@@ -341,7 +359,7 @@ report_status_text(JsonObject *state, bool is_coloured)
 
         counts[worst]++;
         append_row(text, vms->pdata[i], is_coloured);
-        if (worst >= STATE_SUSPECT)
+        if (worst >= STATE_SUSPECT || report_level_word(vms->pdata[i]))
             append_open_disks(text, vms->pdata[i], is_coloured);
     }
     g_string_append_printf(text, "%u VM%s: %u ok, %u unknown, %u suspect, %u frozen, %s\n",

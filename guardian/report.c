@@ -5,6 +5,7 @@
 #include "drift-report.h"
 #include "overhead.h"
 #include "report-domain.h"
+#include "report-forecast.h"
 #include "report-reason.h"
 #include "report-roles.h"
 #include "units.h"
@@ -143,7 +144,7 @@ reservation(const Vm *vm, guint64 *ret_bytes)
 }
 
 static void
-add_memory(JsonBuilder *builder, const Vm *vm)
+add_memory(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
 {
     const MemorySample *memory = &vm->memory;
     OverheadBounds bounds = overhead_measure(memory);
@@ -173,6 +174,7 @@ add_memory(JsonBuilder *builder, const Vm *vm)
     build_u64(builder, "process_anon_bytes", memory->has_rss, memory->rss_anon_bytes);
     build_u64(builder, "process_file_bytes", memory->has_rss, memory->rss_file_bytes);
     build_u64(builder, "process_shmem_bytes", memory->has_rss, memory->rss_shmem_bytes);
+    report_add_forecast(builder, vm, clocks);
     json_builder_end_object(builder);
 }
 
@@ -253,7 +255,7 @@ add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     add_capture(builder, vm);
     drift_build_writes(builder, vm, clocks);
     add_monitor(builder, vm);
-    add_memory(builder, vm);
+    add_memory(builder, vm, clocks);
     report_add_domain(builder, vm);
     report_add_roles(builder, &vm->roles);
     add_disks(builder, vm, clocks);

@@ -31,6 +31,7 @@ alert_free(gpointer data)
     g_free(alert->vm);
     g_free(alert->disk);
     g_free(alert->storage);
+    g_free(alert->text);
     g_free(alert);
 }
 
@@ -44,6 +45,7 @@ alert_copy(const Alert *alert)
     copy->vm = g_strdup(alert->vm);
     copy->disk = g_strdup(alert->disk);
     copy->storage = g_strdup(alert->storage);
+    copy->text = g_strdup(alert->text);
     return copy;
 }
 
@@ -126,10 +128,15 @@ alerts_update(Alerts *alerts, const Alert *identity, const Verdict *verdict, gin
     Alert *alert = find_alert(alerts, identity->key);
 
     if (verdict->has_alert) {
-        if (!alert)
+        if (!alert) {
             alert_begin(alerts, identity, verdict, now_us);
-        else
-            alert_go_on(alert, verdict, now_us);
+            return;
+        }
+        alert_go_on(alert, verdict, now_us);
+        if (identity->text) { /* the newest numbers */
+            g_free(alert->text);
+            alert->text = g_strdup(identity->text);
+        }
         return;
     }
     if (!alert || alert->ended_us > 0)

@@ -10,6 +10,7 @@
 typedef struct {
     char *key;                 /* of VM and disk, the same after a restart of the guardian */
     char *vm, *disk, *storage; /* printable; disk NULL: the whole VM; storage NULL: unknown */
+    char *text; /* what is wrong in a phrase, printable; NULL: layer and cause say it */
     Layer layer;
     const char *cause;
     gint64 since_us;  /* begin of what is alerted */

@@ -35,6 +35,7 @@ static const char *const layer_names[] = {
     [LAYER_PROCESS_STOPPED] = "process-stopped",
     [LAYER_SOCKET_BUSY] = "socket-busy",
     [LAYER_PROCESS_GONE] = "process-gone",
+    [LAYER_MEMORY] = "memory",
 };
 
 static bool

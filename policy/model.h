@@ -188,6 +188,7 @@ typedef enum {
     LAYER_PROCESS_STOPPED,
     LAYER_SOCKET_BUSY,
     LAYER_PROCESS_GONE,
+    LAYER_MEMORY, /* only of alerts: see pressure.h; never of a disk's verdict */
 } Layer;
 
 typedef enum {

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The OOM forecast in the state's JSON, and as a person reads it. */
+
+#include "report-build.h"
+#include "report-read.h"
+
+#include "pressure.h"
+#include "vm.h"
+
+/* Members "forecast", "kinds" and what the sum is made of, into the open object "memory". */
+void report_add_forecast(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks);
+
+/* Of a VM's object; PRESSURE_UNKNOWN when it is not told. */
+PressureLevel report_level_of(JsonObject *vm);
+/* Is it grave enough that somebody should look? Then the word for the column STATE: "DOOMED",
+ * "OOM"; else NULL. */
+const char *report_level_word(JsonObject *vm);
+/* "DOOMED, alive: the guest may take 1643M more, 1519M left: >= 124M short; stranger memhold[11572]
+ * 403M"; new string, NULL where there is nothing to tell. */
+char *report_forecast_text(JsonObject *vm);
+/* The lines of `explain`: forecast, domain, sum, end, what to do. */
+void report_append_forecast(GString *text, JsonObject *vm);

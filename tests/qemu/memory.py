@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The OOM forecast on a real kernel: groups with a limit, QEMUs whose guests touch memory, and
+somebody else in the group.
+
+usage: memory.py [CASE...]
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+from fixture import Group, Guardian, Skipped, Vm, check, join_group, run, wait_for
+
+MIB = 1 << 20
+GUEST = 512
+# QEMU's own with TCG is some 100 MiB; so much is left when nobody else is in the group.
+ROOM = 300
+HELD = 400
+HOLD = f"""
+import mmap, time
+held = mmap.mmap(-1, {HELD} << 20, mmap.MAP_PRIVATE)
+for at in range(0, {HELD} << 20, 4096):
+    held[at] = 1
+print("held", flush=True)
+time.sleep(3600)
+"""
+
+
+def group_of(scratch, name, limit_mib):
+    if not Group.is_possible():
+        raise Skipped("needs root and a memory controller that may be used")
+    return Group(scratch, f"vm-guardian-ring-{name}", limit_mib * MIB)
+
+
+def vm_in(scratch, name, group, does="", **options):
+    return Vm(scratch, name, does=does, memory=str(GUEST), group=group.directory, **options)
+
+
+def hold(scratch, group):
+    """A stranger in the group, with memory that cannot be reclaimed."""
+    holder = scratch.spawn(sys.executable, "-c", HOLD, preexec_fn=lambda: join_group(group.directory))
+
+    def holds():
+        check(holder.poll() is None, "the holder ended")
+        with open(holder.log) as file:
+            return "held" in file.read()
+    wait_for(holds, 60, "the holder does not hold")
+    return holder
+
+
+def forecast(guardian, vm):
+    entry = guardian.vm(vm) or {}
+    return (entry.get("memory") or {}).get("forecast") or {}
+
+
+def wait_level(guardian, vm, *levels, seconds=60):
+    wait_for(lambda: forecast(guardian, vm).get("level") in levels, seconds,
+             f"{vm.name} is not {levels}: {forecast(guardian, vm)}", 0.5)
+
+
+def case_doomed(scratch):
+    """a stranger in the group dooms the VM before its guest is full, and the VM beside is fine"""
+    groups = [group_of(scratch, name, GUEST + ROOM) for name in ("lost", "fine")]
+    lost, fine = (vm_in(scratch, f"memory-{i}", group) for i, group in enumerate(groups))
+    guardian = Guardian(scratch, [lost, fine])
+    for vm in (lost, fine):
+        wait_level(guardian, vm, "ok")
+    holder = hold(scratch, groups[0])
+    wait_level(guardian, lost, "doomed", seconds=30)
+    told = forecast(guardian, lost)
+    memory = guardian.vm(lost)["memory"]
+    check(told["missing_low_bytes"] > 0, str(told))
+    check(memory["guest_touched_high_bytes"] < GUEST * MIB * 9 // 10, f"the guest is full: {memory}")
+    check(lost.process.poll() is None, "the VM died of it")
+    # it is certain: what is missing is what the sum says
+    check(told["guest_left_low_bytes"] - told["room_bytes"] == told["missing_low_bytes"], str(told))
+    explained = guardian.ctl("explain", lost.name).stdout
+    for words in ("DOOMED, alive", f"[{holder.pid}]", groups[0].name, "is not counted"):
+        check(words in explained, f"{words!r} is not explained: {explained}")
+    status = guardian.ctl("status")
+    check(status.returncode == 1 and "DOOMED" in status.stdout, status.stdout)
+    wait_for(lambda: "alert: memory: DOOMED" in guardian.log(), 15, "nobody was told")
+    check(forecast(guardian, fine)["level"] == "ok", f"the innocent: {forecast(guardian, fine)}")
+    holder.kill()
+    holder.wait()
+    wait_level(guardian, lost, "ok", seconds=120)
+    wait_for(lambda: "alert closed" in guardian.log(), 30, "nobody was told that it is over")
+    check(fine.name not in guardian.log().replace("watching", ""), f"the innocent: {guardian.log()}")
+    for vm in (lost, fine):
+        vm.check_asked()
+
+
+def case_page_cache(scratch):
+    """page cache up to the limit raises nothing"""
+    group = group_of(scratch, "cache", GUEST + ROOM)
+    vm = vm_in(scratch, "memory-cache", group)
+    guardian = Guardian(scratch, [vm])
+    wait_level(guardian, vm, "ok")
+    path = scratch.path("cached")
+    subprocess.run(["dd", "if=/dev/zero", f"of={path}", "bs=1M", f"count={GUEST + ROOM}"], check=True,
+                   stderr=subprocess.DEVNULL, preexec_fn=lambda: join_group(group.directory))
+    cached = guardian.vm(vm)["memory"]["kinds"]["reclaimable_bytes"]
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        check(forecast(guardian, vm)["level"] == "ok", str(forecast(guardian, vm)))
+        cached = max(cached, guardian.vm(vm)["memory"]["kinds"]["reclaimable_bytes"])
+        time.sleep(1)
+    check(cached > ROOM * MIB // 2, f"only {cached} bytes were cached: it proves nothing")
+
+
+def truth(vm):
+    """From smaps, in tests only: what is resident of the guest's RAM, and anonymous memory beside it."""
+    ram, own, size = 0, 0, 0
+    with open(f"/proc/{vm.pid}/smaps") as file:
+        for line in file:
+            words = line.split()
+            if words[0] == "Size:":
+                size = int(words[1]) << 10
+            elif words[0] == "Anonymous:" and size == vm.memory << 20:
+                ram += int(words[1]) << 10
+            elif words[0] == "Anonymous:":
+                own += int(words[1]) << 10
+    return ram, own
+
+
+def case_counted(scratch):
+    """the guest's part is counted within the stated error, and QEMU's own with it"""
+    group = group_of(scratch, "counted", GUEST + ROOM)
+    vm = vm_in(scratch, "memory-counted", group, does="guardian.touch=128")
+    guardian = Guardian(scratch, [vm], settings="[memory]\nperiod = 1s\n")
+    wait_for(lambda: (guardian.vm(vm) or {}).get("memory", {}).get("guest_counted"), 60, "not counted")
+    wait_for(lambda: guardian.vm(vm)["memory"]["process_anon_bytes"] is not None, 10, "no reading")
+
+    def agrees():
+        """Between two looks at the truth nothing must have changed."""
+        before = truth(vm)
+        memory = guardian.vm(vm)["memory"]
+        return before == truth(vm) and (before, memory)
+    ((ram, own), memory), _ = wait_for(agrees, 60, "the VM never stands still")
+    low, high = memory["guest_touched_low_bytes"], memory["guest_touched_high_bytes"]
+    check(low <= ram <= high, f"guest: {low} <= {ram} <= {high}")
+    low, high = memory["qemu_own_low_bytes"], memory["qemu_own_high_bytes"]
+    check(low <= own <= high, f"own: {low} <= {own} <= {high}")
+    check(high - low < 32 * MIB, f"the error of {high - low} bytes says nothing")
+    check(ram >= 128 * MIB, f"the guest touched only {ram} bytes")
+
+
+run({"doomed": case_doomed, "page_cache": case_page_cache, "counted": case_counted})

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A forecast on its way to people: judged with its neighbours, shown, alerted, closed. */
+
+#include "t.h"
+
+#include "alerting.h"
+#include "fake-host.h"
+#include "memory-watch.h"
+#include "message.h"
+#include "report-forecast.h"
+#include "units.h"
+
+#include <string.h>
+
+#define MIB(n) ((guint64)(n)*UNITS_MIB)
+#define S ((gint64)G_USEC_PER_SEC)
+
+typedef struct {
+    Tree *tree;
+    Host *host;
+    GMainContext *context;
+    Workers *workers;
+    GPtrArray *vms; /* lost, fine */
+    Alerting *alerting;
+    GString *told;
+    gint64 now_us;
+} Fixture;
+
+static void
+hear(const AlertingNews *news, gpointer data)
+{
+    Fixture *fixture = data;
+
+    g_string_append_printf(fixture->told, "%s %s\n", news->step, news->line);
+}
+
+/* The limit's group, a guest of 1948 MiB that has touched 305, and so much beside it. */
+static void
+vm_remember(Vm *vm, guint beside_mib, gint64 now_us)
+{
+    vm->memory = (MemorySample){
+        .at_us = now_us,
+        .has_guest_ram = true,
+        .guest_ram_bytes = MIB(1948),
+        .guest_ram_is_shared = true,
+        .has_rss = true,
+        .rss_anon_bytes = MIB(24),
+        .rss_shmem_bytes = MIB(305),
+        .has_group = true,
+        .has_limit = true,
+        .limit_is_known = true,
+        .limit_bytes = MIB(2300),
+        .limited_unreclaimable_bytes = MIB(305 + 24 + beside_mib),
+        .kinds = {.is_known = true, .kernel_bytes = MIB(20), .reclaimable_bytes = 100 * UNITS_KIB}};
+}
+
+static Vm *
+fixture_vm(Fixture *fixture, pid_t pid, const char *name, const char *group)
+{
+    const char *const words[] = {"kvm", "-name", name, NULL};
+    Vm *vm;
+
+    fake_host_qemu(fixture->tree, pid, name, NULL);
+    vm = vm_new(proc_open(fixture->host, pid, NULL), argv_parse(words), "bare");
+    limits_init_defaults(&vm->limits);
+    vm->limit_path = g_strdup(group);
+    g_ptr_array_add(fixture->vms, vm);
+    return vm;
+}
+
+static int
+set_up(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    Vm *lost;
+
+    fixture->tree = tree_new();
+    tree_directory(fixture->tree, "run/vm-guardian");
+    fixture->host = fake_host_new(fixture->tree);
+    fixture->context = g_main_context_new();
+    fixture->workers = workers_new(fixture->context, 4);
+    fixture->vms = g_ptr_array_new_with_free_func((GDestroyNotify)vm_free);
+    fixture->told = g_string_new(NULL);
+    fixture->now_us = 1000 * S;
+    host_set_clock(fixture->host, fixture->now_us, fixture->now_us, 1800000000 * S);
+    fixture->alerting = alerting_new(fixture->host, fixture->context,
+                                     &(AlertingFuncs){.speak = hear, .data = fixture});
+    lost = fixture_vm(fixture, 100, "vm4", "/machine.slice/vm4.scope");
+    fixture_vm(fixture, 101, "vm5", "/machine.slice/vm5.scope");
+    lost->roles = (RoleTable){.is_known = true,
+                              .is_complete = true,
+                              .stranger_pid = 11572,
+                              .stranger_name = "memhold",
+                              .stranger_private_bytes = MIB(403)};
+    lost->roles.uses[ROLE_STRANGER] =
+        (RoleUse){.n_processes = 1, .private_bytes = MIB(403), .domain_private_bytes = MIB(403)};
+    *state = fixture;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    Fixture *fixture = *state;
+
+    alerting_free(fixture->alerting);
+    workers_free(fixture->workers);
+    g_ptr_array_unref(fixture->vms);
+    g_main_context_unref(fixture->context);
+    g_string_free(fixture->told, TRUE);
+    host_free(fixture->host);
+    tree_free(fixture->tree);
+    g_free(fixture);
+    return 0;
+}
+
+/* One reading of both, five seconds later; the first has so much beside it. */
+static void
+read_both(Fixture *fixture, guint beside_mib)
+{
+    fixture->now_us += 5 * S;
+    host_set_clock(fixture->host, fixture->now_us, fixture->now_us, 1800000000 * S);
+    for (guint i = 0; i < fixture->vms->len; i++) {
+        Vm *vm = fixture->vms->pdata[i];
+
+        vm_remember(vm, i == 0 ? beside_mib : 60, fixture->now_us);
+        if (memory_watch_follow(vm, fixture->vms, fixture->workers))
+            alerting_follow_memory(fixture->alerting, vm);
+    }
+    for (guint i = 0; i < 3; i++) /* the timer of alerts runs by another clock */
+        (void)g_main_context_iteration(fixture->context, FALSE);
+}
+
+static char *
+explain(Fixture *fixture, guint index)
+{
+    g_autoptr(JsonNode) node = report_vm(fixture->host, fixture->vms->pdata[index]);
+
+    return report_explain_text(json_node_get_object(node), false);
+}
+
+static void
+the_lost_one_is_explained_with_its_stranger_and_its_sum(void **state)
+{
+    Fixture *fixture = *state;
+    static const char *const words[] = {"DOOMED, alive",
+                                        "may take 1643 MiB more",
+                                        "1491 MiB left",
+                                        ">= 152 MiB short",
+                                        "memhold[11572] 403 MiB",
+                                        "/machine.slice/vm4.scope",
+                                        "305 MiB of 1948 MiB",
+                                        "kernel 20.0 MiB",
+                                        "page cache 0.1 MiB is not counted",
+                                        "end memhold[11572]",
+                                        "'vm4.scope'",
+                                        "MemoryMax=2453M"};
+    g_autofree char *lost = NULL, *fine = NULL, *line = NULL;
+
+    read_both(fixture, 480);
+    lost = explain(fixture, 0);
+    fine = explain(fixture, 1);
+    line = g_strdelimit(g_strdup(lost), "\n", ' ');
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        g_auto(GStrv) parts = g_strsplit(words[i], " ", -1);
+
+        for (guint p = 0; parts[p]; p++) /* a phrase may be broken between two rows */
+            if (!strstr(line, parts[p]))
+                fail_msg("\"%s\" is not in:\n%s", words[i], lost);
+    }
+    assert_null(strstr(fine, "forecast"));
+}
+
+static void
+status_shows_the_lost_one_first_and_fails(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(JsonNode) lost = NULL, fine = NULL;
+
+    read_both(fixture, 480);
+    lost = report_vm(fixture->host, fixture->vms->pdata[0]);
+    fine = report_vm(fixture->host, fixture->vms->pdata[1]);
+    assert_string_equal(report_level_word(json_node_get_object(lost)), "DOOMED");
+    assert_null(report_level_word(json_node_get_object(fine)));
+    assert_int_equal(report_vm_exit_status(json_node_get_object(lost)), 1);
+    assert_int_equal(report_vm_exit_status(json_node_get_object(fine)), 0);
+}
+
+static void
+it_is_told_once_paged_once_and_closed_once(void **state)
+{
+    Fixture *fixture = *state;
+
+    for (guint i = 0; i < 4; i++)
+        read_both(fixture, 480);
+    assert_non_null(strstr(fixture->told->str, "raised vm4: alert: memory: DOOMED, alive"));
+    assert_non_null(strstr(fixture->told->str, "guardianctl explain vm4"));
+    assert_null(strstr(fixture->told->str, "paged"));
+    for (guint i = 0; i < 4; i++) /* the limit is reached */
+        read_both(fixture, 480 + 1600);
+    assert_non_null(strstr(fixture->told->str, "paged vm4: PAGE: memory: OOM IMMINENT"));
+    for (guint i = 0; i < 30; i++)
+        read_both(fixture, 60);
+    assert_non_null(strstr(fixture->told->str, "closed vm4: alert closed"));
+    assert_null(strstr(fixture->told->str, "vm5"));
+    {
+        g_auto(GStrv) lines = g_strsplit(fixture->told->str, "\n", -1);
+
+        assert_int_equal(g_strv_length(lines), 3 + 1);
+    }
+}
+
+static void
+the_end_of_the_vm_ends_its_alert(void **state)
+{
+    Fixture *fixture = *state;
+
+    for (guint i = 0; i < 4; i++)
+        read_both(fixture, 480);
+    memory_watch_end(fixture->vms->pdata[0]);
+    alerting_follow_memory(fixture->alerting, fixture->vms->pdata[0]);
+    g_ptr_array_remove_index(fixture->vms, 0);
+    for (guint i = 0; i < 4; i++)
+        read_both(fixture, 60);
+    assert_non_null(strstr(fixture->told->str, "closed vm4"));
+}
+
+/* Two guests of one limit: each fits alone. */
+static void
+guests_under_one_limit_fill_up_together(void **state)
+{
+    Fixture *fixture = *state;
+    Vm *lost = fixture->vms->pdata[0], *peer = fixture->vms->pdata[1];
+
+    read_both(fixture, 60);
+    assert_int_equal(lost->memory_watch->pressure.verdict.level, PRESSURE_OK);
+    g_free(peer->limit_path);
+    peer->limit_path = g_strdup(lost->limit_path);
+    read_both(fixture, 60);
+    read_both(fixture, 60);
+    assert_int_equal(lost->memory_watch->pressure.verdict.level, PRESSURE_DOOMED);
+    assert_int_equal(lost->memory.peers_left_bytes, MIB(1948 - 305));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_lost_one_is_explained_with_its_stranger_and_its_sum,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(status_shows_the_lost_one_first_and_fails, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(it_is_told_once_paged_once_and_closed_once, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_end_of_the_vm_ends_its_alert, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(guests_under_one_limit_fill_up_together, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests_name("forecast", tests, NULL, NULL);
+}
