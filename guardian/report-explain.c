@@ -3,8 +3,8 @@
 /* `explain`: facts, limit, rule, since when, what it is not, what to do and what never to do. */
 
 #include "report-domain.h"
-#include "report-roles.h"
 #include "report-forecast.h"
+#include "report-roles.h"
 #include "report-story.h"
 
 #include "message.h"
@@ -192,16 +192,16 @@ append_domain(GString *text, JsonObject *vm)
     }
 }
 
-/* Who wrote to its limits or configuration before it began: a throttle written again has been the
- * last thing that happened to a VM before. */
+/* Who writes to its limits or configuration again and again; of a story's VM the last write before
+ * it began stands in the story. */
 static void
 append_writes(GString *text, JsonObject *vm)
 {
     const char *last = report_text_of(vm, "last_write", NULL);
     const char *habit = report_text_of(vm, "write_habit", NULL);
 
-    if (last)
-        append_line(text, "before", "%s", last);
+    if (last && report_state_of(vm) < STATE_SUSPECT)
+        append_line(text, "written", "%s", last);
     if (habit)
         append_line(text, "writer", "%s", habit);
 }

@@ -291,6 +291,18 @@ append_not(GString *text, JsonObject *vm, JsonObject *disk)
     line_end(&sentences, text, "not");
 }
 
+/* A limit written again was the last thing that happened before the founding incident. */
+static void
+append_before(GString *text, JsonObject *vm)
+{
+    const char *last = report_text_of(vm, "last_write", NULL);
+    Line line = line_begin("");
+
+    if (last)
+        line_say(&line, "%s", last);
+    line_end(&line, text, "before");
+}
+
 void
 story_append(GString *text, JsonObject *vm, JsonObject *disk, bool is_coloured)
 {
@@ -298,5 +310,6 @@ story_append(GString *text, JsonObject *vm, JsonObject *disk, bool is_coloured)
     append_layer(text, vm, disk);
     append_for(text, vm, disk);
     append_not(text, vm, disk);
+    append_before(text, vm);
     advice_append(text, vm, disk);
 }
