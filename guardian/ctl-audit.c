@@ -9,6 +9,7 @@
 #include "ctl-state.h"
 #include "guardian.h"
 #include "message.h"
+#include "report-build.h"
 #include "report-line.h"
 #include "report-read.h"
 #include "units.h"
@@ -128,42 +129,25 @@ append_finding(Audit *audit, const AuditFinding *finding)
 }
 
 static void
-add_member(JsonBuilder *json, const char *name, const char *text)
-{
-    json_builder_set_member_name(json, name);
-    if (text)
-        json_builder_add_string_value(json, text);
-    else
-        json_builder_add_null_value(json);
-}
-
-static void
-add_bool(JsonBuilder *json, const char *name, bool value)
-{
-    json_builder_set_member_name(json, name);
-    json_builder_add_boolean_value(json, value);
-}
-
-static void
 add_finding(Audit *audit, const AuditFinding *finding)
 {
     JsonBuilder *json = audit->json;
 
     audit->counts[finding->severity]++;
     json_builder_begin_object(json);
-    add_member(json, "name", finding->name);
-    add_member(json, "severity", audit_severity_name(finding->severity));
-    add_member(json, "disk", finding->disk);
-    add_bool(json, "running", finding->is_running);
+    build_text(json, "name", finding->name);
+    build_text(json, "severity", audit_severity_name(finding->severity));
+    build_text(json, "disk", finding->disk);
+    build_bool(json, "running", finding->is_running);
     json_builder_set_member_name(json, "configured");
     if (finding->has_configuration)
         json_builder_add_boolean_value(json, finding->is_configured);
     else
         json_builder_add_null_value(json);
-    add_member(json, "why", finding->why);
-    add_member(json, "source", finding->source);
-    add_member(json, "preflight", finding->preflight);
-    add_member(json, "remedy", finding->remedy);
+    build_text(json, "why", finding->why);
+    build_text(json, "source", finding->source);
+    build_text(json, "preflight", finding->preflight);
+    build_text(json, "remedy", finding->remedy);
     json_builder_end_object(json);
     append_finding(audit, finding);
 }
@@ -200,12 +184,12 @@ audit_one(Audit *audit, const Vm *vm)
     audit->guests_bytes += running->guest_ram_bytes;
     audit->beside_bytes += running->floor_bytes;
     json_builder_begin_object(audit->json);
-    add_member(audit->json, "name", vm->name);
-    add_member(audit->json, "id", vm->id);
-    add_member(audit->json, "source", vm->source);
+    build_text(audit->json, "name", vm->name);
+    build_text(audit->json, "id", vm->id);
+    build_text(audit->json, "source", vm->source);
     json_builder_set_member_name(audit->json, "pid");
     json_builder_add_int_value(audit->json, proc_pid(vm->proc));
-    add_member(audit->json, "problem", problem);
+    build_text(audit->json, "problem", problem);
     g_string_append_printf(audit->text, "%s%s  %s, pid %d: %u finding%s\n",
                            audit->text->len > 0 ? "\n" : "", vm->name, vm->source,
                            (int)proc_pid(vm->proc), findings->len, findings->len == 1 ? "" : "s");

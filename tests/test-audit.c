@@ -42,184 +42,126 @@ disk_of(AuditVm *vm)
     return vm->disks->pdata[0];
 }
 
+/* One enumeration of the disk, or of the VM, that is set to a value. */
+typedef struct {
+    bool is_of_disk;
+    gsize offset;
+    guint value;
+} Plant;
+#define IN_DISK(field, value)                                                                      \
+    {                                                                                              \
+        true, G_STRUCT_OFFSET(AuditDisk, field), (value)                                           \
+    }
+#define IN_VM(field, value)                                                                        \
+    {                                                                                              \
+        false, G_STRUCT_OFFSET(AuditVm, field), (value)                                            \
+    }
+#define PLANTS_MAX 3
+
+typedef struct {
+    const char *name; /* of the finding that must come, alone but for `beside` */
+    const char *beside;
+    Plant plants[PLANTS_MAX];
+    void (*plant)(AuditVm *vm); /* what is no enumeration */
+} AuditRow;
+
 static void
-plant_lsi(AuditVm *vm)
+plant(const AuditRow *row, AuditVm *vm)
 {
-    disk_of(vm)->controller = CONTROLLER_LSI;
+    for (guint i = 0; i < PLANTS_MAX && row->plants[i].offset > 0; i++) {
+        gpointer base = row->plants[i].is_of_disk ? (gpointer)disk_of(vm) : vm;
+
+        G_STRUCT_MEMBER(guint, base, row->plants[i].offset) = row->plants[i].value;
+    }
+    if (row->plant)
+        row->plant(vm);
 }
+
 static void
-plant_ide(AuditVm *vm)
-{
-    disk_of(vm)->controller = CONTROLLER_IDE;
-}
-static void
-plant_no_iothread(AuditVm *vm)
-{
-    disk_of(vm)->has_iothread = AUDIT_NO;
-}
-static void
-plant_several_iothreads(AuditVm *vm)
-{
-    disk_of(vm)->has_several_iothreads = AUDIT_YES;
-}
-static void
-plant_ring(AuditVm *vm)
-{
-    disk_of(vm)->aio = AIO_URING;
-    disk_of(vm)->place = PLACE_THICK_LVM;
-}
-static void
-plant_krbd(AuditVm *vm)
-{
-    disk_of(vm)->aio = AIO_URING;
-    disk_of(vm)->place = PLACE_KRBD;
-    disk_of(vm)->is_direct = AUDIT_NO;
-}
-static void
-plant_unsafe(AuditVm *vm)
-{
-    disk_of(vm)->ignores_flush = AUDIT_YES;
-}
-static void
-plant_ignore(AuditVm *vm)
+ignore_errors(AuditVm *vm)
 {
     g_free(disk_of(vm)->rerror);
     disk_of(vm)->rerror = g_strdup("ignore");
 }
+
 static void
-plant_report(AuditVm *vm)
+report_errors(AuditVm *vm)
 {
     g_free(disk_of(vm)->werror);
     disk_of(vm)->werror = g_strdup("report");
 }
+
 static void
-plant_mute_bps(AuditVm *vm)
+write_mute_bps(AuditVm *vm)
 {
     disk_of(vm)->has_mute_bps = true;
 }
+
 static void
-plant_no_burst(AuditVm *vm)
-{
-    disk_of(vm)->has_burst = AUDIT_NO;
-}
-static void
-plant_refused_limit(AuditVm *vm)
+break_limit(AuditVm *vm)
 {
     disk_of(vm)->limit_fault = g_strdup("bps_max without bps");
 }
+
 static void
-plant_stale(AuditVm *vm)
-{
-    disk_of(vm)->is_stale = AUDIT_YES;
-}
-static void
-plant_low_limit(AuditVm *vm)
+lower_limit(AuditVm *vm)
 {
     vm->limit_bytes = 17 * GIB - 1;
 }
+
 static void
-plant_high(AuditVm *vm)
-{
-    vm->has_high = AUDIT_YES;
-}
-static void
-plant_group_kill(AuditVm *vm)
-{
-    vm->kills_whole_group = AUDIT_YES;
-}
-static void
-plant_low_score(AuditVm *vm)
+lower_score(AuditVm *vm)
 {
     vm->oom_score_adj = -999;
 }
+
 static void
-plant_high_score(AuditVm *vm)
+raise_score(AuditVm *vm)
 {
     vm->oom_score_adj = 1000;
 }
+
 static void
-plant_mute_balloon(AuditVm *vm)
+grow_guest(AuditVm *vm)
 {
-    vm->balloon_reports = AUDIT_NO;
-}
-static void
-plant_huge_guest(AuditVm *vm)
-{
-    vm->has_own_monitor = AUDIT_NO;
     vm->guest_ram_bytes = 64 * GIB;
     vm->limit_bytes = 0;
 }
-static void
-plant_no_monitor(AuditVm *vm)
-{
-    vm->has_own_monitor = AUDIT_NO;
-}
-static void
-plant_mixed_pages(AuditVm *vm)
-{
-    vm->mixes_hugepages = AUDIT_YES;
-}
-static void
-plant_no_watchdog(AuditVm *vm)
-{
-    vm->has_watchdog = AUDIT_NO;
-}
-static void
-plant_no_serial(AuditVm *vm)
-{
-    vm->has_serial = AUDIT_NO;
-}
-static void
-plant_no_panic_device(AuditVm *vm)
-{
-    vm->has_panic_device = AUDIT_NO;
-}
-static void
-plant_old_machine(AuditVm *vm)
-{
-    vm->machine_major = 2;
-}
-static void
-plant_bug_3144(AuditVm *vm)
-{
-    disk_of(vm)->has_several_iothreads = AUDIT_YES;
-    vm->qemu_version = audit_version("10.0.0");
-}
-
-typedef struct {
-    const char *name; /* of the finding that must come, alone but for `beside` */
-    void (*plant)(AuditVm *vm);
-    const char *beside;
-} AuditRow;
 
 static const AuditRow rows[] = {
-    {"lsi-controller", plant_lsi, NULL},
-    {"ide-controller", plant_ide, NULL},
-    {"no-iothread", plant_no_iothread, NULL},
-    {"throttle-several-iothreads", plant_several_iothreads, NULL},
-    {"risky-io-uring", plant_ring, NULL},
-    {"risky-io-uring", plant_krbd, NULL},
-    {"unsafe-cache", plant_unsafe, NULL},
-    {"ignored-errors", plant_ignore, NULL},
-    {"reported-errors", plant_report, NULL},
-    {"bps-without-effect", plant_mute_bps, NULL},
-    {"limit-without-burst", plant_no_burst, NULL},
-    {"refused-limit", plant_refused_limit, NULL},
-    {"stale-device", plant_stale, NULL},
-    {"memory-limit-too-low", plant_low_limit, NULL},
-    {"memory-high", plant_high, NULL},
-    {"oom-group", plant_group_kill, NULL},
-    {"oom-score", plant_low_score, NULL},
-    {"oom-score", plant_high_score, NULL},
-    {"balloon-without-reporting", plant_mute_balloon, NULL},
-    {"shared-monitor-of-a-huge-guest", plant_huge_guest, NULL},
-    {"no-own-monitor", plant_no_monitor, NULL},
-    {"mixed-hugepages", plant_mixed_pages, NULL},
-    {"no-watchdog", plant_no_watchdog, NULL},
-    {"no-serial", plant_no_serial, NULL},
-    {"no-panic-device", plant_no_panic_device, NULL},
-    {"old-machine-type", plant_old_machine, NULL},
-    {"qemu-bug", plant_bug_3144, "throttle-several-iothreads"},
+    {"lsi-controller", NULL, {IN_DISK(controller, CONTROLLER_LSI)}, NULL},
+    {"ide-controller", NULL, {IN_DISK(controller, CONTROLLER_IDE)}, NULL},
+    {"no-iothread", NULL, {IN_DISK(has_iothread, AUDIT_NO)}, NULL},
+    {"throttle-several-iothreads", NULL, {IN_DISK(has_several_iothreads, AUDIT_YES)}, NULL},
+    {"risky-io-uring", NULL, {IN_DISK(aio, AIO_URING), IN_DISK(place, PLACE_THICK_LVM)}, NULL},
+    {"risky-io-uring",
+     NULL,
+     {IN_DISK(aio, AIO_URING), IN_DISK(place, PLACE_KRBD), IN_DISK(is_direct, AUDIT_NO)},
+     NULL},
+    {"unsafe-cache", NULL, {IN_DISK(ignores_flush, AUDIT_YES)}, NULL},
+    {"ignored-errors", NULL, {{0}}, ignore_errors},
+    {"reported-errors", NULL, {{0}}, report_errors},
+    {"bps-without-effect", NULL, {{0}}, write_mute_bps},
+    {"limit-without-burst", NULL, {IN_DISK(has_burst, AUDIT_NO)}, NULL},
+    {"refused-limit", NULL, {{0}}, break_limit},
+    {"stale-device", NULL, {IN_DISK(is_stale, AUDIT_YES)}, NULL},
+    {"memory-limit-too-low", NULL, {{0}}, lower_limit},
+    {"memory-high", NULL, {IN_VM(has_high, AUDIT_YES)}, NULL},
+    {"oom-group", NULL, {IN_VM(kills_whole_group, AUDIT_YES)}, NULL},
+    {"oom-score", NULL, {{0}}, lower_score},
+    {"oom-score", NULL, {{0}}, raise_score},
+    {"balloon-without-reporting", NULL, {IN_VM(balloon_reports, AUDIT_NO)}, NULL},
+    {"shared-monitor-of-a-huge-guest", NULL, {IN_VM(has_own_monitor, AUDIT_NO)}, grow_guest},
+    {"no-own-monitor", NULL, {IN_VM(has_own_monitor, AUDIT_NO)}, NULL},
+    {"mixed-hugepages", NULL, {IN_VM(mixes_hugepages, AUDIT_YES)}, NULL},
+    {"no-watchdog", NULL, {IN_VM(has_watchdog, AUDIT_NO)}, NULL},
+    {"no-serial", NULL, {IN_VM(has_serial, AUDIT_NO)}, NULL},
+    {"no-panic-device", NULL, {IN_VM(has_panic_device, AUDIT_NO)}, NULL},
+    {"old-machine-type", NULL, {IN_VM(machine_major, 2)}, NULL},
+    {"qemu-bug",
+     "throttle-several-iothreads",
+     {IN_DISK(has_several_iothreads, AUDIT_YES), IN_VM(qemu_version, 100000)},
+     NULL},
 };
 
 static void
@@ -256,7 +198,7 @@ a_planted_risk_is_found_alone(void **state)
         g_autoptr(GPtrArray) findings = NULL;
         bool is_found = false;
 
-        row->plant(vm);
+        plant(row, vm);
         findings = audit_run(vm, NULL, bugs, "devvm");
         for (guint i = 0; i < findings->len; i++) {
             const AuditFinding *finding = findings->pdata[i];
@@ -306,10 +248,9 @@ what_the_configuration_mended_is_told_apart(void **state)
     g_autoptr(GPtrArray) findings = NULL;
     const AuditFinding *lsi, *unsafe;
 
-    plant_lsi(running);
-    plant_unsafe(running);
-    plant_unsafe(configured);
-    plant_no_watchdog(configured);
+    disk_of(running)->controller = CONTROLLER_LSI;
+    disk_of(running)->ignores_flush = disk_of(configured)->ignores_flush = AUDIT_YES;
+    configured->has_watchdog = AUDIT_NO;
     findings = audit_run(running, configured, NULL, "102");
     assert_int_equal(findings->len, 3);
     lsi = findings->pdata[0];
