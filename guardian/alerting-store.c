@@ -3,27 +3,12 @@
 
 #include "message.h"
 #include "report-build.h"
+#include "run-file.h"
 #include "silence.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-#define STORE_DIRECTORY "vm-guardian"
 #define STORE_NAME "alerts.json"
-#define STORE_NEW_NAME "alerts.json.new"
 /* 4096 alerts with long names. */
 #define STORE_BYTES_MAX (4 * 1024 * 1024)
-
-/* Monotonic times mean something within one boot only. */
-static char *
-boot_id(const Host *host)
-{
-    char *text = host_read(host, HOST_PROC, "sys/kernel/random/boot_id", 256, NULL, NULL);
-
-    return text ? g_strstrip(text) : g_strdup("unknown");
-}
 
 static void
 past_free(gpointer data)
@@ -104,7 +89,7 @@ store_text(const Host *host, const AlertingMemory *memory)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
     g_autoptr(JsonNode) root = NULL;
-    g_autofree char *boot = boot_id(host);
+    g_autofree char *boot = run_file_boot_id(host);
 
     json_builder_begin_object(builder);
     build_s64(builder, "schema", true, 1);
@@ -134,18 +119,8 @@ void
 alerting_store_save(const Host *host, const AlertingMemory *memory)
 {
     g_autofree char *text = store_text(host, memory);
-    int dir = host_open(host, HOST_RUN, STORE_DIRECTORY, O_RDONLY | O_DIRECTORY, NULL);
-    int fd = dir < 0 ? -1
-                     : openat(dir, STORE_NEW_NAME,
-                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-    if (fd >= 0) {
-        if (write(fd, text, strlen(text)) == (ssize_t)strlen(text))
-            (void)!renameat(dir, STORE_NEW_NAME, dir, STORE_NAME);
-        close(fd);
-    }
-    if (dir >= 0)
-        close(dir);
+    run_file_save(host, STORE_NAME, text);
 }
 
 static void
@@ -219,9 +194,8 @@ void
 alerting_store_load(const Host *host, const AlertingMemory *memory)
 {
     gsize length = 0;
-    g_autofree char *text =
-        host_read(host, HOST_RUN, STORE_DIRECTORY "/" STORE_NAME, STORE_BYTES_MAX, &length, NULL);
-    g_autofree char *boot = boot_id(host);
+    g_autofree char *text = run_file_load(host, STORE_NAME, STORE_BYTES_MAX, &length);
+    g_autofree char *boot = run_file_boot_id(host);
     g_autoptr(JsonParser) parser = json_parser_new();
     JsonObject *root;
 

@@ -5,6 +5,7 @@
 #include "discover.h"
 #include "drift-look.h"
 #include "freeze.h"
+#include "habits.h"
 #include "incoming.h"
 #include "meminfo.h"
 #include "memory-watch.h"
@@ -45,6 +46,7 @@ struct Guardian {
     gint64 memory_us; /* when it was read */
     gint64 next_discovery_us, discovered_us, ticked_us;
     Incoming *incoming;
+    Habits *habits;
     GuardianChangeFunc changed;
     GuardianMemoryFunc memory_changed;
     gpointer memory_data;
@@ -98,6 +100,7 @@ guardian_sampled(Vm *vm, gpointer data)
     neighbours_note(vm);
     neighbours_count(vm, guardian->vms);
     judge_sample(vm, guardian->changed, guardian->changed_data);
+    habits_follow(guardian->habits, vm, guardian->is_looping);
     if (vm->sample.process_is_gone)
         g_ptr_array_remove_fast(guardian->vms, vm);
     else
@@ -284,6 +287,7 @@ guardian_new(const Host *host, GMainContext *context, Config *config)
     guardian->children = children_new(context);
     guardian->captures = captures_new(host, context);
     guardian->incoming = incoming_new();
+    guardian->habits = habits_new(host);
     guardian->discovery = discovery_new(host, guardian->workers, &funcs);
     guardian->vms = g_ptr_array_new_with_free_func(vm_end);
     guardian->tick = g_source_new((GSourceFuncs *)&tick_funcs, sizeof(GSource));
@@ -302,6 +306,9 @@ guardian_free(Guardian *guardian)
     g_ptr_array_unref(guardian->vms);
     captures_free(guardian->captures);
     incoming_free(guardian->incoming);
+    if (guardian->is_looping)
+        habits_save(guardian->habits);
+    habits_free(guardian->habits);
     children_free(guardian->children);
     g_source_unref(guardian->tick);
     limits_clear(&guardian->limits);

@@ -39,6 +39,19 @@ habit_note_progress(Habit *habit, gint64 now_us)
         habit->progress_samples++;
 }
 
+void
+habit_resume(Habit *habit, const Habit *before, bool is_same_spell, gint64 now_us)
+{
+    bool is_fresh = habit->progress_samples == 0;
+
+    habit->learned_since_us = is_fresh ? before->learned_since_us
+                                       : MIN(habit->learned_since_us, before->learned_since_us);
+    habit->longest_gap_us = MAX(habit->longest_gap_us, before->longest_gap_us);
+    habit->progress_samples = MAX(habit->progress_samples, before->progress_samples);
+    if (is_fresh)
+        habit->last_progress_us = is_same_spell ? before->last_progress_us : now_us;
+}
+
 bool
 habit_is_writer(const Habit *habit)
 {

@@ -19,6 +19,9 @@ typedef struct {
 } Habit;
 
 void habit_note_progress(Habit *habit, gint64 now_us);
+/* Takes over what was learned before a restart. is_same_spell: nothing has completed since, so the
+ * quiet spell goes on; else it begins anew now. */
+void habit_resume(Habit *habit, const Habit *before, bool is_same_spell, gint64 now_us);
 /* Had it been writing, so that silence means something? */
 bool habit_is_writer(const Habit *habit);
 /* Four times its longest quiet gap, and no less than the patience. */

@@ -62,6 +62,7 @@ typedef struct {
     JobTrack job;
     DeviceTrack device;
     Habit habit;
+    bool habit_is_kept; /* the keeper of habits has seen it: what was learned before is in it */
     Verdict verdict;
 } DiskTrack;
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "run-file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DIRECTORY "vm-guardian"
+#define NEW_SUFFIX ".new"
+
+char *
+run_file_boot_id(const Host *host)
+{
+    char *text = host_read(host, HOST_PROC, "sys/kernel/random/boot_id", 256, NULL, NULL);
+
+    return text ? g_strstrip(text) : g_strdup("unknown");
+}
+
+void
+run_file_save(const Host *host, const char *name, const char *text)
+{
+    g_autofree char *new_name = g_strconcat(name, NEW_SUFFIX, NULL);
+    int dir = host_open(host, HOST_RUN, DIRECTORY, O_RDONLY | O_DIRECTORY, NULL);
+    int fd = dir < 0 ? -1
+                     : openat(dir, new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                              0600);
+
+    if (fd >= 0) {
+        if (write(fd, text, strlen(text)) == (ssize_t)strlen(text))
+            (void)!renameat(dir, new_name, dir, name);
+        close(fd);
+    }
+    if (dir >= 0)
+        close(dir);
+}
+
+char *
+run_file_load(const Host *host, const char *name, gsize bytes_max, gsize *ret_length)
+{
+    g_autofree char *path = g_build_filename(DIRECTORY, name, NULL);
+
+    return host_read(host, HOST_RUN, path, bytes_max, ret_length, NULL);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Small files below vm-guardian/ of HOST_RUN that outlive the daemon, and end with the boot. That
+ * is memory, never a disk that may be dead. */
+
+#include "host.h"
+
+/* Monotonic times mean something within one boot only. New string, never NULL. */
+char *run_file_boot_id(const Host *host);
+/* Replaces the file at once, or leaves the old one: readers never see a half. Nothing is told of a
+ * failure, because nobody could help: what is saved is only missed after a restart. */
+void run_file_save(const Host *host, const char *name, const char *text);
+/* NULL: not there, not readable, or larger than that. New string. */
+char *run_file_load(const Host *host, const char *name, gsize bytes_max, gsize *ret_length);
