@@ -284,6 +284,34 @@ has_disk_alert(const Alerting *alerting, const Vm *vm)
     return false;
 }
 
+/* Had it been paged: that alert, or with `is_prefix` any whose key begins so? */
+static bool
+was_paged(const Alerting *alerting, const char *key, bool is_prefix)
+{
+    g_autoptr(GPtrArray) open = alerts_open(alerting->alerts);
+
+    for (guint i = 0; i < open->len; i++) {
+        const Alert *alert = open->pdata[i];
+
+        if (alert->is_page_told &&
+            (is_prefix ? g_str_has_prefix(alert->key, key) : strcmp(alert->key, key) == 0))
+            return true;
+    }
+    return false;
+}
+
+bool
+alerting_is_page(const Alerting *alerting, const GuardianChange *change)
+{
+    bool is_vm_wide = report_is_vm_wide(&change->after);
+    g_autofree char *key = key_of(change->vm, change->disk ? change->disk->id : NULL);
+    g_autofree char *prefix = key_of(change->vm, "");
+
+    if (!change->after.is_paged || change->before.is_paged || is_vm_wide == (change->disk != NULL))
+        return false;
+    return !was_paged(alerting, key, false) && !(is_vm_wide && was_paged(alerting, prefix, true));
+}
+
 void
 alerting_follow(Alerting *alerting, const GuardianChange *change)
 {

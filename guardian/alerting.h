@@ -35,6 +35,10 @@ Alerting *alerting_new(const Host *host, GMainContext *context, const AlertingFu
 void alerting_free(Alerting *alerting);
 /* Every change the guardian tells of, also those in which nothing changed. */
 void alerting_follow(Alerting *alerting, const GuardianChange *change);
+/* Is it this change that makes it urgent, for the first time? Not where a disk says it for its VM
+ * or a VM for its disk, and not after a restart for what had been paged before. Ask before
+ * alerting_follow(). */
+bool alerting_is_page(const Alerting *alerting, const GuardianChange *change);
 /* Of the host; also after a reload. */
 void alerting_set_limits(Alerting *alerting, const Limits *limits);
 

@@ -71,11 +71,12 @@ daemon_changed(const GuardianChange *change, gpointer data)
     const Daemon *daemon = data;
     const char *step = NULL;
     g_autofree char *line = report_change_line(change, host_realtime_us(daemon->host), &step);
+    bool is_page = alerting_is_page(daemon->alerting, change);
 
     alerting_follow(daemon->alerting, change);
     if (line && g_str_equal(step, "changed"))
         report_journal_change(change, line);
-    if (change->after.is_paged && !change->before.is_paged)
+    if (is_page)
         capture_paged(daemon, change);
 }
 
