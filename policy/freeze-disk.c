@@ -210,6 +210,12 @@ judge_progress(DiskTrack *track, const DiskSample *disk, const DiskContext *cont
         verdict.cause = "throttle-bound";
         verdict.patience_us = freeze_patience_us(disk, context->limits);
         verdict.reason = "requests complete, each after a long wait for its own limit";
+    } else if (step == STEP_SLOW_STORAGE) {
+        verdict.state = STATE_SUSPECT;
+        verdict.layer = LAYER_STORAGE;
+        verdict.cause = "storage-saturated";
+        verdict.patience_us = context->limits->patience_us;
+        verdict.reason = "requests complete one after the other, each after a very long wait";
     }
     return verdict;
 }

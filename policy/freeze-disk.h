@@ -18,6 +18,7 @@ typedef enum {
     STEP_STILL,         /* nothing completed, or only what is older than the patience */
     STEP_PROGRESS,      /* also where operations fail, or the counters begin anew */
     STEP_SLOW_PROGRESS, /* after a long wait for its own limit */
+    STEP_SLOW_STORAGE,  /* old, but one after the other without a break */
 } Step;
 
 extern const Verdict freeze_late, freeze_fine;

@@ -3,6 +3,10 @@
 
 #include "freeze-limit.h"
 
+/* Old completions in that many samples in a row are a queue that is served, if slowly: one that a
+ * reset's drain lets through, or the last of a hiccup, comes in one sample, or in two. */
+#define FLOW_SAMPLES_MIN 3
+
 static void
 note_old_completion(DiskTrack *track, gint64 now_us, gint64 age_us)
 {
@@ -40,6 +44,21 @@ aged_step(const DiskSample *disk, const DiskContext *context, const Completed *c
     return pace == PACE_LIMIT || age <= patience ? STEP_SLOW_PROGRESS : STEP_STILL;
 }
 
+/* What completed was old; that it goes on and on is another story than one now and then. */
+static Step
+old_step(DiskTrack *track, const DiskContext *context, gint64 elapsed_us, gint64 age_us)
+{
+    /* ticks are never that exactly apart */
+    bool is_next = elapsed_us <= context->sample->period_us * 3 / 2;
+
+    track->flow_samples = is_next ? track->flow_samples + 1 : 1;
+    if (track->flow_samples >= FLOW_SAMPLES_MIN)
+        return STEP_SLOW_STORAGE;
+    if (track->flow_samples == 1)
+        note_old_completion(track, context->sample->now_us, age_us);
+    return STEP_STILL;
+}
+
 /* Takes the counters over, and says what they did since the last sample. */
 Step
 freeze_step(DiskTrack *track, const DiskSample *disk, const DiskContext *context)
@@ -68,10 +87,13 @@ freeze_step(DiskTrack *track, const DiskSample *disk, const DiskContext *context
         return STEP_STILL;
     if (now.failed_ops != before.failed_ops || now.ops < before.ops || now.time_ns < before.time_ns)
         return STEP_PROGRESS;
-    if (completed.operations == 0)
+    if (completed.operations == 0) {
+        track->flow_samples = 0;
         return STEP_STILL;
+    }
     step = aged_step(disk, context, &completed, &age_us);
     if (step == STEP_STILL)
-        note_old_completion(track, context->sample->now_us, age_us);
+        return old_step(track, context, completed.elapsed_us, age_us);
+    track->flow_samples = 0;
     return step;
 }

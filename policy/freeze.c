@@ -20,9 +20,10 @@
  *     it made progress                    ok; suspect / throttle where its own limit made that
  *                                         request older than everybody's patience, and lets as much
  *                                         pass as it should
- *     its virtqueue is empty              ok: that is proof
- *     two completions in a row, each      frozen: a controller's reset loop lets one 47 s old write
- *     older than the patience             through every 47 s, and that is no progress; / throttle
+ *                                         suspect / storage / storage-saturated where requests
+ * older than the patience complete in three samples in a row its virtqueue is empty ok: that is
+ * proof two completions in a row, each      frozen: a controller's reset loop lets one 47 s old
+ * write older than the patience             through every 47 s, and that is no progress; / throttle
  *                                         where its limit explains it, and then at the cap
  *     in flight, patience over            frozen / block-path; / storage when the host's device
  *                                         holds it or the neighbours stand still too;

@@ -58,6 +58,7 @@ typedef struct {
     gint64 next_evidence_us; /* costly evidence is not worth its price before this */
     gint64 evidence_gap_us;  /* present back-off */
     guint old_completions;   /* in a row, each older than the patience: a trickle */
+    guint flow_samples;      /* in a row with old completions */
     gint64 old_since_us;     /* when the first of them had been issued */
     JobTrack job;
     DeviceTrack device;
