@@ -95,7 +95,9 @@ guardian_sampled(Vm *vm, gpointer data)
     recorder_add(vm->recorder, &vm->sample);
     if (vm->sample.process_is_gone)
         guardian_end_forecast(guardian, vm);
-    else if (memory_watch_follow(vm, guardian->vms, guardian->workers) && guardian->memory_changed)
+    else if (memory_watch_follow(vm, guardian->vms, guardian->workers,
+                                 host_realtime_us(guardian->host)) &&
+             guardian->memory_changed)
         guardian->memory_changed(vm, guardian->memory_data);
     neighbours_note(vm);
     neighbours_count(vm, guardian->vms);

@@ -6,6 +6,8 @@
 
 /* So many counts at once, and as many processes that hang may keep one for ever. */
 #define COUNTS_MAX 4
+/* An overhead known no better than this is not learned from: half a small VM's. */
+#define LEARN_ERROR_MAX_BYTES (64 * G_GUINT64_CONSTANT(1024) * 1024)
 /* 1 TiB of touched 4 KiB pages takes three minutes at the pace of pagecount.c. */
 #define COUNT_DEADLINE_US (600 * (gint64)G_USEC_PER_SEC)
 
@@ -174,15 +176,43 @@ begin_count(Vm *vm, const GPtrArray *vms, Workers *workers)
         vm->memory_watch->counted_us = vm->memory.at_us;
 }
 
+/* Bounds that are far apart say nothing of the overhead; the upper one is what a limit must hold.
+ */
+static void
+reservation_learn(Vm *vm, gint64 realtime_us)
+{
+    OverheadBounds bounds = overhead_measure(&vm->memory);
+    gint64 age_us = vm->sample.age_us;
+
+    /* what a start takes is no burst that comes again */
+    if (age_us >= 0 && age_us < RESERVATION_WINDOW_S * (gint64)G_USEC_PER_SEC)
+        return;
+    if (bounds.is_known && bounds.high_bytes - bounds.low_bytes <= LEARN_ERROR_MAX_BYTES)
+        reservation_follow(&vm->memory_watch->reservation, bounds.high_bytes,
+                           realtime_us / G_USEC_PER_SEC);
+}
+
+ReservationResult
+memory_watch_reservation(const Vm *vm)
+{
+    const MemorySample *memory = &vm->memory;
+    guint64 configured_bytes = memory->has_limit       ? memory->limit_bytes
+                               : memory->has_guest_ram ? memory->guest_ram_bytes
+                                                       : 0;
+
+    return reservation_decide(&vm->memory_watch->reservation, configured_bytes, 1, &vm->limits);
+}
+
 bool
-memory_watch_follow(Vm *vm, const GPtrArray *vms, Workers *workers)
+memory_watch_follow(Vm *vm, const GPtrArray *vms, Workers *workers, gint64 realtime_us)
 {
     MemoryWatch *watch = vm->memory_watch;
     PressureVerdict before = watch->pressure.verdict;
     const PressureVerdict *after;
 
     count_peers(vm, vms);
-    after = pressure_judge(&watch->pressure, &vm->memory, 0);
+    reservation_learn(vm, realtime_us);
+    after = pressure_judge(&watch->pressure, &vm->memory, reservation_burst(&watch->reservation));
     if (vm->limits.memory_page_count &&
         pressure_wants_count(&vm->memory, watch->counted_us, watch->count.anon_bytes))
         begin_count(vm, vms, workers);

@@ -7,6 +7,7 @@
 #include "group-signals.h"
 #include "meminfo.h"
 #include "pagecount.h"
+#include "reservation.h"
 #include "vm.h"
 #include "worker.h"
 
@@ -18,6 +19,7 @@ typedef struct MemoryWatch {
     gint64 counted_us; /* last page count, also one that failed; 0 none */
     PageCount count;
     PressureTrack pressure;
+    Reservation reservation;
 } MemoryWatch;
 
 MemoryWatch *memory_watch_new(void);
@@ -30,6 +32,8 @@ void memory_watch_add_backend(MemoryWatch *watch, guint64 size_bytes);
 void memory_watch_complete(Vm *vm, const char *group_path, const HostMemory *host);
 /* Judges the newest reading, and begins a page count when that is worth its price. vms is all of
  * them, of Vm. true: the verdict's level or reason has changed. */
-bool memory_watch_follow(Vm *vm, const GPtrArray *vms, Workers *workers);
+bool memory_watch_follow(Vm *vm, const GPtrArray *vms, Workers *workers, gint64 realtime_us);
+/* What should be set aside beside the guest's RAM, by the policy of this VM. */
+ReservationResult memory_watch_reservation(const Vm *vm);
 /* The VM has ended, or is not watched any more: nothing is forecast of it. */
 void memory_watch_end(Vm *vm);

@@ -159,6 +159,7 @@ append_memory(GString *text, JsonObject *vm)
     g_autofree char *high = report_size_of(memory, "overhead_high_bytes");
     g_autofree char *reserved = report_size_of(memory, "reservation_bytes");
     g_autofree char *headroom = report_size_of(memory, "headroom_bytes");
+    g_autofree char *candidates = report_candidates_text(vm);
     bool is_limit_known = false;
 
     (void)message_get_bool(memory, "limit_known", &is_limit_known);
@@ -168,9 +169,12 @@ append_memory(GString *text, JsonObject *vm)
     else
         append_line(text, "memory", "guest %s; limit %s on %s, headroom %s", guest, limit,
                     report_text_of(memory, "limit_group", "?"), headroom);
-    append_line(text, "", "overhead %s to %s, measured on the %s; reservation %s by the %s model",
-                low, high, report_text_of(memory, "overhead_source", "(nothing)"), reserved,
-                report_text_of(memory, "reservation_model", "?"));
+    append_line(text, "", "overhead %s to %s, measured on the %s", low, high,
+                report_text_of(memory, "overhead_source", "(nothing)"));
+    append_line(text, "reserve", "%s by the %s model, %s", reserved,
+                report_text_of(memory, "reservation_model", "?"),
+                report_text_of(memory, "reservation_rule", "?"));
+    append_line(text, "", "%s", candidates);
 }
 
 /* Whose memory counts against which limit. */

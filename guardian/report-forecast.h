@@ -12,6 +12,11 @@
 /* Members "forecast", "kinds" and what the sum is made of, into the open object "memory". */
 void report_add_forecast(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks);
 
+/* Members "reservation_bytes" to "reservation_candidates". */
+void report_add_reservation(JsonBuilder *builder, const Vm *vm);
+/* "table 384M, kubevirt 292M, measured unknown: less than an hour was measured"; new string. */
+char *report_candidates_text(JsonObject *vm);
+
 /* Of a VM's object; PRESSURE_UNKNOWN when it is not told. */
 PressureLevel report_level_of(JsonObject *vm);
 /* Is it grave enough that somebody should look? Then the word for the column STATE: "DOOMED",

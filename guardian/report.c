@@ -117,40 +117,12 @@ add_disks(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     json_builder_end_array(builder);
 }
 
-/* The static model of this VM's policy, for the memory the user configured: the limit, or the
- * guest's RAM where there is none. */
-static bool
-reservation(const Vm *vm, guint64 *ret_bytes)
-{
-    const MemorySample *memory = &vm->memory;
-    OverheadInput input = {.kubevirt_version = (gint32)vm->limits.kubevirt_version,
-                           .vcpus = 1,
-                           .has_graphics = true,
-                           .ratio_thousandths = vm->limits.kubevirt_ratio_thousandths};
-    OverheadResult result;
-    const char *problem;
-
-    if (!memory->has_limit && !memory->has_guest_ram)
-        return false;
-    input.configured_bytes = memory->has_limit ? memory->limit_bytes : memory->guest_ram_bytes;
-    input.request_bytes = input.configured_bytes;
-    problem = vm->limits.overhead_model == OVERHEAD_MODEL_KUBEVIRT
-                  ? overhead_kubevirt(&input, &result)
-                  : overhead_table(&input, &result);
-    if (problem)
-        return false;
-    *ret_bytes = result.reserved_bytes;
-    return true;
-}
-
 static void
 add_memory(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
 {
     const MemorySample *memory = &vm->memory;
     OverheadBounds bounds = overhead_measure(memory);
-    guint64 reserved = 0;
     gint64 headroom = 0;
-    bool has_reservation = reservation(vm, &reserved);
     bool has_headroom = overhead_headroom(memory, &headroom);
 
     json_builder_set_member_name(builder, "memory");
@@ -163,9 +135,7 @@ add_memory(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     build_u64(builder, "overhead_high_bytes", bounds.is_known, bounds.high_bytes);
     build_bool(builder, "overhead_exact", bounds.is_known && bounds.is_exact);
     build_text(builder, "overhead_source", bounds.is_known ? bounds.source : NULL);
-    build_u64(builder, "reservation_bytes", has_reservation, reserved);
-    build_text(builder, "reservation_model",
-               vm->limits.overhead_model == OVERHEAD_MODEL_KUBEVIRT ? "kubevirt" : "table");
+    report_add_reservation(builder, vm);
     build_s64(builder, "headroom_bytes", has_headroom, headroom);
     build_text(builder, "group", vm->group_path);
     build_u64(builder, "group_usage_bytes", memory->has_group, memory->group_usage_bytes);

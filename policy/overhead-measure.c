@@ -8,6 +8,9 @@
  * The part of it in huge pages is in no RSS and in no cgroup's charge, so it is not subtracted
  * either. The answer is exact.
  *
+ * Private guest RAM whose pages were counted (pagecount.h) is RssAnon less QEMU's own as it was
+ * found then, within the error of the count.
+ *
  * Private guest RAM is RssAnon, and so is QEMU's own heap. Touched is then anything between nothing
  * and all of guest RAM that fits into RssAnon. Not even RssAnon >= guest RAM proves that the guest
  * has touched everything, for a heap could make up for it: the answer stays two bounds.
@@ -34,6 +37,12 @@ touched_in_process(const MemorySample *memory)
 
     if (memory->guest_ram_is_shared)
         return (Touched){shared, shared};
+    if (memory->has_count) {
+        guint64 anon = memory->rss_anon_bytes, ram = memory->guest_ram_bytes;
+
+        return (Touched){MIN(anon - MIN(anon, memory->own_high_bytes), ram),
+                         MIN(anon - MIN(anon, memory->own_low_bytes), ram)};
+    }
     return (Touched){0, MIN(memory->rss_anon_bytes, memory->guest_ram_bytes)};
 }
 

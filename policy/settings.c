@@ -24,9 +24,9 @@ static const char *const canary_words[] = {
     NULL,
 };
 static const char *const overhead_model_words[] = {
-    [OVERHEAD_MODEL_TABLE] = "table",
-    [OVERHEAD_MODEL_KUBEVIRT] = "kubevirt",
-    NULL,
+    [OVERHEAD_MODEL_TABLE] = "table",         [OVERHEAD_MODEL_KUBEVIRT] = "kubevirt",
+    [OVERHEAD_MODEL_HARVESTER] = "harvester", [OVERHEAD_MODEL_MEASURED] = "measured",
+    [OVERHEAD_MODEL_LARGEST] = "largest",     NULL,
 };
 
 const Setting settings[] = {
@@ -121,8 +121,19 @@ const Setting settings[] = {
      "runs nothing else idles at about that; a node with Ceph, Longhorn or the like needs more."},
     {"memory", "overhead_model", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "table", 0, 0,
      overhead_model_words, G_STRUCT_OFFSET(Limits, overhead_model),
-     "How much memory is reserved beside the guest's RAM: by the table of sizes, or as KubeVirt "
-     "calculates it. The default is table because it needs to know nothing about the host."},
+     "How much memory is reserved beside the guest's RAM: by the table of sizes, as KubeVirt or "
+     "Harvester calculate it, as measured but not less than the table says, or the largest of all. "
+     "The default is table because it needs to know nothing about the host."},
+    {"memory", "overhead_cap", SETTING_SIZE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "0", 0,
+     UNITS_GIB * 1024, NULL, G_STRUCT_OFFSET(Limits, overhead_cap_bytes),
+     "The most that is reserved whatever the model says; 0 is no cap. 0 because a cap below what "
+     "a VM needs is what kills it."},
+    {"memory", "reserved_memory", SETTING_SIZE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "0", 0,
+     UNITS_GIB * 1024, NULL, G_STRUCT_OFFSET(Limits, reserved_memory_bytes),
+     "The VM's annotation harvesterhci.io/reservedMemory, which the model harvester adds to its "
+     "ratio of the sum. It lives in the Kubernetes API, which is not asked. 0 because most VMs "
+     "have "
+     "none."},
     {"memory", "kubevirt_version", SETTING_VERSION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "main", 0,
      0, NULL, G_STRUCT_OFFSET(Limits, kubevirt_version),
      "Which release's formula overhead_model = kubevirt follows, such as 1.2. The default is "

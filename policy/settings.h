@@ -36,7 +36,13 @@ typedef enum { APPLY_RELOAD, APPLY_RESTART } SettingApply;
 
 typedef enum { MODE_OBSERVE, MODE_ENFORCE } Mode;
 typedef enum { CANARY_OFF, CANARY_SUSPECT } CanaryMode;
-typedef enum { OVERHEAD_MODEL_TABLE, OVERHEAD_MODEL_KUBEVIRT } OverheadModel;
+typedef enum {
+    OVERHEAD_MODEL_TABLE,
+    OVERHEAD_MODEL_KUBEVIRT,
+    OVERHEAD_MODEL_HARVESTER,
+    OVERHEAD_MODEL_MEASURED,
+    OVERHEAD_MODEL_LARGEST
+} OverheadModel;
 
 typedef struct {
     /* [guardian] */
@@ -57,6 +63,7 @@ typedef struct {
     gint64 memory_period_us;
     gint64 memory_page_count; /* the guest's touched pages may be counted */
     gint64 host_reserve_bytes;
+    gint64 reserved_memory_bytes, overhead_cap_bytes;
     gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;
     /* [capture] */
     gint64 capture_automatic, capture_keep, capture_size_max_bytes;

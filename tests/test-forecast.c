@@ -125,7 +125,8 @@ read_both(Fixture *fixture, guint beside_mib)
         Vm *vm = fixture->vms->pdata[i];
 
         vm_remember(vm, i == 0 ? beside_mib : 60, fixture->now_us);
-        if (memory_watch_follow(vm, fixture->vms, fixture->workers))
+        if (memory_watch_follow(vm, fixture->vms, fixture->workers,
+                                1800000000 * S + fixture->now_us))
             alerting_follow_memory(fixture->alerting, vm);
     }
     for (guint i = 0; i < 3; i++) /* the timer of alerts runs by another clock */

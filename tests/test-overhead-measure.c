@@ -39,6 +39,13 @@ static const MeasureRow measure_rows[] = {
      {SHARED, RSS(13, 22, 5, 2), .hugetlb_bytes = 1024},
      EXACT(20, "process")},
     {"private guest RAM leaves bounds", {PRIVATE, RSS(300, 22, 0, 2)}, BOUNDS(2, 302, "process")},
+    {"a private guest that was counted leaves the error of the count",
+     {PRIVATE, RSS(300, 22, 0, 2), .has_count = true, .own_low_bytes = 20, .own_high_bytes = 24},
+     BOUNDS(22, 26, "process")},
+    {"a counted guest that has grown since is still told from QEMU's own",
+     {PRIVATE, RSS(1044, 22, 0, 2), GROUP(1100), .group_is_own = true, .has_count = true,
+      .own_low_bytes = 20, .own_high_bytes = 20},
+     EXACT(76, "cgroup")},
     {"a private guest that touched all leaves bounds",
      {PRIVATE, RSS(1064, 22, 0, 2)},
      BOUNDS(42, 1066, "process")},
@@ -79,6 +86,8 @@ in_bytes(const MemorySample *mib)
     memory.rss_shmem_bytes *= UNITS_MIB;
     memory.page_table_bytes *= UNITS_MIB;
     memory.hugetlb_bytes *= UNITS_MIB;
+    memory.own_low_bytes *= UNITS_MIB;
+    memory.own_high_bytes *= UNITS_MIB;
     memory.group_unreclaimable_bytes *= UNITS_MIB;
     return memory;
 }
