@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl-state.h"
 #include "ctl.h"
 
 #include "config.h"
@@ -6,15 +7,17 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* guardianctl config show [VM]    what is in force, for the host or one VM, and from where
  *             config check [DIR]  reads everything as the daemon does; needs no daemon, no root
  *             config sample       prints guardian.conf with every default
+ *             config reload       the daemon reads its configuration anew, or keeps the old one
  *
  * Without the daemon nobody knows which VM a name stands for: `show VM` takes the word for its
  * name, its id and its uuid alike, and a file that matches on the source applies to nobody. */
 
-#define USAGE "usage: guardianctl config show [VM] | check [DIR] | sample"
+#define USAGE "usage: guardianctl config show [VM] | check [DIR] | sample | reload"
 
 /* A configuration as one VM, or the host, sees it. */
 typedef struct {
@@ -326,6 +329,25 @@ config_sample(void)
     return 0;
 }
 
+static int
+config_reload(const CtlOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Host) host = host_new(options->roots, &error);
+    g_autoptr(JsonNode) answer = NULL;
+    int fd = -1;
+
+    if (!host || !ctl_connect(host, &fd, &error))
+        return ctl_fail("%s", error->message);
+    if (fd < 0)
+        return ctl_fail("no daemon is running; it reads its configuration when it starts");
+    answer = ctl_ask(fd, "{\"execute\":\"reload\"}", &error);
+    close(fd);
+    if (!answer)
+        return ctl_fail("%s", error->message);
+    return 0;
+}
+
 int
 ctl_config(const CtlOptions *options, int argc, char **argv)
 {
@@ -340,5 +362,7 @@ ctl_config(const CtlOptions *options, int argc, char **argv)
         return config_check(options, argument);
     if (strcmp(verb, "sample") == 0 && argument == NULL)
         return config_sample();
+    if (strcmp(verb, "reload") == 0 && argument == NULL)
+        return config_reload(options);
     return ctl_fail(USAGE);
 }

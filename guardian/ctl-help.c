@@ -75,10 +75,11 @@ static const struct {
                "Exit status: 0 every expectation holds, 1 one does not, 2 unreadable.\n"},
     {"config", "Usage: guardianctl config show [VM] [--json]\n"
                "       guardianctl config check [DIR] [--json]\n"
-               "       guardianctl config sample\n\n"
+               "       guardianctl config sample | reload\n\n"
                "  show    every setting of the host, or of one VM, and where it is from\n"
                "  check   names the errors of the files in DIR (default: /etc/vm-guardian)\n"
-               "  sample  a guardian.conf with every setting, commented out\n\n"
+               "  sample  a guardian.conf with every setting, commented out\n"
+               "  reload  the daemon reads it anew; with an error in it the old one stays\n\n"
                "Exit status: 0 good, 2 errors, or wrong usage.\n"},
     {"alerts", "Usage: guardianctl alerts [--json]\n"
                "The alerts that are open, those that are over, and what is silenced. See also:\n\n"

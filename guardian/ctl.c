@@ -26,7 +26,7 @@ static const Verb verbs[] = {
     {"throttle", ctl_throttle, "normalize|diff", "disk limits in their four forms (offline)"},
     {"oom", ctl_oom, "[FILE|-]", "explain the OOM kills in a kernel log (offline)"},
     {"replay", ctl_replay, "FILE...", "what the judge says of recorded samples (offline)"},
-    {"config", ctl_config, "show|check|sample", "settings, their origin, their errors"},
+    {"config", ctl_config, "...", "settings, their origin, their errors; reload"},
     /* without a summary, after all that have one: told of elsewhere */
     {"version", ctl_version, NULL, NULL},
     {"hook", NULL, NULL, NULL},

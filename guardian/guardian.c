@@ -499,3 +499,9 @@ guardian_ticked_us(const Guardian *guardian)
 {
     return guardian->ticked_us;
 }
+
+gint64
+guardian_due_us(const Guardian *guardian)
+{
+    return g_source_get_ready_time(guardian->tick);
+}

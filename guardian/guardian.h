@@ -48,5 +48,7 @@ guint guardian_stuck_workers(const Guardian *guardian);
 Captures *guardian_captures(const Guardian *guardian);
 /* Monotonic time of the newest tick; 0 before the first. */
 gint64 guardian_ticked_us(const Guardian *guardian);
+/* Monotonic time of the next one; -1 without the loop. */
+gint64 guardian_due_us(const Guardian *guardian);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guardian, guardian_free)

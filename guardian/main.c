@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* vm-guardiand: options, signals, sd_notify; no logic. */
+/* vm-guardiand: options, signals, who is told what; no logic. */
 
 #include "alerting.h"
 #include "control.h"
 #include "message.h"
 #include "report-journal.h"
 #include "report.h"
+#include "service.h"
 
+#include <errno.h>
 #include <glib-unix.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <systemd/sd-daemon.h>
 
 /* About 15 descriptors a VM: its /proc files, cgroup chain, monitor. The default 1024 ends at 60
  * VMs. */
@@ -33,6 +34,7 @@ typedef struct {
     Guardian *guardian;
     Control *control;
     Alerting *alerting;
+    Service *service;
 } Daemon;
 
 /* What a person should not have to look for. */
@@ -42,10 +44,11 @@ daemon_captured(JsonObject *summary, gpointer data)
     const char *problem = message_get_string(summary, "problem");
 
     if (problem)
-        report_journal_warn("captured %s: %s; the bundle %s", message_get_string(summary, "vm"),
+        report_journal_warn(JOURNAL_CAPTURED, "captured %s: %s; the bundle %s",
+                            message_get_string(summary, "vm"),
                             message_get_string(summary, "directory"), problem);
     else
-        report_journal_note("captured %s: %s", message_get_string(summary, "vm"),
+        report_journal_note(JOURNAL_CAPTURED, "captured %s: %s", message_get_string(summary, "vm"),
                             message_get_string(summary, "directory"));
 }
 
@@ -62,7 +65,8 @@ capture_paged(const Daemon *daemon, const GuardianChange *change)
                              pid, &options, &name, &error))
         return;
     if (!g_error_matches(error, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY))
-        report_journal_warn("no evidence of %s: %s", change->vm->name, error->message);
+        report_journal_warn(JOURNAL_CAPTURED, "no evidence of %s: %s", change->vm->name,
+                            error->message);
 }
 
 static void
@@ -98,32 +102,35 @@ daemon_speak(const AlertingNews *news, gpointer data)
 static void
 daemon_warn(const char *line, gpointer data)
 {
-    report_journal_warn("%s", line);
+    report_journal_warn(JOURNAL_HOOK, "%s", line);
 }
 
 static bool
 daemon_reload(gpointer data, GError **error)
 {
     const Daemon *daemon = data;
-    Config *config = config_load(daemon->host, error);
+    g_autoptr(GError) problem = NULL;
+    Config *config;
 
-    if (!config)
-        return false;
-    guardian_reconfigure(daemon->guardian, config);
-    alerting_set_limits(daemon->alerting, guardian_limits(daemon->guardian));
-    report_journal_note("configuration reloaded");
-    return true;
+    service_reloading(daemon->service);
+    config = config_load(daemon->host, &problem);
+    if (config) {
+        guardian_reconfigure(daemon->guardian, config);
+        alerting_set_limits(daemon->alerting, guardian_limits(daemon->guardian));
+        report_journal_note(JOURNAL_RELOADED, "configuration reloaded");
+    } else {
+        report_journal_warn(JOURNAL_RELOAD_FAILED, "the old configuration stays: %s",
+                            problem->message);
+        g_propagate_error(error, g_steal_pointer(&problem));
+    }
+    service_reloaded(daemon->service, !config);
+    return config != NULL;
 }
 
 static gboolean
 on_reload(gpointer data)
 {
-    g_autoptr(GError) error = NULL;
-
-    sd_notify(0, "RELOADING=1");
-    if (!daemon_reload(data, &error))
-        report_journal_warn("the old configuration stays: %s", error->message);
-    sd_notify(0, "READY=1");
+    (void)daemon_reload(data, NULL); /* the journal has heard of it */
     return G_SOURCE_CONTINUE;
 }
 
@@ -134,8 +141,18 @@ on_end(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-/* Nothing may be read from disk on a tick: the disk may be the dead one. On fault only, or all of
- * the workers' stacks and every library's unused pages would be locked too. */
+/* Nothing may be read from disk on a tick: the disk may be the dead one. What is mapped now, all
+ * code among it, is read in and stays; what comes later stays once it was touched, or the workers'
+ * whole stacks would be locked. */
+static void
+lock_memory(void)
+{
+    if (mlockall(MCL_CURRENT) < 0 || mlockall(MCL_FUTURE | MCL_ONFAULT) < 0)
+        report_journal_warn(JOURNAL_NOT_LOCKED,
+                            "memory is not locked (%s): a dead disk of this host may stop us",
+                            g_strerror(errno));
+}
+
 static void
 prepare_process(void)
 {
@@ -145,7 +162,6 @@ prepare_process(void)
         limit.rlim_cur = MAX(limit.rlim_cur, MIN(limit.rlim_max, DESCRIPTORS_WANTED));
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
-    (void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
     signal(SIGPIPE, SIG_IGN);
     /* one arena: a worker's thread must not cost a heap of its own */
     mallopt(M_ARENA_MAX, 1);
@@ -157,12 +173,14 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(Control) control = NULL;
     g_autoptr(Alerting) alerting = NULL;
+    g_autoptr(Service) service = service_new(guardian, g_main_context_default());
     g_autofree char *mode =
         setting_format(setting_find("guardian", "mode"), guardian_limits(guardian));
     const AlertingFuncs funcs = {.speak = daemon_speak, .warn = daemon_warn, .data = daemon};
 
     daemon->guardian = guardian;
     daemon->loop = loop;
+    daemon->service = service;
     control = control_new(guardian, g_main_context_default(), daemon_reload, daemon, error);
     if (!control)
         return false;
@@ -178,12 +196,14 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     g_unix_signal_add(SIGTERM, on_end, daemon);
     g_unix_signal_add(SIGINT, on_end, daemon);
     g_unix_signal_add(SIGHUP, on_reload, daemon);
+    lock_memory();
     guardian_start(guardian);
-    report_journal_note("watching, mode %s, control socket %s/" CONTROL_SOCKET, mode,
-                        host_root_path(daemon->host, HOST_RUN));
-    sd_notifyf(0, "READY=1\nSTATUS=watching, mode %s", mode);
+    report_journal_note(JOURNAL_STARTED, "watching, mode %s, control socket %s/" CONTROL_SOCKET,
+                        mode, host_root_path(daemon->host, HOST_RUN));
+    service_ready(service);
     g_main_loop_run(loop);
-    sd_notify(0, "STOPPING=1");
+    service_stopping(service);
+    report_journal_note(JOURNAL_STOPPED, "stopped");
     guardian_set_change_func(guardian, NULL, NULL);
     guardian_set_memory_func(guardian, NULL, NULL);
     return true;

@@ -9,6 +9,20 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
+static const struct {
+    const char *name, *id;
+} events[] = {
+    [JOURNAL_ALERT] = {"alert", "0d9f6c0d5a0b4f64b1c7b6c1e8a0f2d3"},
+    [JOURNAL_CHANGED] = {"changed", "6f6f2a6a5be84a0d9f1c54d7a1b9e3c4"},
+    [JOURNAL_CAPTURED] = {"captured", "3e2f1a50a1364092981e891014a90c79"},
+    [JOURNAL_HOOK] = {"hook", "89bfcfc7cf4d451599cb7f05e4bfe2d6"},
+    [JOURNAL_STARTED] = {"started", "deffaa6cf152411b89dfe98e030860f1"},
+    [JOURNAL_STOPPED] = {"stopped", "d1c275b9e6344d6f9ce6ecae0070a3cf"},
+    [JOURNAL_RELOADED] = {"reloaded", "663912376809410d892d5703cdde3585"},
+    [JOURNAL_RELOAD_FAILED] = {"reload-failed", "c5ce7c8c1b914d3b83c4ea8096e51ba3"},
+    [JOURNAL_NOT_LOCKED] = {"not-locked", "521d358cca554b63b85ff89eb70d61f8"},
+};
+
 /* systemd names the stream it gave a service as stderr (systemd.exec(5), $JOURNAL_STREAM); the
  * variable is inherited by whoever redirects stderr, so compare. */
 static bool
@@ -41,11 +55,12 @@ report_journal_change(const GuardianChange *change, const char *line)
         return;
     }
     sd_journal_send("MESSAGE=%s", line, "PRIORITY=%d",
-                    change->after.state == STATE_SUSPECT ? LOG_WARNING : LOG_NOTICE,
-                    "MESSAGE_ID=%s", REPORT_MESSAGE_ID_CHANGE, "VM=%s", change->vm->name, "DISK=%s",
-                    change->disk ? change->disk->label : "", "VM_STATE=%s",
-                    state_name(change->after.state), "LAYER=%s", layer_name(change->after.layer),
-                    "CAUSE=%s", change->after.cause ? change->after.cause : "", NULL);
+                    change->after.state == STATE_SUSPECT ? LOG_WARNING : LOG_NOTICE, "EVENT=%s",
+                    events[JOURNAL_CHANGED].name, "MESSAGE_ID=%s", events[JOURNAL_CHANGED].id,
+                    "VM=%s", change->vm->name, "DISK=%s", change->disk ? change->disk->label : "",
+                    "VM_STATE=%s", state_name(change->after.state), "LAYER=%s",
+                    layer_name(change->after.layer), "CAUSE=%s",
+                    change->after.cause ? change->after.cause : "", NULL);
 }
 
 static int
@@ -63,41 +78,44 @@ report_journal_alert(const AlertingNews *news)
         print_stderr(news->line);
         return;
     }
-    sd_journal_send("MESSAGE=%s", news->line, "PRIORITY=%d", priority_of(news->step),
-                    "MESSAGE_ID=%s", REPORT_MESSAGE_ID_ALERT, "VM=%s", news->vm ? news->vm : "",
-                    "DISK=%s", news->disk ? news->disk : "", "VM_STATE=%s", state_name(news->state),
-                    "LAYER=%s", layer_name(news->layer), "ALERT=%s", news->step, NULL);
+    sd_journal_send("MESSAGE=%s", news->line, "PRIORITY=%d", priority_of(news->step), "EVENT=%s",
+                    events[JOURNAL_ALERT].name, "MESSAGE_ID=%s", events[JOURNAL_ALERT].id, "VM=%s",
+                    news->vm ? news->vm : "", "DISK=%s", news->disk ? news->disk : "",
+                    "VM_STATE=%s", state_name(news->state), "LAYER=%s", layer_name(news->layer),
+                    "ALERT=%s", news->step, NULL);
 }
 
-static void say(int priority, const char *format, va_list arguments) G_GNUC_PRINTF(2, 0);
+static void say(JournalEvent event, int priority, const char *format, va_list arguments)
+    G_GNUC_PRINTF(3, 0);
 
 static void
-say(int priority, const char *format, va_list arguments)
+say(JournalEvent event, int priority, const char *format, va_list arguments)
 {
     g_autofree char *line = g_strdup_vprintf(format, arguments);
 
     if (stderr_is_journal())
-        sd_journal_send("MESSAGE=%s", line, "PRIORITY=%d", priority, NULL);
+        sd_journal_send("MESSAGE=%s", line, "PRIORITY=%d", priority, "EVENT=%s", events[event].name,
+                        "MESSAGE_ID=%s", events[event].id, NULL);
     else
         print_stderr(line);
 }
 
 void
-report_journal_note(const char *format, ...)
+report_journal_note(JournalEvent event, const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    say(LOG_INFO, format, arguments);
+    say(event, LOG_INFO, format, arguments);
     va_end(arguments);
 }
 
 void
-report_journal_warn(const char *format, ...)
+report_journal_warn(JournalEvent event, const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    say(LOG_WARNING, format, arguments);
+    say(event, LOG_WARNING, format, arguments);
     va_end(arguments);
 }

@@ -317,8 +317,8 @@ sample_prints_the_table(void **state)
 static void
 wrong_usage_is_one_line_and_two(void **state)
 {
-    static const char *const wrong[] = {"",          "frobnicate", "show a b",
-                                        "check a b", "sample a",   "show --verbose"};
+    static const char *const wrong[] = {"",         "frobnicate", "show a b",      "check a b",
+                                        "sample a", "reload a",   "show --verbose"};
 
     for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_auto(Run) run = run_verb(*state, false, wrong[i]);
@@ -326,7 +326,7 @@ wrong_usage_is_one_line_and_two(void **state)
         assert_int_equal(run.status, 2);
         assert_string_equal(run.out, "");
         assert_string_equal(run.err, "guardianctl: usage: guardianctl config show [VM] | check "
-                                     "[DIR] | sample\n");
+                                     "[DIR] | sample | reload\n");
     }
 }
 

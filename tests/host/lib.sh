@@ -54,13 +54,36 @@ matches() {
 
 # vm NAME FILTER: what guardianctl knows of one VM, by jq; "vm 100 .state".
 vm() {
-    guardianctl status --json | jq -r --arg name "$1" ".vms[] | select(.name == \$name) | $2"
+    # its exit status says whether anything is open
+    { guardianctl status --json || :; } | jq -r --arg name "$1" ".vms[] | select(.name == \$name) | $2"
 }
 
 # make_disk FILE: a disk whose boot sector writes to it twice a second.
 make_disk() {
     truncate -s 8M "$1"
     dd if=/results/writer of="$1" conv=notrunc status=none
+}
+
+# serve_disk NAME: such a disk behind an NBD server of its own, as remote storage is: `storage NAME`
+# is its address for QEMU, and the server's process is in /run/nbd-NAME.pid, to be stopped.
+serve_disk() {
+    make_disk "/root/$1.raw"
+    qemu-nbd --fork --persistent --format=raw --pid-file="/run/nbd-$1.pid" \
+        --socket="/run/nbd-$1.sock" "/root/$1.raw"
+}
+
+storage() {
+    echo "nbd+unix:///?socket=/run/nbd-$1.sock"
+}
+
+# is VM FILTER WANTED
+is() {
+    equal "$3" "$(vm "$1" "$2")"
+}
+
+# writes VM: does its guest write, so that a freeze is one?
+writes() {
+    [ "$(vm "$1" '.disks[0].write_operations')" -gt 3 ]
 }
 
 # vm_arguments NAME: prints the arguments that most VMs here share, for $(...).

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# A VM that a user without privileges started by hand, in a scope of his own service manager.
+loginctl enable-linger owner
+wait_for 60 test -S /run/user/1000/systemd/private
+
+make_disk /home/owner/disk
+chown owner: /home/owner/disk
+# shellcheck disable=SC2046
+runuser -u owner -- env XDG_RUNTIME_DIR=/run/user/1000 \
+    systemd-run --user --quiet --scope --unit=mine --property=MemoryMax=300M \
+    qemu-system-x86_64 $(vm_arguments my-vm,process=mine) -daemonize \
+    -uuid 12345678-9abc-def0-1234-56789abcdef0 \
+    -drive file=/home/owner/disk,format=raw,if=virtio \
+    -qmp unix:/home/owner/qmp,server=on,wait=off
+systemctl start vm-guardian.service
+
+check 'it is found' wait_for 60 is my-vm .source bare
+check 'by its uuid' is my-vm .uuid 12345678-9abc-def0-1234-56789abcdef0
+check 'its only monitor is shared with its owner' is my-vm .monitor.use shared
+check 'its limit is the one of its scope' is my-vm .memory.limit_bytes 314572800
+check 'the group is named as it stands in the hierarchy' matches \
+    '^/user.slice/user-1000.slice/user@1000.service/.*/mine.scope$' "$(vm my-vm .memory.limit_group)"
+check 'it is fine once it is known' wait_for 90 is my-vm .state ok
+check 'its disk is in sight, although homes are not' matches '^[1-9]' \
+    "$(vm my-vm '.disks[0].write_operations')"
+loginctl disable-linger owner
