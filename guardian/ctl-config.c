@@ -146,6 +146,12 @@ add_value(JsonBuilder *builder, const View *view, const Setting *setting)
     case SETTING_LIST:
         add_list(builder, text);
         return;
+    case SETTING_PATH:
+        if (text)
+            json_builder_add_string_value(builder, text);
+        else
+            json_builder_add_null_value(builder);
+        return;
     }
 }
 
@@ -153,10 +159,8 @@ static void
 add_setting(JsonBuilder *builder, const View *view, const Setting *setting)
 {
     static const char *const units[] = {
-        [SETTING_DURATION] = "us",
-        [SETTING_SIZE] = "bytes",
-        [SETTING_RATIO] = "thousandths",
-        [SETTING_LIST] = NULL,
+        [SETTING_DURATION] = "us", [SETTING_SIZE] = "bytes", [SETTING_RATIO] = "thousandths",
+        [SETTING_LIST] = NULL,     [SETTING_PATH] = NULL,
     };
     g_autofree char *origin = config_origin(view->config, view->subject, setting);
 

@@ -8,6 +8,7 @@
 #include "report-journal.h"
 #include "report.h"
 #include "service.h"
+#include "textfile.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -174,6 +175,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     g_autoptr(Control) control = NULL;
     g_autoptr(Alerting) alerting = NULL;
     g_autoptr(Service) service = service_new(guardian, g_main_context_default());
+    g_autoptr(Textfile) textfile = NULL;
     g_autofree char *mode =
         setting_format(setting_find("guardian", "mode"), guardian_limits(guardian));
     const AlertingFuncs funcs = {.speak = daemon_speak, .warn = daemon_warn, .data = daemon};
@@ -189,6 +191,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     alerting_set_limits(alerting, guardian_limits(guardian));
     daemon->alerting = alerting;
     control_set_alerting(control, alerting);
+    textfile = textfile_new(guardian, alerting, g_main_context_default(), daemon_warn, daemon);
     guardian_set_change_func(guardian, daemon_changed, daemon);
     guardian_set_memory_func(guardian, daemon_forecast, daemon);
     captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);

@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* PATH_MAX of Linux, less room for what is put behind it while it is written. */
+#define PATH_BYTES_MAX 4000
+
 static const char *
 parse_word(const char *const *words, const char *text, gint64 *ret_index)
 {
@@ -80,6 +83,7 @@ parse_value(const Setting *setting, const char *text, gint64 *ret_value)
     case SETTING_CHOICE:
         return parse_word(setting->choices, text, ret_value);
     case SETTING_LIST:
+    case SETTING_PATH:
         break;
     }
     g_assert_not_reached();
@@ -120,6 +124,7 @@ format_value(const Setting *setting, gint64 value)
     case SETTING_CHOICE:
         return g_strdup(setting->choices[value]);
     case SETTING_LIST:
+    case SETTING_PATH:
         break;
     }
     g_assert_not_reached();
@@ -142,6 +147,7 @@ setting_describe_values(const Setting *setting)
         [SETTING_RATIO] = "a number such as 1.5",
         [SETTING_VERSION] = "a version such as 1.2, or main",
         [SETTING_LIST] = "words separated by blanks or commas",
+        [SETTING_PATH] = "an absolute path",
     };
 
     if (setting->type == SETTING_CHOICE)
@@ -182,6 +188,42 @@ list_normalize(const char *text)
     return list->len > 0 ? g_strdup(list->str) : NULL;
 }
 
+bool
+setting_is_text(const Setting *setting)
+{
+    return setting->type == SETTING_LIST || setting->type == SETTING_PATH;
+}
+
+/* Of a path that is to be written to: where it leads must be seen in it. NULL for a good one. */
+static const char *
+check_path(const char *text)
+{
+    if (*text != '\0' && *text != '/')
+        return "is no absolute path";
+    if (g_str_has_suffix(text, "/"))
+        return "is the path of a directory";
+    if (strstr(text, "/../") != NULL || g_str_has_suffix(text, "/.."))
+        return "has .. in it";
+    return strlen(text) < PATH_BYTES_MAX ? NULL : "is too long";
+}
+
+/* NULL, or what is wrong. */
+static char *
+apply_text(const Setting *setting, const char *text, Limits *limits)
+{
+    const char *wrong = setting->type == SETTING_PATH ? check_path(text) : NULL;
+    g_autofree char *printable = units_printable(text, -1);
+
+    if (wrong != NULL)
+        return g_strdup_printf("\"%s\" %s", printable, wrong);
+    g_free(G_STRUCT_MEMBER(char *, limits, setting->offset));
+    if (setting->type == SETTING_LIST)
+        G_STRUCT_MEMBER(char *, limits, setting->offset) = list_normalize(text);
+    else
+        G_STRUCT_MEMBER(char *, limits, setting->offset) = *text ? g_strdup(text) : NULL;
+    return NULL;
+}
+
 char *
 setting_apply(const Setting *setting, const char *text, Limits *limits)
 {
@@ -191,11 +233,8 @@ setting_apply(const Setting *setting, const char *text, Limits *limits)
     g_autofree char *printable = NULL;
     g_autofree char *values = NULL;
 
-    if (setting->type == SETTING_LIST) {
-        g_free(G_STRUCT_MEMBER(char *, limits, setting->offset));
-        G_STRUCT_MEMBER(char *, limits, setting->offset) = list_normalize(text);
-        return NULL;
-    }
+    if (setting_is_text(setting))
+        return apply_text(setting, text, limits);
     wrong = parse_value(setting, text, &value);
     if (wrong == NULL && has_range(setting))
         is_in_range = value >= setting->min && value <= setting->max;
@@ -214,7 +253,7 @@ setting_apply(const Setting *setting, const char *text, Limits *limits)
 char *
 setting_format(const Setting *setting, const Limits *limits)
 {
-    if (setting->type == SETTING_LIST)
+    if (setting_is_text(setting))
         return g_strdup(G_STRUCT_MEMBER(char *, limits, setting->offset));
     return format_value(setting, G_STRUCT_MEMBER(gint64, limits, setting->offset));
 }

@@ -161,6 +161,12 @@ const Setting settings[] = {
      SECOND, 5 * MINUTE, NULL, G_STRUCT_OFFSET(Limits, hook_deadline_us),
      "How long an executable of alert.d may run until it is killed with all that it started. 30s "
      "because a mail server in trouble answers late, and who has said nothing by then will not."},
+
+    {"report", "textfile", SETTING_PATH, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, NULL, 0, 0, NULL,
+     G_STRUCT_OFFSET(Limits, textfile),
+     "Where metrics are written every 15 s for node_exporter's textfile collector, such as "
+     "/var/lib/prometheus/node-exporter/vm-guardian.prom. Unset means nowhere, because only the "
+     "collector knows its directory."},
 };
 
 const guint n_settings = G_N_ELEMENTS(settings);
@@ -203,7 +209,7 @@ limits_copy(const Limits *limits, Limits *ret_copy)
 {
     *ret_copy = *limits;
     for (guint i = 0; i < n_settings; i++) {
-        if (settings[i].type == SETTING_LIST)
+        if (setting_is_text(&settings[i]))
             G_STRUCT_MEMBER(char *, ret_copy, settings[i].offset) =
                 g_strdup(G_STRUCT_MEMBER(char *, limits, settings[i].offset));
     }
@@ -213,7 +219,7 @@ void
 limits_clear(Limits *limits)
 {
     for (guint i = 0; i < n_settings; i++) {
-        if (settings[i].type == SETTING_LIST)
+        if (setting_is_text(&settings[i]))
             g_free(G_STRUCT_MEMBER(char *, limits, settings[i].offset));
     }
     memset(limits, 0, sizeof *limits);

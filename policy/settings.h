@@ -19,6 +19,7 @@ typedef enum {
     SETTING_VERSION, /* -> units_parse_version() */
     SETTING_CHOICE,  /* one word of `choices` -> its index */
     SETTING_LIST,    /* words separated by blanks or commas -> text, one blank between words */
+    SETTING_PATH,    /* an absolute path without "..", or nothing -> text */
 } SettingType;
 
 typedef enum {
@@ -69,6 +70,8 @@ typedef struct {
     gint64 capture_automatic, capture_keep, capture_size_max_bytes;
     /* [alert] */
     gint64 hook_deadline_us;
+    /* [report] */
+    char *textfile; /* NULL: none */
 } Limits;
 
 typedef struct {
@@ -77,13 +80,16 @@ typedef struct {
     SettingScope scope;
     SettingOwner owner;
     SettingApply apply;
-    const char *default_text; /* parsed by the same parser; NULL = unset (SETTING_LIST only) */
-    gint64 min, max;          /* in the unit of the value; both 0 = no range */
+    const char
+        *default_text; /* parsed by the same parser; NULL = unset (SETTING_LIST and _PATH only) */
+    gint64 min, max;   /* in the unit of the value; both 0 = no range */
     const char *const *choices;
     gsize offset;     /* of the gint64, or the char *, in Limits */
     const char *help; /* what it does, and why the default is what it is */
 } Setting;
 
+/* Is its value a text, owned, and not a number? */
+bool setting_is_text(const Setting *setting);
 extern const Setting settings[];
 extern const guint n_settings;
 

@@ -181,6 +181,30 @@ a_list_is_kept_with_one_blank_between_words(void **state)
 }
 
 static void
+a_path_says_where_it_leads(void **state)
+{
+    const Setting *textfile = setting_find("report", "textfile");
+    static const char *const bad[] = {"vm.prom", "/a/../b", "/a/..", "/metrics/", "~/vm.prom"};
+    g_auto(Limits) limits = {0};
+    g_autofree char *formatted = NULL;
+
+    limits_init_defaults(&limits);
+    assert_null(limits.textfile);
+    assert_null(setting_apply(textfile, "/metrics/my vm..prom", &limits));
+    assert_string_equal(limits.textfile, "/metrics/my vm..prom");
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autofree char *wrong = setting_apply(textfile, bad[i], &limits);
+
+        assert_non_null(wrong);
+        assert_string_equal(limits.textfile, "/metrics/my vm..prom");
+    }
+    formatted = setting_format(textfile, &limits);
+    assert_string_equal(formatted, "/metrics/my vm..prom");
+    assert_null(setting_apply(textfile, "", &limits));
+    assert_null(limits.textfile);
+}
+
+static void
 an_empty_list_is_an_unset_one(void **state)
 {
     const Setting *include = setting_find("guardian", "include");
@@ -283,6 +307,7 @@ main(void)
         cmocka_unit_test(every_setting_has_a_name_and_a_place_of_its_own),
         cmocka_unit_test(a_list_is_kept_with_one_blank_between_words),
         cmocka_unit_test(an_empty_list_is_an_unset_one),
+        cmocka_unit_test(a_path_says_where_it_leads),
         cmocka_unit_test(a_copy_owns_its_text),
         cmocka_unit_test(the_sample_in_contrib_is_the_tables),
         cmocka_unit_test(the_sample_fits_eighty_columns),
