@@ -7,6 +7,7 @@
 #include "freeze.h"
 #include "habits.h"
 #include "incoming.h"
+#include "libvirt.h"
 #include "meminfo.h"
 #include "memory-watch.h"
 #include "neighbour.h"
@@ -37,6 +38,7 @@ struct Guardian {
     Children *children;
     Captures *captures;
     Discovery *discovery;
+    Libvirt *libvirt;
     GPtrArray *vms; /* of Vm, owned */
     char *only;     /* NULL: all */
     GSource *tick;
@@ -168,6 +170,7 @@ guardian_add(Guardian *guardian, Vm *vm)
 
     vm->tick = guardian->tick;
     g_ptr_array_add(guardian->vms, vm);
+    libvirt_look_for(guardian->libvirt, vm, now);
     storage_look_up(vm, guardian->children);
     incoming_take(guardian->incoming, vm, now);
     /* a phase of its own: on a shared monitor nobody's clock should meet ours every time */
@@ -213,6 +216,7 @@ guardian_discover(Guardian *guardian, gint64 now)
     guardian->next_discovery_us = now + guardian->limits.discovery_period_us;
     guardian->discovered_us = now;
     discovery_scan(guardian->discovery);
+    libvirt_look(guardian->libvirt, now);
 }
 
 static void
@@ -292,6 +296,8 @@ guardian_new(const Host *host, GMainContext *context, Config *config)
     guardian->habits = habits_new(host);
     guardian->discovery = discovery_new(host, guardian->workers, &funcs);
     guardian->vms = g_ptr_array_new_with_free_func(vm_end);
+    guardian->libvirt = libvirt_new(host, context, guardian->vms, NULL);
+    libvirt_configure(guardian->libvirt, &guardian->limits);
     guardian->tick = g_source_new((GSourceFuncs *)&tick_funcs, sizeof(GSource));
     g_source_set_callback(guardian->tick, guardian_tick, guardian, NULL);
     return guardian;
@@ -306,6 +312,7 @@ guardian_free(Guardian *guardian)
     workers_free(guardian->workers);
     discovery_free(guardian->discovery);
     g_ptr_array_unref(guardian->vms);
+    libvirt_free(guardian->libvirt);
     captures_free(guardian->captures);
     incoming_free(guardian->incoming);
     if (guardian->is_looping)
@@ -382,7 +389,8 @@ guardian_wait(Guardian *guardian, gint64 at_least_us, gint64 deadline_us)
 
     while (!is_over &&
            (!is_long_enough || guardian->samples_open > 0 ||
-            discovery_pending(guardian->discovery) > 0 || children_open(guardian->children) > 0))
+            discovery_pending(guardian->discovery) > 0 || children_open(guardian->children) > 0 ||
+            libvirt_pending(guardian->libvirt) > 0))
         g_main_context_iteration(guardian->context, TRUE);
     g_source_destroy(pause);
     g_source_destroy(deadline);
@@ -392,6 +400,7 @@ guint
 guardian_look_for_vms(Guardian *guardian)
 {
     discovery_scan(guardian->discovery);
+    libvirt_look(guardian->libvirt, host_monotonic_us(guardian->host));
     guardian_wait(guardian, 0, LOOK_DEADLINE_US / 2);
     return guardian->vms->len;
 }
@@ -447,6 +456,7 @@ guardian_reconfigure(Guardian *guardian, Config *config)
         guardian_remove(guardian, i);
     }
     discovery_reconsider(guardian->discovery);
+    libvirt_configure(guardian->libvirt, &guardian->limits);
     guardian->next_discovery_us = 0;
     if (guardian->is_looping)
         g_source_set_ready_time(guardian->tick, 0);
@@ -492,6 +502,12 @@ Captures *
 guardian_captures(const Guardian *guardian)
 {
     return guardian->captures;
+}
+
+Libvirt *
+guardian_libvirt(const Guardian *guardian)
+{
+    return guardian->libvirt;
 }
 
 gint64

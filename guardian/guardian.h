@@ -11,6 +11,7 @@
 #include "judge.h"
 
 typedef struct Guardian Guardian;
+typedef struct Libvirt Libvirt;
 
 /* Borrows host, takes config. */
 Guardian *guardian_new(const Host *host, GMainContext *context, Config *config);
@@ -46,6 +47,7 @@ const Config *guardian_config(const Guardian *guardian);
 const HostMemory *guardian_memory(const Guardian *guardian);
 guint guardian_stuck_workers(const Guardian *guardian);
 Captures *guardian_captures(const Guardian *guardian);
+Libvirt *guardian_libvirt(const Guardian *guardian);
 /* Monotonic time of the newest tick; 0 before the first. */
 gint64 guardian_ticked_us(const Guardian *guardian);
 /* Monotonic time of the next one; -1 without the loop. */

@@ -4,12 +4,18 @@
 
 #include "libvirt-work.h"
 
+const char *
+libvirt_library_missing(void)
+{
+    return "not built in";
+}
+
 LibvirtLibrary *
 libvirt_library_open(void)
 {
     LibvirtLibrary *library = g_new0(LibvirtLibrary, 1);
 
-    library->problem = g_strdup("not built in");
+    library->problem = g_strdup(libvirt_library_missing());
     return library;
 }
 

@@ -24,6 +24,7 @@
     ROW(virDomainGetName, TICK, true, "the handle's own memory")                                   \
     ROW(virDomainGetID, TICK, true, "the handle's own memory")                                     \
     ROW(virDomainGetState, TICK, true, "libvirtd's own memory")                                    \
+    ROW(virDomainIsPersistent, TICK, true, "libvirtd's own memory")                                \
     ROW(virDomainGetXMLDesc, TICK, true, "libvirtd's own memory, once a minute")                   \
     ROW(virDomainBlockStatsFlags, TICK, true, "one query-blockstats; waits for a held job")        \
     ROW(virDomainFree, TICK, true, "memory")

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libvirt-daemon.h"
 
+#include "libvirt-trip.h"
+#include "worker.h"
+
 #include <string.h>
 
 /* Between two tries of a libvirtd that is down. One second is a restart; a minute is soon enough
@@ -38,38 +41,7 @@ struct LibvirtDaemon {
     char *problem;
 };
 
-/* What a thread gets, and what it gives back: with all it takes to close a link that nobody is left
- * to take. */
-typedef struct {
-    LibvirtErrand *errand;
-    LibvirtReply *reply;
-    LibvirtWorkFunc work;
-    void (*close)(LibvirtLink *link, gpointer library);
-    gpointer library;
-} Trip;
-
 static void pump(LibvirtDaemon *daemon);
-
-static void
-trip_free(gpointer data)
-{
-    Trip *trip = data;
-
-    if (trip->reply && trip->reply->link)
-        trip->close(trip->reply->link, trip->library);
-    libvirt_reply_free(trip->reply);
-    libvirt_errand_free(trip->errand);
-    g_free(trip);
-}
-
-static gpointer
-trip_run(gpointer data)
-{
-    Trip *trip = data;
-
-    trip->reply = trip->work(trip->errand, trip->library);
-    return trip;
-}
 
 static void
 ask_free(gpointer data)
@@ -82,7 +54,7 @@ ask_free(gpointer data)
 }
 
 static void
-ask_answer(const Ask *ask, const LibvirtReply *reply, bool is_late, const char *problem)
+ask_answer(const Ask *ask, LibvirtReply *reply, bool is_late, const char *problem)
 {
     if (ask->answer)
         ask->answer(reply, is_late, problem, ask->data);
@@ -113,49 +85,6 @@ end_overtake(LibvirtDaemon *daemon)
     g_clear_pointer(&daemon->overtake, g_source_unref);
 }
 
-static Trip *
-trip_new(const LibvirtDaemon *daemon, LibvirtErrand *errand)
-{
-    const LibvirtLibrary *library = daemon->context.library;
-    Trip *trip = g_new0(Trip, 1);
-
-    trip->errand = errand;
-    trip->work = library->work;
-    trip->close = library->close;
-    trip->library = library->data;
-    return trip;
-}
-
-static gpointer
-trip_run_nothing(gpointer data)
-{
-    return data;
-}
-
-static void
-trip_done_for_nobody(gpointer result, bool is_late, gpointer user_data)
-{
-    if (result)
-        trip_free(result);
-}
-
-/* To close is a call too, and may hang: in a thread that nobody waits for. */
-static void
-close_later(const LibvirtDaemon *daemon, LibvirtLink *link)
-{
-    g_autoptr(Workers) closer = workers_new(daemon->context.context, 1);
-    Trip *trip = trip_new(daemon, g_new0(LibvirtErrand, 1));
-    WorkerCall call = {.run = trip_run_nothing,
-                       .data = trip,
-                       .free_result = trip_free,
-                       .done = trip_done_for_nobody,
-                       .deadline_us = G_USEC_PER_SEC};
-
-    trip->reply = g_new0(LibvirtReply, 1);
-    trip->reply->link = link;
-    (void)!workers_run(closer, "close", &call);
-}
-
 void
 libvirt_daemon_free(LibvirtDaemon *daemon)
 {
@@ -167,7 +96,7 @@ libvirt_daemon_free(LibvirtDaemon *daemon)
         Lane *lane = daemon->lanes->pdata[i];
 
         if (lane->link)
-            close_later(daemon, lane->link);
+            trip_close_later(daemon->context.library, daemon->context.context, lane->link);
         if (lane->ask)
             ask_free(lane->ask);
         g_free(lane);
@@ -267,7 +196,7 @@ lane_start(Lane *lane, Ask *ask)
 {
     LibvirtDaemon *daemon = lane->daemon;
     g_autofree char *target = g_strdup_printf("lane %u", lane->number);
-    Trip *trip = trip_new(daemon, g_steal_pointer(&ask->errand));
+    Trip *trip = trip_new(daemon->context.library, g_steal_pointer(&ask->errand));
     WorkerCall call = {.run = trip_run,
                        .data = trip,
                        .free_result = trip_free,

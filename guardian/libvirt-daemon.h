@@ -8,7 +8,6 @@
  * silent, it is tried again after a pause that doubles. */
 
 #include "libvirt-work.h"
-#include "worker.h"
 
 /* A fifth of libvirtd's 20 workers, should all of them hang. */
 #define LIBVIRT_LANES_MAX 4u
@@ -25,9 +24,10 @@ typedef enum {
     DAEMON_SILENT, /* asked for its domains, which needs no QEMU, it does not answer */
 } LibvirtDaemonState;
 
-/* Exactly once an ask, unless it is forgotten. reply is borrowed; NULL with is_late: past its
- * deadline, the call may still be in flight; NULL without: it was never made, problem says why. */
-typedef void (*LibvirtAnswerFunc)(const LibvirtReply *reply, bool is_late, const char *problem,
+/* Exactly once an ask, unless it is forgotten. reply is borrowed, but its parts may be stolen; NULL
+ * with is_late: past its deadline, the call may still be in flight; NULL without: it was never
+ * made, problem says why. */
+typedef void (*LibvirtAnswerFunc)(LibvirtReply *reply, bool is_late, const char *problem,
                                   gpointer data);
 /* The call that was late has come back; what it brought is dropped, but for its problem (NULL). */
 typedef void (*LibvirtBackFunc)(const char *problem, gpointer data);

@@ -61,6 +61,7 @@ libvirt_reply_free(LibvirtReply *reply)
     g_clear_pointer(&reply->figures, g_ptr_array_unref);
     g_clear_pointer(&reply->disks, g_ptr_array_unref);
     domain_xml_free(reply->xml);
+    domain_xml_free(reply->persistent);
     g_free(reply->xml_problem);
     g_free(reply->problem);
     g_free(reply);
@@ -69,6 +70,8 @@ libvirt_reply_free(LibvirtReply *reply)
 void
 libvirt_library_free(LibvirtLibrary *library)
 {
+    if (library->release)
+        library->release(library->data);
     g_free(library->problem);
     g_free(library);
 }

@@ -26,6 +26,7 @@ typedef struct {
     LIBVIRT_CALLS(ROW)
 #undef ROW
     gint counts[N_CALLS];
+    gint references; /* of the library, and of each errand on its way */
 } Api;
 
 static const char *const call_names[] = {
@@ -44,6 +45,20 @@ struct LibvirtLink {
 static void
 ignore_error(void *data, virErrorPtr error)
 {
+}
+
+static gpointer
+api_hold(gpointer data)
+{
+    g_atomic_int_inc(&((Api *)data)->references);
+    return data;
+}
+
+static void
+api_release(gpointer data)
+{
+    if (g_atomic_int_dec_and_test(&((Api *)data)->references))
+        g_free(data);
 }
 
 static const char *
@@ -94,6 +109,13 @@ reply_fail(Api *api, LibvirtReply *reply, LibvirtOutcome outcome)
     reply->outcome = outcome;
     g_free(reply->problem);
     reply->problem = units_printable(message ? message : "libvirt does not say why", -1);
+}
+
+static void
+reply_refuse(LibvirtReply *reply, const char *problem)
+{
+    reply->outcome = OUTCOME_REFUSED;
+    reply->problem = g_strdup(problem);
 }
 
 /* A call on a domain failed: it is gone, or libvirt has a reason. */
@@ -219,20 +241,32 @@ run_state_of(int state, int reason)
     }
 }
 
-static void
-read_xml(Api *api, virDomainPtr domain, LibvirtReply *reply)
+/* NULL: libvirt gave none, or one that cannot be read, and *ret_problem says why. */
+static DomainXml *
+read_xml(Api *api, virDomainPtr domain, unsigned int flags, char **ret_problem)
 {
-    char *text = CALL(api, virDomainGetXMLDesc)(domain, 0);
+    char *text = CALL(api, virDomainGetXMLDesc)(domain, flags);
     g_autoptr(GError) error = NULL;
+    DomainXml *xml = text ? domain_xml_parse(text, strlen(text), &error) : NULL;
 
-    if (!text) {
+    if (error)
+        *ret_problem = units_printable(error->message, -1);
+    free(text);
+    return xml;
+}
+
+static void
+read_xmls(Api *api, virDomainPtr domain, LibvirtReply *reply)
+{
+    g_autofree char *unused = NULL;
+
+    reply->xml = read_xml(api, domain, 0, &reply->xml_problem);
+    if (!reply->xml && !reply->xml_problem) {
         reply_fail_domain(api, reply);
         return;
     }
-    reply->xml = domain_xml_parse(text, strlen(text), &error);
-    if (error)
-        reply->xml_problem = units_printable(error->message, -1);
-    free(text);
+    if (CALL(api, virDomainIsPersistent)(domain) == 1)
+        reply->persistent = read_xml(api, domain, VIR_DOMAIN_XML_INACTIVE, &unused);
 }
 
 static guint64
@@ -258,8 +292,8 @@ has_param(const virTypedParameter *params, int n, const char *name)
 static bool
 count_disk(Api *api, virDomainPtr domain, const char *target, LibvirtReply *reply)
 {
-    /* libvirt's QEMU driver knows 8; a driver that knows more is told how many we take */
-    virTypedParameter params[32] = {0};
+    /* as many as the wire protocol carries; libvirt's QEMU driver knows 8 */
+    virTypedParameter params[16] = {0};
     int n = G_N_ELEMENTS(params), code;
     LibvirtDisk *disk = g_new0(LibvirtDisk, 1);
 
@@ -317,13 +351,15 @@ do_domain(Api *api, virConnectPtr connection, const LibvirtErrand *errand, Libvi
     } else {
         reply->run = run_state_of(state, reason);
         if (!targets || errand->wants_xml)
-            read_xml(api, domain, reply);
+            read_xmls(api, domain, reply);
         if (reply->xml) {
             g_strfreev(targets);
             targets = domain_xml_targets(reply->xml);
         }
         if (targets)
             count_disks(api, domain, targets, reply);
+        else if (reply->outcome == OUTCOME_GOOD)
+            reply_refuse(reply, reply->xml_problem);
     }
     CALL(api, virDomainFree)(domain);
 }
@@ -372,6 +408,12 @@ work(LibvirtErrand *errand, gpointer data)
     return reply;
 }
 
+const char *
+libvirt_library_missing(void)
+{
+    return NULL;
+}
+
 LibvirtLibrary *
 libvirt_library_open(void)
 {
@@ -389,7 +431,9 @@ libvirt_library_open(void)
     CALL(api, virSetErrorFunc)(NULL, ignore_error);
     library->work = work;
     library->close = link_close;
-    library->data = api;
+    library->data = api_hold(api);
+    library->hold = api_hold;
+    library->release = api_release;
     return library;
 }
 

@@ -60,9 +60,10 @@ typedef struct {
     GPtrArray *listed;  /* of LibvirtListed; NULL */
     GPtrArray *figures; /* of LibvirtFigures; NULL */
     RunState run;
-    DomainXml *xml;    /* NULL: not wanted, or unreadable */
-    char *xml_problem; /* why it is unreadable; NULL */
-    GPtrArray *disks;  /* of LibvirtDisk; NULL */
+    DomainXml *persistent; /* of its next start, with xml; NULL: none */
+    DomainXml *xml;        /* NULL: not wanted, or unreadable */
+    char *xml_problem;     /* why it is unreadable; NULL */
+    GPtrArray *disks;      /* of LibvirtDisk; NULL */
 } LibvirtReply;
 
 /* Takes nothing but errand's link. Never NULL. */
@@ -70,14 +71,19 @@ typedef LibvirtReply *(*LibvirtWorkFunc)(LibvirtErrand *errand, gpointer library
 
 typedef struct {
     LibvirtWorkFunc work; /* NULL: libvirt cannot be used */
-    void (*close)(LibvirtLink *link, gpointer library);
-    gpointer data; /* given to both; lives as long as the process */
+    void (*close)(LibvirtLink *link, gpointer data);
+    gpointer data; /* given to both */
+    /* Who may call either holds data; both may be NULL. */
+    gpointer (*hold)(gpointer data);
+    void (*release)(gpointer data);
     char *problem; /* "not built in", "libvirt.so.0: ..."; NULL */
 } LibvirtLibrary;
 
+/* Why there can be none, without loading anything: "not built in"; NULL: try. */
+const char *libvirt_library_missing(void);
 /* Loads the library; never NULL. */
 LibvirtLibrary *libvirt_library_open(void);
-/* Threads may still be in it: nothing is unloaded. */
+/* Threads may still be in libvirt's: it is not unloaded. */
 void libvirt_library_free(LibvirtLibrary *library);
 /* How often each call was made so far: names and counts in turn, as text; new strings. The table's
  * calls that were never made are left out. */

@@ -100,6 +100,15 @@ origin_clear(gpointer data)
     g_free(origin->node_name);
 }
 
+GArray *
+sample_origins_new(guint n)
+{
+    GArray *origins = g_array_sized_new(FALSE, TRUE, sizeof(DiskOrigin), n);
+
+    g_array_set_clear_func(origins, origin_clear);
+    return origins;
+}
+
 void
 sample_fill_disks(Sampling *sampling, const GArray *stats)
 {
@@ -107,8 +116,7 @@ sample_fill_disks(Sampling *sampling, const GArray *stats)
 
     sample->has_disks = true;
     sample->disks = g_new0(DiskSample, stats->len);
-    sampling->origins = g_array_sized_new(FALSE, TRUE, sizeof(DiskOrigin), stats->len);
-    g_array_set_clear_func(sampling->origins, origin_clear);
+    sampling->origins = sample_origins_new(stats->len);
     for (guint i = 0; i < stats->len; i++) {
         const QmpBlockStats *entry = &g_array_index(stats, QmpBlockStats, i);
         DiskOrigin origin;

@@ -3,8 +3,8 @@
 
 /* What the files that make one Sample share: sample.c the order of questions, sample-disk.c disks,
  * sample-process.c process and memory, sample-queue.c virtqueues, sample-canary.c canaries,
- * sample-job.c block jobs,
- * sample-limits.c limits of disks, sample-evidence.c what is seen from outside. */
+ * sample-job.c block jobs, sample-limits.c limits of disks, sample-libvirt.c what libvirt tells,
+ * sample-evidence.c what is seen from outside. */
 
 #include "sample.h"
 
@@ -53,9 +53,16 @@ typedef struct {
 void sampling_ask(Sampling *sampling, QmpCommand command, const char *arguments,
                   QuestionTakeFunc take, guint index);
 
+/* One question that was asked beside the monitor is answered; may end the sampling. */
+void sampling_answered(Sampling *sampling);
+/* Asks libvirt in place of a monitor; the answer is counted in `open`. false: it cannot be. */
+bool sample_ask_domain(Sampling *sampling);
+
 void sample_fill_process(Sampling *sampling);
 /* stats is of QmpBlockStats. */
 void sample_fill_disks(Sampling *sampling, const GArray *stats);
+/* Of DiskOrigin, with its clear function. */
+GArray *sample_origins_new(guint n);
 const DiskOrigin *sample_disk_origin(const Sampling *sampling, guint index);
 
 /* Is costly evidence of that disk, of any disk, worth its price in this sample? */

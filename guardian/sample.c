@@ -21,6 +21,7 @@
 
 #include "sample-private.h"
 
+#include "libvirt-domain.h"
 #include "memory-watch.h"
 #include "monitor.h"
 #include "query.h"
@@ -279,6 +280,13 @@ sampling_go_on(Sampling *sampling)
         sampling_finish(sampling);
 }
 
+void
+sampling_answered(Sampling *sampling)
+{
+    sampling->open--;
+    sampling_go_on(sampling);
+}
+
 /* Is the connection in a state to be asked at all? Else the sample already knows its monitor stage.
  */
 static bool
@@ -336,6 +344,8 @@ sample_begin(Vm *vm, const SampleContext *context, SampleDoneFunc done, gpointer
     sample->is_incoming = vm->is_incoming;
     sample->age_us = -1;
     sample_fill_process(sampling);
+    if (!sample->process_is_gone && sample_ask_domain(sampling))
+        return;
     if (sample->process_is_gone || !monitor_prepare(sampling)) {
         sampling_finish(sampling);
         return;
@@ -352,4 +362,6 @@ sample_cancel(Vm *vm)
         return;
     vm->sampling->is_cancelled = true;
     g_clear_pointer(&vm->client, qmp_client_free);
+    if (vm->domain)
+        libvirt_domain_cancel(vm->domain);
 }

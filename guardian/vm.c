@@ -3,6 +3,7 @@
 
 #include "capture.h"
 #include "drift-look.h"
+#include "libvirt-domain.h"
 #include "memory-watch.h"
 #include "neighbour.h"
 #include "network.h"
@@ -78,6 +79,7 @@ vm_free(Vm *vm)
 {
     if (!vm)
         return;
+    libvirt_domain_free(vm->domain);
     storage_forget(vm);
     network_forget(vm);
     network_free(vm->network);

@@ -41,6 +41,7 @@ typedef struct Vm {
     HostRoot
         monitor_root; /* where to start from: HOST_RUN for Proxmox, else the process's own root */
     bool monitor_is_ours;
+    struct LibvirtDomain *domain; /* as libvirt knows it; NULL: not, or not yet; see libvirt.h */
 
     Limits limits;
 

@@ -143,6 +143,14 @@ const Setting settings[] = {
      "KubeVirt's additionalGuestMemoryOverheadRatio, a factor on the whole overhead. 1 because "
      "that is KubeVirt's own default."},
 
+    {"libvirt", "connections", SETTING_LIST, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, NULL, 0, 0, NULL,
+     G_STRUCT_OFFSET(Limits, libvirt_connections),
+     "Which libvirt daemons are asked. auto: those whose VMs run here, by the sockets of the "
+     "system, of the VM's user and of the VM's container. Also absolute paths of sockets below "
+     "/run, /var/lib or /proc, and test:/// URIs of libvirt's own fake driver; none for none. "
+     "Unset means auto, because libvirt alone may use the monitors of its VMs. They are asked "
+     "read-only, and never for what makes QEMU look at its images."},
+
     {"capture", "automatic", SETTING_BOOL, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "yes", 0, 0, NULL,
      G_STRUCT_OFFSET(Limits, capture_automatic),
      "Whether a paged alert captures the evidence at once. The default is yes, also in mode "

@@ -66,6 +66,8 @@ typedef struct {
     gint64 host_reserve_bytes;
     gint64 reserved_memory_bytes, overhead_cap_bytes;
     gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;
+    /* [libvirt] */
+    char *libvirt_connections; /* "auto", paths of sockets, test: URIs, "none"; NULL = auto */
     /* [capture] */
     gint64 capture_automatic, capture_keep, capture_size_max_bytes;
     /* [alert] */

@@ -134,7 +134,7 @@ fixture_tear_down(void **state)
 }
 
 static void
-on_answer(const LibvirtReply *reply, bool is_late, const char *problem, gpointer data)
+on_answer(LibvirtReply *reply, bool is_late, const char *problem, gpointer data)
 {
     GString *told = ((Fixture *)data)->told;
 

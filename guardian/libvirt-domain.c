@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-domain.h"
+
+/* Disks are plugged and limits changed by people: once a minute is soon enough. */
+#define XML_PERIOD_US (60 * G_USEC_PER_SEC)
+
+struct LibvirtDomain {
+    LibvirtDaemon *daemon; /* borrowed */
+    char *uuid;
+    bool is_in_flight;    /* also past its deadline */
+    gint64 asked_us;      /* g_get_monotonic_time() scale */
+    gint64 looked_us;     /* the tick's, of the look that is open */
+    LibvirtSeenFunc seen; /* NULL: no look is open */
+    gpointer data;
+    char *late_problem; /* what the call that came back too late said; NULL */
+    DomainXml *xml, *persistent;
+    gint64 xml_us;
+    LibvirtFigures figures;
+    gint64 figures_us; /* 0 never */
+};
+
+LibvirtDomain *
+libvirt_domain_new(LibvirtDaemon *daemon, const char *uuid)
+{
+    LibvirtDomain *domain = g_new0(LibvirtDomain, 1);
+
+    domain->daemon = daemon;
+    domain->uuid = g_strdup(uuid);
+    return domain;
+}
+
+void
+libvirt_domain_free(LibvirtDomain *domain)
+{
+    if (!domain)
+        return;
+    libvirt_domain_cancel(domain);
+    libvirt_daemon_forget(domain->daemon, domain);
+    domain_xml_free(domain->xml);
+    domain_xml_free(domain->persistent);
+    g_free(domain->late_problem);
+    g_free(domain->uuid);
+    g_free(domain);
+}
+
+static void
+tell(LibvirtDomain *domain, const LibvirtReply *reply, bool is_late, const char *problem)
+{
+    LibvirtSeenFunc seen = domain->seen;
+
+    domain->seen = NULL;
+    if (seen)
+        seen(reply, is_late, g_get_monotonic_time() - domain->asked_us, problem, domain->data);
+}
+
+static void
+keep_xml(LibvirtDomain *domain, LibvirtReply *reply)
+{
+    domain_xml_free(domain->xml);
+    domain_xml_free(domain->persistent);
+    domain->xml = g_steal_pointer(&reply->xml);
+    domain->persistent = g_steal_pointer(&reply->persistent);
+    domain->xml_us = domain->looked_us;
+}
+
+static void
+answered(LibvirtReply *reply, bool is_late, const char *problem, gpointer data)
+{
+    LibvirtDomain *domain = data;
+
+    if (is_late) {
+        tell(domain, NULL, true, NULL);
+        return;
+    }
+    domain->is_in_flight = false;
+    if (reply && reply->xml)
+        keep_xml(domain, reply);
+    tell(domain, reply, false, reply ? reply->problem : problem);
+}
+
+static void
+came_back(const char *problem, gpointer data)
+{
+    LibvirtDomain *domain = data;
+
+    domain->is_in_flight = false;
+    g_free(domain->late_problem);
+    domain->late_problem = g_strdup(problem);
+}
+
+void
+libvirt_domain_look(LibvirtDomain *domain, gint64 now_us, gint64 deadline_us, LibvirtSeenFunc seen,
+                    gpointer data)
+{
+    LibvirtErrand *errand;
+
+    g_assert(!domain->seen && seen);
+    domain->seen = seen;
+    domain->data = data;
+    if (domain->is_in_flight) {
+        tell(domain, NULL, true, NULL);
+        return;
+    }
+    errand = g_new0(LibvirtErrand, 1);
+    errand->kind = ERRAND_DOMAIN;
+    errand->uuid = g_strdup(domain->uuid);
+    errand->wants_xml = !domain->xml || now_us - domain->xml_us >= XML_PERIOD_US;
+    errand->targets = domain->xml ? domain_xml_targets(domain->xml) : NULL;
+    domain->asked_us = g_get_monotonic_time();
+    domain->looked_us = now_us;
+    domain->is_in_flight = true;
+    libvirt_daemon_ask(domain->daemon, errand, deadline_us, answered, came_back, domain);
+}
+
+void
+libvirt_domain_cancel(LibvirtDomain *domain)
+{
+    tell(domain, NULL, false, "cancelled");
+}
+
+LibvirtDaemon *
+libvirt_domain_daemon(const LibvirtDomain *domain)
+{
+    return domain->daemon;
+}
+
+const DomainXml *
+libvirt_domain_xml(const LibvirtDomain *domain, gint64 *ret_us)
+{
+    if (ret_us)
+        *ret_us = domain->xml_us;
+    return domain->xml;
+}
+
+const DomainXml *
+libvirt_domain_persistent(const LibvirtDomain *domain)
+{
+    return domain->persistent;
+}
+
+void
+libvirt_domain_set_figures(LibvirtDomain *domain, const LibvirtFigures *figures, gint64 now_us)
+{
+    domain->figures = *figures;
+    domain->figures.uuid = NULL;
+    domain->figures_us = now_us;
+}
+
+const LibvirtFigures *
+libvirt_domain_figures(const LibvirtDomain *domain, gint64 *ret_us)
+{
+    if (ret_us)
+        *ret_us = domain->figures_us;
+    return domain->figures_us > 0 ? &domain->figures : NULL;
+}
