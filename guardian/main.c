@@ -4,6 +4,7 @@
 
 #include "alerting.h"
 #include "control.h"
+#include "libvirt.h"
 #include "message.h"
 #include "report-journal.h"
 #include "report.h"
@@ -68,6 +69,12 @@ capture_paged(const Daemon *daemon, const GuardianChange *change)
     if (!g_error_matches(error, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY))
         report_journal_warn(JOURNAL_CAPTURED, "no evidence of %s: %s", change->vm->name,
                             error->message);
+}
+
+static void
+daemon_news(const char *line, gpointer data)
+{
+    report_journal_note(JOURNAL_LIBVIRT, "%s", line);
 }
 
 static void
@@ -194,6 +201,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     textfile = textfile_new(guardian, alerting, g_main_context_default(), daemon_warn, daemon);
     guardian_set_change_func(guardian, daemon_changed, daemon);
     guardian_set_memory_func(guardian, daemon_forecast, daemon);
+    libvirt_set_news_func(guardian_libvirt(guardian), daemon_news, NULL);
     captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);
     captures_rescue(guardian_captures(guardian));
     g_unix_signal_add(SIGTERM, on_end, daemon);

@@ -16,6 +16,7 @@ static const struct {
     [JOURNAL_CHANGED] = {"changed", "6f6f2a6a5be84a0d9f1c54d7a1b9e3c4"},
     [JOURNAL_CAPTURED] = {"captured", "3e2f1a50a1364092981e891014a90c79"},
     [JOURNAL_HOOK] = {"hook", "89bfcfc7cf4d451599cb7f05e4bfe2d6"},
+    [JOURNAL_LIBVIRT] = {"libvirt", "2b0d5f1a7c3e4d6b9a8847c6f1e20d53"},
     [JOURNAL_STARTED] = {"started", "deffaa6cf152411b89dfe98e030860f1"},
     [JOURNAL_STOPPED] = {"stopped", "d1c275b9e6344d6f9ce6ecae0070a3cf"},
     [JOURNAL_RELOADED] = {"reloaded", "663912376809410d892d5703cdde3585"},

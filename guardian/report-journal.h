@@ -14,6 +14,7 @@ typedef enum {
     JOURNAL_CHANGED,       /* a VM's or disk's state, without an alert */
     JOURNAL_CAPTURED,      /* evidence was saved, or could not be */
     JOURNAL_HOOK,          /* an executable of alert.d failed, was refused, works again */
+    JOURNAL_LIBVIRT,       /* a libvirt daemon answers, is down, is silent */
     JOURNAL_STARTED,       /* the daemon watches */
     JOURNAL_STOPPED,       /* and has ended as it was told to */
     JOURNAL_RELOADED,      /* a new configuration is in force */

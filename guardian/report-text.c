@@ -6,6 +6,7 @@
 #include "report-forecast.h"
 #include "report-line.h"
 #include "report-read.h"
+#include "report-sources.h"
 
 #include "model.h"
 #include "units.h"
@@ -349,6 +350,7 @@ report_status_text(JsonObject *state, bool is_coloured)
         g_string_append(text,
                         "No VM found: no process here looks like QEMU, or none is in scope.\n");
         append_silences(text, state);
+        report_append_sources(text, state, false);
         return g_string_free(text, FALSE);
     }
     g_string_append_printf(text, "%-*s %-*s %5s %5s %9s %5s %5s %3s %s\n", NAME_COLUMNS, "VM",
@@ -366,6 +368,7 @@ report_status_text(JsonObject *state, bool is_coloured)
                            vms->len, vms->len == 1 ? "" : "s", counts[STATE_OK],
                            counts[STATE_UNKNOWN], counts[STATE_SUSPECT], counts[STATE_FROZEN], now);
     append_silences(text, state);
+    report_append_sources(text, state, false);
     if (!is_daemon)
         g_string_append(text, "No daemon answers here: these are two samples of our own.\n");
     return g_string_free(text, FALSE);
@@ -391,5 +394,6 @@ report_list_text(JsonObject *state)
                                report_text_of(message_get_object(vm, "monitor"), "use", "none"),
                                report_text_of(message_get_object(vm, "memory"), "group", "-"));
     }
+    report_append_sources(text, state, true);
     return g_string_free(text, FALSE);
 }

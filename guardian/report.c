@@ -3,11 +3,13 @@
 
 #include "decide.h"
 #include "drift-report.h"
+#include "libvirt-domain.h"
 #include "overhead.h"
 #include "report-domain.h"
 #include "report-forecast.h"
 #include "report-reason.h"
 #include "report-roles.h"
+#include "report-sources.h"
 #include "units.h"
 
 #include <math.h>
@@ -148,6 +150,36 @@ add_memory(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     json_builder_end_object(builder);
 }
 
+/* What libvirt tells of it, null for a VM that is none of its domains. */
+static void
+add_libvirt(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
+{
+    gint64 xml_us = 0, figures_us = 0;
+    const DomainXml *xml = vm->domain ? libvirt_domain_xml(vm->domain, &xml_us) : NULL;
+    const LibvirtFigures *figures =
+        vm->domain ? libvirt_domain_figures(vm->domain, &figures_us) : NULL;
+    LibvirtFigures none = {0};
+
+    json_builder_set_member_name(builder, "libvirt");
+    if (!vm->domain) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    json_builder_begin_object(builder);
+    build_text(builder, "daemon", libvirt_daemon_label(libvirt_domain_daemon(vm->domain)));
+    build_s64(builder, "xml_age_ms", xml != NULL, (clocks->monotonic_us - xml_us) / 1000);
+    build_u64(builder, "hard_limit_bytes", xml && xml->hard_limit_bytes.is_known,
+              xml ? xml->hard_limit_bytes.value : 0);
+    build_s64(builder, "figures_age_ms", figures != NULL,
+              (clocks->monotonic_us - figures_us) / 1000);
+    figures = figures ? figures : &none;
+    build_u64(builder, "balloon_bytes", figures->balloon_bytes.is_known,
+              figures->balloon_bytes.value);
+    build_u64(builder, "vcpus", figures->vcpus.is_known, figures->vcpus.value);
+    build_u64(builder, "iothreads", figures->iothreads.is_known, figures->iothreads.value);
+    json_builder_end_object(builder);
+}
+
 static void
 add_monitor(JsonBuilder *builder, const Vm *vm)
 {
@@ -156,7 +188,10 @@ add_monitor(JsonBuilder *builder, const Vm *vm)
     json_builder_set_member_name(builder, "monitor");
     json_builder_begin_object(builder);
     build_text(builder, "path", path);
-    build_text(builder, "use", !path ? NULL : vm->monitor_is_ours ? "own" : "shared");
+    build_text(builder, "use",
+               path         ? (vm->monitor_is_ours ? "own" : "shared")
+               : vm->domain ? "libvirt"
+                            : NULL);
     build_text(builder, "stage", vm->has_sample ? monitor_stage_name(vm->sample.monitor) : NULL);
     build_u64(builder, "waited_us", vm->has_sample && vm->sample.waited_us > 0,
               (guint64)vm->sample.waited_us);
@@ -225,6 +260,7 @@ add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     add_capture(builder, vm);
     drift_build_writes(builder, vm, clocks);
     add_monitor(builder, vm);
+    add_libvirt(builder, vm, clocks);
     add_memory(builder, vm, clocks);
     report_add_domain(builder, vm);
     report_add_roles(builder, &vm->roles);
@@ -261,6 +297,7 @@ report_state(const Guardian *guardian, bool is_daemon)
     build_bool(builder, "daemon", is_daemon);
     build_text(builder, "mode", mode);
     build_s64(builder, "stuck_workers", true, guardian_stuck_workers(guardian));
+    build_sources(builder, guardian, &clocks);
     json_builder_set_member_name(builder, "vms");
     json_builder_begin_array(builder);
     for (guint i = 0; i < vms->len; i++)
