@@ -128,6 +128,7 @@ sample_fill_disks(Sampling *sampling, const GArray *stats)
         canary_note(sampling->vm, &sample->disks[sample->n_disks++], sample->now_us);
         g_array_append_val(sampling->origins, origin);
     }
+    sample_tighten_limits(sampling);
 }
 
 const DiskOrigin *

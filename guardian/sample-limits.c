@@ -2,6 +2,10 @@
 #include "drift-look.h"
 #include "sample-private.h"
 
+#include "freeze.h"
+
+#include <string.h>
+
 static void
 ask_group(Sampling *sampling, const char *group, QuestionTakeFunc take, guint index)
 {
@@ -77,4 +81,64 @@ sample_ask_block(Sampling *sampling)
     sampling_ask(sampling, QMP_QUERY_BLOCK, NULL, take_block, 0);
     if (vm->client) /* an answer from within may have ended it */
         qmp_client_set_class(vm->client, QMP_CLASS_SUSPECT);
+}
+
+/* The tightest of total, read and write: any of them can hold a request. 0 none. */
+static guint64
+tightest(const Throttle *throttle, ThrottleLimit first)
+{
+    guint64 least = 0;
+
+    for (guint i = 0; i < 3; i++) {
+        guint64 rate = throttle->fields[THROTTLE_FIELD(first + i, THROTTLE_RATE)];
+
+        if (rate > 0 && (least == 0 || rate < least))
+            least = rate;
+    }
+    return least;
+}
+
+static void
+tighten(guint64 *limit, guint64 other)
+{
+    if (other > 0 && (*limit == 0 || other < *limit))
+        *limit = other;
+}
+
+static void
+tighten_disk(DiskSample *disk, const DriftDisk *known)
+{
+    static const DriftSide sides[] = {DRIFT_LIVE, DRIFT_CONFIGURATION};
+
+    for (guint i = 0; i < G_N_ELEMENTS(sides); i++) {
+        const Throttle *throttle = known->sides[sides[i]];
+        guint64 bps = disk->has_limit ? disk->limit_bps : 0;
+        guint64 iops = disk->has_limit ? disk->limit_iops : 0;
+
+        if (!throttle)
+            continue;
+        tighten(&bps, tightest(throttle, THROTTLE_BPS_TOTAL));
+        tighten(&iops, tightest(throttle, THROTTLE_IOPS_TOTAL));
+        disk->has_limit = disk->has_limit || bps > 0 || iops > 0;
+        disk->limit_bps = bps;
+        disk->limit_iops = iops;
+    }
+}
+
+void
+sample_tighten_limits(Sampling *sampling)
+{
+    Sample *sample = &sampling->sample;
+    g_autoptr(GPtrArray) known = NULL;
+
+    if (!freeze_is_suspect(&sampling->vm->track))
+        return;
+    known = drift_look_disks(sampling->vm, host_realtime_us(sampling->context.host));
+    for (guint i = 0; i < known->len; i++) {
+        const DriftDisk *disk = known->pdata[i];
+
+        for (guint j = 0; j < sample->n_disks; j++)
+            if (strcmp(sample->disks[j].label, disk->name) == 0)
+                tighten_disk(&sample->disks[j], disk);
+    }
 }

@@ -80,6 +80,10 @@ void sample_jobs_apply(Sampling *sampling);
 void sample_ask_list(Sampling *sampling);
 void sample_ask_sizes(Sampling *sampling);
 void sample_ask_queues(Sampling *sampling);
+/* A limit that was set after the start, by Proxmox' configuration or in a throttle-group that the
+ * command line does not name: of a suspect's disks, whose patience depends on it. What may be in
+ * force can only tighten what is known. */
+void sample_tighten_limits(Sampling *sampling);
 /* The limits of throttle-groups, in the slow round; those of the old kind, when a person asks. */
 void sample_ask_groups(Sampling *sampling);
 void sample_ask_block(Sampling *sampling);

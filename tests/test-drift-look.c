@@ -471,6 +471,46 @@ a_change_in_qemu_alone_is_somebodys_write(void **state)
     assert_true(writers_count(drift_look_writers(vm->drift), g_get_real_time()).n_writes == 1);
 }
 
+#define TWO_DISKS                                                                                  \
+    "[{\"device\": \"drive-scsi0\", \"qdev\": \"scsi0\", \"node-name\": \"n0\", \"stats\": "       \
+    "{\"rd_operations\": 1, \"wr_operations\": 2, \"flush_operations\": 0}},"                      \
+    " {\"device\": \"drive-scsi1\", \"qdev\": \"scsi1\", \"node-name\": \"n1\", \"stats\": "       \
+    "{\"rd_operations\": 1, \"wr_operations\": 2, \"flush_operations\": 0}}]"
+
+/* Of the newest sample; 0 none known. */
+static guint64
+sampled_limit(const Fixture *fixture, guint index)
+{
+    const Sample *sample = &fixture->samples->vm->sample;
+
+    assert_true(index < sample->n_disks);
+    return sample->disks[index].has_limit ? sample->disks[index].limit_bps : 0;
+}
+
+static void
+a_limit_set_after_the_start_earns_a_suspect_patience(void **state)
+{
+    Fixture *fixture = *state;
+    Vm *vm;
+
+    make_vm(fixture, OLD);
+    vm = fixture->samples->vm;
+    write_conf(fixture, "scsi0: local:1,mbps_wr=600\nscsi1: local:2,mbps=0.02,mbps_max=1\n",
+               g_get_real_time());
+    fake_monitor_answer(fixture->samples->monitor, "query-blockstats", TWO_DISKS);
+    look(fixture);
+    fake_monitor_answer(fixture->samples->monitor, "query-blockstats", TWO_DISKS);
+    look(fixture);
+    assert_int_equal(sampled_limit(fixture, 0), 62914560);
+    assert_int_equal(sampled_limit(fixture, 1), 0); /* it moves: nobody needs to know */
+    vm->track.verdict.state = STATE_SUSPECT;
+    fake_monitor_answer(fixture->samples->monitor, "query-blockstats", TWO_DISKS);
+    look(fixture);
+    assert_int_equal(sampled_limit(fixture, 0), 62914560); /* it may have been loosened, or not */
+    assert_int_equal(sampled_limit(fixture, 1), 20971);
+    vm->track.verdict.state = STATE_OK;
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -481,6 +521,7 @@ main(void)
         WITH(what_was_written_after_the_start_may_have_reached_qemu),
         WITH(limits_in_objects_are_asked_for),
         WITH(a_disk_plugged_in_later_is_probed_for),
+        WITH(a_limit_set_after_the_start_earns_a_suspect_patience),
         WITH(the_old_kind_is_told_by_asking),
         WITH(a_person_may_have_query_block_asked),
         WITH(nobody_asks_query_block_on_its_own),

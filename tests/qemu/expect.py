@@ -30,10 +30,13 @@ FREEZES = {  # picture: on virtio, on any other controller
     "throttle": (Expect("suspect", ("throttle",), 20, at_cap=135),
                  Expect("suspect", ("throttle",), 20, at_cap=135)),
 }
-# The main loop is wedged for good: it waits for a request that only a command could release.
+# The main loop is wedged for good: it waits for a request that only a command could release. Below an iothread
+# blkdebug resumes the request in the main thread, and QEMU 7.2 aborts (io/channel.c, the context's assertion).
+# The guest's driver for am53c974 stays in its error handling for more than a minute, with both its disks.
 NEVER_HEALS = {
-    "parked": ("ahci", "ide", "lsi", "am53c974", "pvscsi", "nvme", "usb"),
-    "throttle": ("ahci", "pvscsi", "nvme", "usb"),
+    "parked": ("ahci", "ide", "lsi", "am53c974", "pvscsi", "nvme", "usb", "virtio-blk-iothread",
+               "virtio-scsi-iothread"),
+    "throttle": ("ahci", "pvscsi", "nvme", "usb", "am53c974"),
 }
 INNOCENT = Expect("ok", (), 0)
 # What the VM's verdict must say; the others are ok in whatever words.
