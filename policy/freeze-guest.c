@@ -22,41 +22,19 @@
 #define NETWORK_FACTOR 8.0
 #define NETWORK_MIN_BPS 100.0
 
-static bool
-has_moved(const Track *track, const Sample *sample, bool *ret_wrote)
-{
-    guint64 ops = 0, writes = 0;
-    const GuestTrack *guest = &track->guest;
-
-    for (guint i = 0; i < sample->n_disks; i++) {
-        const DiskSample *disk = &sample->disks[i];
-
-        if (!disk->has_counters)
-            continue;
-        ops += disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
-        writes += disk->wr_ops;
-    }
-    *ret_wrote = writes != guest->writes;
-    return ops != guest->ops;
-}
-
+/* Of all disks together, since the VM started. */
 static void
-note_counters(GuestTrack *guest, const Sample *sample)
+sum_counters(const Sample *sample, guint64 *ret_ops, guint64 *ret_writes)
 {
-    guest->ops = guest->writes = 0;
+    *ret_ops = *ret_writes = 0;
     for (guint i = 0; i < sample->n_disks; i++) {
         const DiskSample *disk = &sample->disks[i];
 
         if (!disk->has_counters)
             continue;
-        guest->ops += disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
-        guest->writes += disk->wr_ops;
+        *ret_ops += disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
+        *ret_writes += disk->wr_ops;
     }
-    guest->last_us = sample->now_us;
-    guest->cpu_us = sample->cpu_time_us;
-    guest->network_bytes = sample->network_bytes;
-    guest->has_last = true;
-    guest->has_last_network = sample->has_network;
 }
 
 static void
@@ -119,23 +97,29 @@ void
 guest_follow(Track *track, const Sample *sample)
 {
     GuestTrack *guest = &track->guest;
-    bool has_written;
+    guint64 ops, writes;
 
     if (!sample->has_cpu) {
-        guest->has_last = false;
-        guest->silent_since_us = 0;
+        guest_track_restart(guest);
         return;
     }
-    if (guest->has_last && has_moved(track, sample, &has_written)) {
+    sum_counters(sample, &ops, &writes);
+    if (guest->has_last && ops != guest->ops) {
         note_life(guest, sample);
-        guest->wrote_last = has_written;
+        guest->wrote_last = writes != guest->writes;
     } else if (guest->has_last) {
         note_silence(guest, sample);
     }
     if (sample->has_events && sample->n_resets != guest->n_resets)
         guest->wrote_last = false; /* until the new life of the guest writes, too */
     guest->n_resets = sample->has_events ? sample->n_resets : guest->n_resets;
-    note_counters(guest, sample);
+    guest->ops = ops;
+    guest->writes = writes;
+    guest->last_us = sample->now_us;
+    guest->cpu_us = sample->cpu_time_us;
+    guest->network_bytes = sample->network_bytes;
+    guest->has_last = true;
+    guest->has_last_network = sample->has_network;
 }
 
 static bool
