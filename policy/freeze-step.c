@@ -20,28 +20,53 @@ typedef struct {
     gint64 elapsed_us; /* since something else had completed */
 } Completed;
 
-/* Was what completed older than the patience, and not because its limit works as it should? A mean
- * of writes and flushes hides the age of a write that a reset's drain let through, because flushes
- * do not wait for a limit. */
-static Step
-aged_step(const DiskSample *disk, const DiskContext *context, const Completed *completed,
-          gint64 *ret_age_us)
+static Pace
+pace_of(const DiskSample *disk, const Completed *completed)
 {
-    gint64 usual = context->limits->patience_us;
-    gint64 patience = freeze_patience_us(disk, context->limits);
-    gint64 spent_us = (gint64)(completed->spent_ns / 1000);
-    gint64 age = spent_us / (gint64)completed->operations;
-    guint64 data = completed->operations - MIN(completed->flushes, completed->operations - 1);
-    Pace pace = limit_pace(disk, completed->bytes, completed->operations, completed->elapsed_us);
+    return limit_pace(disk, completed->bytes, completed->operations, completed->elapsed_us);
+}
 
-    *ret_age_us = MAX(age, spent_us / (gint64)data);
-    if (limit_is_shut(disk, context->limits) ||
-        (limit_explains(disk, context->limits) && pace == PACE_ABOVE))
-        return *ret_age_us > usual ? STEP_STILL : STEP_PROGRESS;
-    *ret_age_us = age;
-    if (age <= usual)
+/* Under a limit that cannot have let it pass, what is old was let through by a reset's drain. A
+ * mean of writes and flushes hides the age of such a write, because flushes do not wait for a
+ * limit. */
+static bool
+is_drained(const DiskSample *disk, const DiskContext *context, const Completed *completed)
+{
+    return limit_is_shut(disk, context->limits) ||
+           (limit_explains(disk, context->limits) && pace_of(disk, completed) == PACE_ABOVE);
+}
+
+static gint64
+age_of(const Completed *completed, bool without_flushes)
+{
+    guint64 flushes = MIN(completed->flushes, completed->operations - 1);
+    guint64 operations = completed->operations - (without_flushes ? flushes : 0);
+
+    return (gint64)(completed->spent_ns / operations / 1000);
+}
+
+static Step
+drained_step(DiskTrack *track, const DiskContext *context, const Completed *completed)
+{
+    gint64 age_us = age_of(completed, true);
+
+    if (age_us <= context->limits->patience_us)
+        return STEP_PROGRESS; /* a burst, before the limit began to bind */
+    note_old_completion(track, context->sample->now_us, age_us);
+    return STEP_STILL;
+}
+
+/* Of what completed, and not because its limit works as it should. */
+static Step
+aged_step(const DiskSample *disk, const DiskContext *context, const Completed *completed)
+{
+    gint64 age = age_of(completed, false);
+
+    if (age <= context->limits->patience_us)
         return STEP_PROGRESS;
-    return pace == PACE_LIMIT || age <= patience ? STEP_SLOW_PROGRESS : STEP_STILL;
+    if (pace_of(disk, completed) == PACE_LIMIT || age <= freeze_patience_us(disk, context->limits))
+        return STEP_SLOW_PROGRESS;
+    return STEP_STILL;
 }
 
 /* What completed was old; that it goes on and on is another story than one now and then. */
@@ -76,7 +101,6 @@ freeze_step(DiskTrack *track, const DiskSample *disk, const DiskContext *context
                            .spent_ns = now.time_ns - before.time_ns,
                            .elapsed_us = now.moved_us - before.moved_us};
     bool is_first = !track->has_last;
-    gint64 age_us;
     Step step;
 
     if (!is_first && completed.operations == 0)
@@ -91,9 +115,11 @@ freeze_step(DiskTrack *track, const DiskSample *disk, const DiskContext *context
         track->flow_samples = 0;
         return STEP_STILL;
     }
-    step = aged_step(disk, context, &completed, &age_us);
+    if (is_drained(disk, context, &completed))
+        return drained_step(track, context, &completed);
+    step = aged_step(disk, context, &completed);
     if (step == STEP_STILL)
-        return old_step(track, context, completed.elapsed_us, age_us);
+        return old_step(track, context, completed.elapsed_us, age_of(&completed, false));
     track->flow_samples = 0;
     return step;
 }
