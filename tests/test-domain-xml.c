@@ -110,6 +110,29 @@ a_disk_on_a_controller_finds_it(void **state)
     assert_null(domain_xml_disk(xml, "sdc"));
 }
 
+/* As libvirt 9.0 wrote it of a running domain. */
+static void
+a_real_domain_is_read(void **state)
+{
+    g_autoptr(DomainXml) xml = read_file("live-9.0.xml");
+    const DomainDisk *disk = domain_xml_disk(xml, "vda");
+    const DomainDisk *drive = domain_xml_disk(xml, "sdb");
+
+    assert_string_equal(xml->name, "web");
+    assert_number(xml->id, 1);
+    assert_number(xml->memory_bytes, GIB / 8);
+    assert_string_equal(domain_xml_note(xml, "urn:x", "policy/a"), "d");
+    assert_int_equal(xml->disks->len, 3);
+    assert_string_equal(disk->alias, "virtio-disk0");
+    assert_string_equal(disk->io, "threads");
+    assert_number(disk->iothread, 1);
+    assert_string_equal(disk->iotune[0], "total_bytes_sec");
+    assert_string_equal(disk->iotune[1], "1048576");
+    assert_string_equal(domain_xml_controller(xml, domain_xml_disk(xml, "sda"))->model,
+                        "virtio-scsi");
+    assert_null(drive->storage);
+}
+
 static void
 network_storage_is_named_as_a_command_line_names_it(void **state)
 {
@@ -245,6 +268,7 @@ main(void)
         cmocka_unit_test(identity_and_memory_are_read),
         cmocka_unit_test(a_disk_is_what_its_own_elements_say),
         cmocka_unit_test(a_disk_on_a_controller_finds_it),
+        cmocka_unit_test(a_real_domain_is_read),
         cmocka_unit_test(network_storage_is_named_as_a_command_line_names_it),
         cmocka_unit_test(metadata_is_found_by_namespace_not_by_prefix),
         cmocka_unit_test(what_is_too_much_is_refused),
