@@ -60,9 +60,10 @@ on_timer(gpointer data)
 {
     Service *service = data;
     gint64 due = guardian_due_us(service->guardian);
+    gint64 now = host_monotonic_us(guardian_host(service->guardian));
 
     tell_status(service);
-    if (service->has_watchdog && due >= 0 && g_get_monotonic_time() < due + TICK_LATE_US)
+    if (service->has_watchdog && due >= 0 && now < due + TICK_LATE_US)
         sd_notify(0, "WATCHDOG=1");
     return G_SOURCE_CONTINUE;
 }
