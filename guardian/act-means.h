@@ -11,15 +11,17 @@
 typedef struct ActCall {
     const Host *host;
     GMainContext *context;
-    Children *children;      /* for whatever may hang */
+    Children *children; /* for whatever may hang */
+    const struct ActMeans *means;
     const ActRecord *record; /* stays until the call has ended */
     bool is_read_only;       /* only tell the value in force */
     void (*end)(struct ActCall *call, bool was_written, const char *value, const char *problem);
     gpointer data; /* of the engine */
 } ActCall;
 
-typedef struct {
+typedef struct ActMeans {
     const char *name; /* as in ActRecord.means */
+    gpointer data;    /* of its owner */
     /* A write of this means is still there after its VM and the host's boot have gone. */
     bool outlives_vm;
     /* Checks that the subject still lives and record->old_value is still in force, writes

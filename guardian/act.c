@@ -105,14 +105,17 @@ run_end(Run *run, ActLeave leave, bool has_tripped, const char *problem)
 void
 run_call(Run *run, const ActRecord *record, bool is_read_only, ActCallEndFunc end)
 {
+    const ActMeans *means = acts_find_means(run->acts, record->means);
+
     run->call = (ActCall){.host = run->acts->host,
+                          .means = means,
                           .context = run->acts->context,
                           .children = run->acts->children,
                           .record = record,
                           .is_read_only = is_read_only,
                           .end = end,
                           .data = run};
-    acts_find_means(run->acts, record->means)->run(&run->call);
+    means->run(&run->call);
 }
 
 /* Writing: each of these is called back by the one before. */

@@ -166,6 +166,8 @@ print_disk(JsonObject *disk)
         printf("    live: %s%s%s\n", source, message_get_string(disk, "live_utc") ? ", " : "",
                report_text_of(disk, "live_utc", ""));
     print_strings(disk, "notes", "    ");
+    if (message_get_string(disk, "outcome"))
+        printf("    %s\n", message_get_string(disk, "outcome"));
 }
 
 static void

@@ -3,6 +3,7 @@
 
 #include "drift-look.h"
 #include "pve-read.h"
+#include "reconciler.h"
 #include "report-build.h"
 #include "units.h"
 
@@ -70,9 +71,26 @@ build_whys(JsonBuilder *builder, const Drift *drift, guint field)
     json_builder_end_array(builder);
 }
 
-static void
-build_disk(JsonBuilder *builder, const DriftDisk *disk)
+/* What becomes of a difference; a static phrase. */
+static const char *
+outcome_of(const Vm *vm, const ReconcilePlan *plan)
 {
+    if (plan->kind == RECONCILE_LEAVE)
+        return plan->reason;
+    if (plan->kind == RECONCILE_CONFIGURATION)
+        return "the configuration is left to people: qm set";
+    if (vm->limits_unmatched)
+        return "an earlier write did not read back as asked: never tried again";
+    if (vm->limits.mode != MODE_ENFORCE || vm->limits.enforce_throttle != MODE_ENFORCE)
+        return "observe: nothing is written";
+    return vm->reconcile_problem ? vm->reconcile_problem : "it will be written";
+}
+
+static void
+build_disk(JsonBuilder *builder, const Vm *vm, const DriftDisk *disk)
+{
+    ReconcilePlan plan = reconciler_plan(vm, NULL, disk);
+
     json_builder_begin_object(builder);
     build_text(builder, "name", disk->name);
     build_bool(builder, "is_equal", drift_count(&disk->drift) == 0);
@@ -93,6 +111,7 @@ build_disk(JsonBuilder *builder, const DriftDisk *disk)
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);
+    build_text(builder, "outcome", plan.kind == RECONCILE_NOTHING ? NULL : outcome_of(vm, &plan));
     build_texts(builder, "notes", disk->notes);
     json_builder_end_object(builder);
 }
@@ -139,7 +158,7 @@ build_drift(JsonBuilder *builder, const Guardian *guardian, const Vm *vm)
     json_builder_set_member_name(builder, "disks");
     json_builder_begin_array(builder);
     for (guint i = 0; i < disks->len; i++)
-        build_disk(builder, disks->pdata[i]);
+        build_disk(builder, vm, disks->pdata[i]);
     json_builder_end_array(builder);
     json_builder_end_object(builder);
 }
@@ -197,34 +216,35 @@ drift_want(const Guardian *guardian, const char *word, GError **error)
     return n > 0 || !word || nobody_is_called(word, error);
 }
 
+static char *
+drift_line(const Vm *vm, gint64 realtime_us)
+{
+    g_autoptr(GPtrArray) disks = drift_look_disks(vm, realtime_us);
+
+    for (guint i = 0; i < disks->len; i++) {
+        const DriftDisk *disk = disks->pdata[i];
+        ReconcilePlan plan = reconciler_plan(vm, NULL, disk);
+
+        if (plan.kind != RECONCILE_NOTHING)
+            return g_strdup_printf("limits of %s are not what the policy wants (guardianctl "
+                                   "drift): %s",
+                                   disk->name, outcome_of(vm, &plan));
+    }
+    return NULL;
+}
+
 void
 drift_build_writes(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
 {
     const Writers *writers = drift_look_writers(vm->drift);
     const Verdict *verdict = &vm->track.verdict;
     g_autofree char *last = NULL, *habit = writers_habit(writers, clocks->realtime_us);
+    g_autofree char *drift = drift_line(vm, clocks->realtime_us);
 
     if (verdict->state >= STATE_SUSPECT && verdict->since_us > 0)
         last = writers_describe(writers,
                                 clocks->realtime_us - (clocks->monotonic_us - verdict->since_us));
     build_text(builder, "last_write", last);
     build_text(builder, "write_habit", habit);
-}
-
-char *
-drift_line(const Vm *vm, gint64 realtime_us)
-{
-    g_autoptr(GPtrArray) disks = drift_look_disks(vm, realtime_us);
-    g_autoptr(GString) names = g_string_new(NULL);
-
-    for (guint i = 0; i < disks->len; i++) {
-        const DriftDisk *disk = disks->pdata[i];
-
-        if (drift_count(&disk->drift) > 0)
-            g_string_append_printf(names, "%s%s", names->len > 0 ? ", " : "", disk->name);
-    }
-    return names->len > 0 ? g_strdup_printf("the limits of %s differ between policy, configuration "
-                                            "and live: guardianctl drift",
-                                            names->str)
-                          : NULL;
+    build_text(builder, "drift", drift);
 }

@@ -15,7 +15,6 @@ JsonNode *drift_report(const Guardian *guardian, const char *word,
  * samples. false with error set: none is called so. */
 bool drift_want(const Guardian *guardian, const char *word, GError **error);
 /* Members of a VM's state: "last_write", the last one by somebody else before a suspicion or freeze
- * began, and "write_habit", who writes what is there already; or null. */
+ * began, "write_habit", who writes what is there already, and "drift", what becomes of limits that
+ * are not what the policy wants; or null. */
 void drift_build_writes(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks);
-/* One line without drift's numbers, for explain; a new string, NULL: nothing differs. */
-char *drift_line(const Vm *vm, gint64 realtime_us);

@@ -8,9 +8,11 @@
 #include "habits.h"
 #include "incoming.h"
 #include "libvirt.h"
+#include "limits-request.h"
 #include "meminfo.h"
 #include "memory-watch.h"
 #include "neighbour.h"
+#include "reconciler.h"
 #include "sample.h"
 #include "storage.h"
 #include "worker.h"
@@ -37,6 +39,7 @@ struct Guardian {
     Workers *workers;
     Children *children;
     Captures *captures;
+    Reconciler *reconciler;
     Discovery *discovery;
     Libvirt *libvirt;
     GPtrArray *vms; /* of Vm, owned */
@@ -105,6 +108,8 @@ guardian_sampled(Vm *vm, gpointer data)
     neighbours_count(vm, guardian->vms);
     judge_sample(vm, guardian->changed, guardian->changed_data);
     habits_follow(guardian->habits, vm, guardian->is_looping);
+    if (guardian->reconciler)
+        reconciler_consider(guardian->reconciler, vm);
     if (vm->sample.process_is_gone)
         g_ptr_array_remove_fast(guardian->vms, vm);
     else
@@ -125,6 +130,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
 
     storage_look_up(vm, guardian->children); /* where there was no room when it was found */
     drift_look_go_on(vm, guardian->host, guardian->children, now);
+    limits_request_check(vm, now);
     guardian->samples_open++;
     sample_begin(vm, &context, guardian_sampled, guardian);
 }
@@ -311,6 +317,9 @@ guardian_free(Guardian *guardian)
     g_source_destroy(guardian->tick);
     workers_free(guardian->workers);
     discovery_free(guardian->discovery);
+    for (guint i = 0; i < guardian->vms->len; i++)
+        limits_request_forget(guardian->vms->pdata[i]); /* an act waits for it */
+    reconciler_free(guardian->reconciler);
     g_ptr_array_unref(guardian->vms);
     libvirt_free(guardian->libvirt);
     captures_free(guardian->captures);
@@ -339,6 +348,13 @@ guardian_set_memory_func(Guardian *guardian, GuardianMemoryFunc func, gpointer d
 {
     guardian->memory_changed = func;
     guardian->memory_data = data;
+}
+
+void
+guardian_reconcile(Guardian *guardian, ReconcilerTellFunc tell, gpointer data)
+{
+    guardian->reconciler = reconciler_new(guardian->host, guardian->context, guardian->vms);
+    reconciler_set_tell_func(guardian->reconciler, tell, data);
 }
 
 void
@@ -457,6 +473,8 @@ guardian_reconfigure(Guardian *guardian, Config *config)
     }
     discovery_reconsider(guardian->discovery);
     libvirt_configure(guardian->libvirt, &guardian->limits);
+    if (guardian->reconciler)
+        reconciler_reset(guardian->reconciler);
     guardian->next_discovery_us = 0;
     if (guardian->is_looping)
         g_source_set_ready_time(guardian->tick, 0);

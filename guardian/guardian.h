@@ -9,6 +9,7 @@
 #include "hook.h"
 #include "hostmemory.h"
 #include "judge.h"
+#include "reconciler.h"
 
 typedef struct Guardian Guardian;
 typedef struct Libvirt Libvirt;
@@ -20,6 +21,9 @@ void guardian_set_change_func(Guardian *guardian, GuardianChangeFunc func, gpoin
 /* The forecast of a VM's memory has changed its level or its reason: vm->memory_watch->pressure. */
 typedef void (*GuardianMemoryFunc)(const Vm *vm, gpointer data);
 void guardian_set_memory_func(Guardian *guardian, GuardianMemoryFunc func, gpointer data);
+/* The daemon alone: brings limits of disks to what the policy wants, where that is enforced. Before
+ * guardian_start(). */
+void guardian_reconcile(Guardian *guardian, ReconcilerTellFunc tell, gpointer data);
 /* Look into every queue at every sample, as for a check in the middle of an incident. */
 void guardian_want_all_evidence(Guardian *guardian);
 

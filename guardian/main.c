@@ -108,6 +108,15 @@ daemon_speak(const AlertingNews *news, gpointer data)
 }
 
 static void
+daemon_reconciled(const Vm *vm, const char *line, bool is_alert, gpointer data)
+{
+    if (is_alert)
+        report_journal_warn(JOURNAL_LIMITS, "%s: %s", vm->name, line);
+    else
+        report_journal_note(JOURNAL_LIMITS, "%s: %s", vm->name, line);
+}
+
+static void
 daemon_warn(const char *line, gpointer data)
 {
     report_journal_warn(JOURNAL_HOOK, "%s", line);
@@ -202,6 +211,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     guardian_set_change_func(guardian, daemon_changed, daemon);
     guardian_set_memory_func(guardian, daemon_forecast, daemon);
     libvirt_set_news_func(guardian_libvirt(guardian), daemon_news, NULL);
+    guardian_reconcile(guardian, daemon_reconciled, daemon);
     captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);
     captures_rescue(guardian_captures(guardian));
     g_unix_signal_add(SIGTERM, on_end, daemon);

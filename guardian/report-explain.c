@@ -203,11 +203,14 @@ append_writes(GString *text, JsonObject *vm)
 {
     const char *last = report_text_of(vm, "last_write", NULL);
     const char *habit = report_text_of(vm, "write_habit", NULL);
+    const char *drift = report_text_of(vm, "drift", NULL);
 
     if (last && report_state_of(vm) < STATE_SUSPECT)
         append_line(text, "written", "%s", last);
     if (habit)
         append_line(text, "writer", "%s", habit);
+    if (drift)
+        append_line(text, "drift", "%s", drift);
 }
 
 /* A VM that is well needs no story. */

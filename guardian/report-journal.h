@@ -19,6 +19,7 @@ typedef enum {
     JOURNAL_STOPPED,       /* and has ended as it was told to */
     JOURNAL_RELOADED,      /* a new configuration is in force */
     JOURNAL_RELOAD_FAILED, /* it has an error: the old one stays */
+    JOURNAL_LIMITS,        /* limits of a disk were set, or could not be */
     JOURNAL_NOT_LOCKED,    /* memory could not be locked: a dead disk of the host may stop us */
 } JournalEvent;
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "block.h"
 #include "drift-look.h"
+#include "limits-request.h"
+#include "message.h"
+#include "pairs.h"
 #include "sample-private.h"
 
 #include "freeze.h"
@@ -64,22 +68,114 @@ sample_ask_groups(Sampling *sampling)
             ask_group(sampling, probes->pdata[i], take_probe, i);
 }
 
+/* Names and values of the -drive's limits in query-block's answer; borrowed, NULL: it is not there.
+ */
+static char **
+drive_pairs(const Vm *vm)
+{
+    gint64 asked_us;
+    const GArray *blocks = drift_look_blocks(vm->drift, &asked_us);
+
+    for (guint i = 0; blocks && i < blocks->len; i++) {
+        const QmpBlock *block = &g_array_index(blocks, QmpBlock, i);
+
+        if (g_strcmp0(block->device, limits_request_id(vm)) == 0)
+            return block->inserted;
+    }
+    return NULL;
+}
+
 static void
 take_block(Sampling *sampling, JsonNode *result, guint index)
 {
-    drift_look_take_block(sampling->vm, result, host_realtime_us(sampling->context.host));
+    Vm *vm = sampling->vm;
+
+    drift_look_take_block(vm, result, host_realtime_us(sampling->context.host));
+    if (limits_request_is_drive(vm))
+        limits_request_take_value(vm, result ? drive_pairs(vm) : NULL);
 }
 
+static void
+take_value(Sampling *sampling, JsonNode *result, guint index)
+{
+    g_auto(GStrv) pairs = result && JSON_NODE_HOLDS_OBJECT(result)
+                              ? pairs_from_object(json_node_get_object(result))
+                              : NULL;
+    const char *group;
+
+    if (!limits_request_is_group(sampling->vm, &group))
+        return;
+    drift_look_take_group(sampling->vm, group, result, host_realtime_us(sampling->context.host));
+    limits_request_take_value(sampling->vm, pairs);
+}
+
+static void
+take_jobs(Sampling *sampling, JsonNode *result, guint index)
+{
+    g_autoptr(GArray) jobs = result ? qmp_parse_block_jobs(result) : NULL;
+
+    limits_request_take_jobs(sampling->vm, jobs);
+}
+
+static void
+take_migration(Sampling *sampling, JsonNode *result, guint index)
+{
+    JsonObject *object =
+        result && JSON_NODE_HOLDS_OBJECT(result) ? json_node_get_object(result) : NULL;
+    const char *status = object ? message_get_string(object, "status") : NULL;
+
+    /* Of a VM that never migrated the answer is empty. */
+    limits_request_take_migration(sampling->vm, object ? status ? status : "none" : NULL);
+}
+
+static void
+ask_block(Sampling *sampling)
+{
+    qmp_client_set_class(sampling->vm->client, QMP_CLASS_CAPTURE);
+    sampling_ask(sampling, QMP_QUERY_BLOCK, NULL, take_block, 0);
+    if (sampling->vm->client) /* an answer from within may have ended it */
+        qmp_client_set_class(sampling->vm->client, QMP_CLASS_SUSPECT);
+}
+
+/* Jobs and migration come before the value, which may end the request. */
 void
 sample_ask_block(Sampling *sampling)
 {
     Vm *vm = sampling->vm;
+    bool wants_block = drift_look_wants_block(vm, sampling->context.now_us);
+    const char *group = NULL;
+    bool is_group = limits_request_is_group(vm, &group);
 
-    if (!drift_look_wants_block(vm, sampling->context.now_us))
+    if (is_group || (wants_block && limits_request_is_drive(vm))) {
+        qmp_client_set_class(vm->client, QMP_CLASS_SUSPECT);
+        sampling_ask(sampling, QMP_QUERY_BLOCK_JOBS, NULL, take_jobs, 0);
+        sampling_ask(sampling, QMP_QUERY_MIGRATE, NULL, take_migration, 0);
+    }
+    if (is_group)
+        ask_group(sampling, group, take_value, 0);
+    if (wants_block)
+        ask_block(sampling);
+}
+
+static void
+take_written(Sampling *sampling, JsonNode *result, guint index)
+{
+    if (!result)
+        limits_request_refused(sampling->vm);
+}
+
+void
+sample_write_limits(Sampling *sampling)
+{
+    Vm *vm = sampling->vm;
+    bool is_group = false;
+    g_autofree char *arguments = limits_request_arguments(vm, &is_group);
+
+    if (!arguments)
         return;
-    qmp_client_set_class(vm->client, QMP_CLASS_CAPTURE);
-    sampling_ask(sampling, QMP_QUERY_BLOCK, NULL, take_block, 0);
-    if (vm->client) /* an answer from within may have ended it */
+    qmp_client_set_class(vm->client, QMP_CLASS_ENFORCE);
+    sampling_ask(sampling, is_group ? QMP_SET_GROUP : QMP_SET_DRIVE, arguments, take_written, 0);
+    if (vm->client)
         qmp_client_set_class(vm->client, QMP_CLASS_SUSPECT);
 }
 
@@ -141,4 +237,17 @@ sample_tighten_limits(Sampling *sampling)
             if (strcmp(sample->disks[j].label, disk->name) == 0)
                 tighten_disk(&sample->disks[j], disk);
     }
+}
+
+void
+sample_read_limits_back(Sampling *sampling)
+{
+    const char *group;
+
+    if (!limits_request_wants_read_back(sampling->vm))
+        return;
+    if (limits_request_is_group(sampling->vm, &group))
+        ask_group(sampling, group, take_value, 0);
+    else
+        ask_block(sampling);
 }

@@ -15,6 +15,8 @@ typedef enum {
     PHASE_SIZES,
     PHASE_QUEUES,
     PHASE_LIMITS,
+    PHASE_WRITE,
+    PHASE_READ_BACK,
     PHASE_CANARY,
     PHASE_DONE
 } Phase;
@@ -87,6 +89,9 @@ void sample_tighten_limits(Sampling *sampling);
 /* The limits of throttle-groups, in the slow round; those of the old kind, when a person asks. */
 void sample_ask_groups(Sampling *sampling);
 void sample_ask_block(Sampling *sampling);
+/* What the next samples are for of an act on limits, see limits-request.h. */
+void sample_write_limits(Sampling *sampling);
+void sample_read_limits_back(Sampling *sampling);
 void sample_ask_canaries(Sampling *sampling);
 /* Sums the queues into the disks they carry. */
 void sample_queues_apply(Sampling *sampling);

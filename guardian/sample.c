@@ -4,12 +4,12 @@
  * all are answered:
  *
  *   base    query-blockstats, and query-status where events do not keep it known; every 10 s, and
- *           for a suspect or with a job, also the block jobs; on a slow round also what hardly ever changes (version, RAM
- *           backends, limits of throttle groups)
- *   list    which virtio devices there are
+ *           for a suspect or with a job, also the block jobs; on a slow round also what hardly ever
+ * changes (version, RAM backends, limits of throttle groups) list    which virtio devices there are
  *   sizes   how many queues each of them has
  *   queues  what is in flight in each queue
  *   limits  query-block, when a person wants it and nothing speaks against it
+ *   write   what was decided about the limits of a disk, and what reads it back
  *   canary  sends canaries where the policy allows it
  *
  * Lists, sizes and queues only for a disk whose judge wants evidence and that made no progress
@@ -257,6 +257,12 @@ ask_phase(Sampling *sampling)
         break;
     case PHASE_LIMITS:
         sample_ask_block(sampling);
+        break;
+    case PHASE_WRITE:
+        sample_write_limits(sampling);
+        break;
+    case PHASE_READ_BACK:
+        sample_read_limits_back(sampling);
         break;
     case PHASE_CANARY:
         sample_ask_canaries(sampling);

@@ -4,6 +4,7 @@
 #include "capture.h"
 #include "drift-look.h"
 #include "libvirt-domain.h"
+#include "limits-request.h"
 #include "memory-watch.h"
 #include "neighbour.h"
 #include "network.h"
@@ -85,6 +86,7 @@ vm_free(Vm *vm)
     network_free(vm->network);
     capture_forget_vm(vm);
     memory_watch_free(vm->memory_watch);
+    limits_request_forget(vm);
     drift_look_forget(vm);
     drift_look_free(vm->drift);
     qmp_client_free(vm->client);
@@ -113,6 +115,7 @@ vm_free(Vm *vm)
     g_free(vm->kill_path);
     g_clear_pointer(&vm->group_limits, g_array_unref);
     g_free(vm->group_path);
+    g_free(vm->reconcile_problem);
     g_free(vm);
 }
 

@@ -95,7 +95,12 @@ typedef struct Vm {
     gint64 sample_realtime_us;
     Recorder *recorder;
     Track track;
-    struct DriftLook *drift; /* what is known of its disks' limits */
+    struct DriftLook *drift;              /* what is known of its disks' limits */
+    struct LimitsRequest *limits_request; /* about them, under way; NULL */
+    gint64 limits_asked_us;  /* QEMU itself was asked about them, by the clock of samples */
+    gint64 calm_since_us;    /* running, and nothing suspect, without a break; 0 it is not */
+    bool limits_unmatched;   /* a write of limits did not read back as asked: no further one */
+    char *reconcile_problem; /* why the last act on them was not done, printable; NULL */
 } Vm;
 
 /* Takes proc and argv. */

@@ -175,6 +175,24 @@ const Setting settings[] = {
      "Where metrics are written every 15 s for node_exporter's textfile collector, such as "
      "/var/lib/prometheus/node-exporter/vm-guardian.prom. Unset means nowhere, because only the "
      "collector knows its directory."},
+    {"enforce", "throttle", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "observe", 0, 0,
+     mode_words, G_STRUCT_OFFSET(Limits, enforce_throttle),
+     "Whether QEMU is told the limits that [disk NAME] wants, where its own are others. enforce "
+     "works only where mode is enforce, too. The default is observe: guardianctl drift tells what "
+     "differs, and nothing is written."},
+    {"enforce", "cool_down", SETTING_DURATION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "5m", 0,
+     24 * HOUR, NULL, G_STRUCT_OFFSET(Limits, act_cool_down_us),
+     "How long after a write to a VM the next of its kind waits. 5m because a raised limit changes "
+     "the forecast within one reading, so that a second need so soon is something else."},
+    {"enforce", "writes_vm", SETTING_INTEGER, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "6", 1, 1000,
+     NULL, G_STRUCT_OFFSET(Limits, act_writes_vm),
+     "Writes to one VM in an hour; one more, and nothing is written to it until the configuration "
+     "is reloaded. 6 because pod and container are two, and three plans in an hour are a fight "
+     "with somebody who writes the old value back."},
+    {"enforce", "writes_host", SETTING_INTEGER, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, "60", 1,
+     100000, NULL, G_STRUCT_OFFSET(Limits, act_writes_host),
+     "Likewise for all VMs together. 60 because a host on which ten VMs a minute need help has "
+     "another trouble."},
 };
 
 const guint n_settings = G_N_ELEMENTS(settings);

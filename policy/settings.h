@@ -74,6 +74,9 @@ typedef struct {
     gint64 hook_deadline_us;
     /* [report] */
     char *textfile; /* NULL: none */
+    /* [enforce] */
+    gint64 enforce_throttle; /* a Mode, of limits of disks in QEMU */
+    gint64 act_cool_down_us, act_writes_vm, act_writes_host;
 } Limits;
 
 typedef struct {

@@ -3,6 +3,7 @@
 
 #include "frame.h"
 #include "question.h"
+#include "set-limits.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -351,7 +352,9 @@ client_refuse(const QmpClient *client, QmpCommand command, const char *arguments
     QmpStage stage = qmp_client_stage(client);
 
     if (info->class > client->allowed || command == QMP_CAPABILITIES ||
-        (command == QMP_CANARY && !qmp_arguments_are_canary(arguments)))
+        (command == QMP_CANARY && !qmp_arguments_are_canary(arguments)) ||
+        ((command == QMP_SET_GROUP || command == QMP_SET_DRIVE) &&
+         !qmp_arguments_are_limits(arguments)))
         return g_error_new(QMP_ERROR, QMP_ERROR_REFUSED, "%s: not allowed on this connection",
                            info->name);
     if (stage == QMP_STAGE_CLOSED || stage == QMP_STAGE_LATE)

@@ -54,6 +54,12 @@ static const QmpCommandInfo commands[QMP_N_COMMANDS] = {
                     "Only as qemu-io's aio_read of 512 bytes: 1 ms, never drains."},
     [QMP_QUERY_BLOCK] = {"query-block", QMP_CLASS_CAPTURE, "0.14", false,
                          "Stats every medium in the main loop: one on dead storage hangs the VM."},
+    [QMP_QUERY_MIGRATE] = {"query-migrate", QMP_CLASS_SUSPECT, "0.14", true,
+                           "Reads one state; asked before a write, which a migration forbids."},
+    [QMP_SET_GROUP] = {"qom-set", QMP_CLASS_ENFORCE, "1.2", true,
+                       "Only as limits of a throttle-group, one of them above zero: 1 ms."},
+    [QMP_SET_DRIVE] = {"block_set_io_throttle", QMP_CLASS_ENFORCE, "1.1", true,
+                       "Only with a rate above zero: all zeros drain, which can hang QEMU."},
     [QMP_QUERY_NODES] = {"query-named-block-nodes", QMP_CLASS_CAPTURE, "2.0", false,
                          "Stats every image of every chain in the main loop, as query-block."},
 };

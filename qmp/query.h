@@ -37,6 +37,9 @@ typedef enum {
     QMP_QUERY_BLOCK,
     QMP_QUERY_NODES, /* query-named-block-nodes */
     QMP_CANARY,      /* human-monitor-command, for qemu-io's asynchronous read and nothing else */
+    QMP_QUERY_MIGRATE,
+    QMP_SET_GROUP, /* qom-set, for the limits of a throttle-group and nothing else */
+    QMP_SET_DRIVE, /* block_set_io_throttle, never with all zeros */
     QMP_N_COMMANDS,
 } QmpCommand;
 

@@ -24,6 +24,7 @@ struct FakeMonitor {
     int fd;
     GHashTable *answers; /* command -> JSON text, "" for silence */
     char *fatal_command;
+    char *trigger, *triggered, *triggered_json; /* NULL: none */
     GString *asked;
     GPtrArray *connections; /* of Connection */
     guint n_accepted;
@@ -90,6 +91,8 @@ connection_take_line(const Connection *connection, const char *line)
         answer = g_hash_table_lookup(monitor->answers, message->name);
     if (!answer || *answer)
         connection_answer(connection, answer, message->id);
+    if (g_strcmp0(monitor->trigger, message->name) == 0)
+        fake_monitor_answer(monitor, monitor->triggered, monitor->triggered_json);
     return true;
 }
 
@@ -169,6 +172,7 @@ fake_monitor_free(FakeMonitor *monitor)
     g_hash_table_unref(monitor->answers);
     g_string_free(monitor->asked, TRUE);
     g_free(monitor->fatal_command);
+    fake_monitor_answer_after(monitor, NULL, NULL, NULL);
     g_free(monitor);
 }
 
@@ -199,6 +203,18 @@ void
 fake_monitor_answer(FakeMonitor *monitor, const char *command, const char *json)
 {
     g_hash_table_replace(monitor->answers, g_strdup(command), g_strdup(json ? json : ""));
+}
+
+void
+fake_monitor_answer_after(FakeMonitor *monitor, const char *trigger, const char *command,
+                          const char *json)
+{
+    g_free(monitor->trigger);
+    g_free(monitor->triggered);
+    g_free(monitor->triggered_json);
+    monitor->trigger = g_strdup(trigger);
+    monitor->triggered = g_strdup(command);
+    monitor->triggered_json = g_strdup(json);
 }
 
 void

@@ -26,6 +26,10 @@ void fake_monitor_set_raw(FakeMonitor *monitor, const char *bytes, gsize length)
 /* From now on command (or "command arguments", which counts more) returns this JSON value; NULL: it
  * is never answered. A command that nobody named is not found. */
 void fake_monitor_answer(FakeMonitor *monitor, const char *command, const char *json);
+/* Once trigger was asked, command returns this JSON value: what a write changes. One at a time;
+ * NULL: none. */
+void fake_monitor_answer_after(FakeMonitor *monitor, const char *trigger, const char *command,
+                               const char *json);
 /* The command, and no other one, hangs up. */
 void fake_monitor_hang_up_on(FakeMonitor *monitor, const char *command);
 /* Sends a line to whoever is connected. */

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "reconciler.h"
+
+#include "act-throttle.h"
+#include "config-disk.h"
+#include "limits-request.h"
+#include "units.h"
+
+#include <string.h>
+
+/* After a start, a pause or a suspicion: a stall that comes back within a minute is the same one.
+ */
+#define SETTLE_US (60 * G_USEC_PER_SEC)
+/* How often QEMU itself is asked for limits of the old kind where they are enforced. It costs a
+ * look at every open file, and somebody who changes them by hand is no emergency. */
+#define ASK_AGAIN_US (3600 * (gint64)G_USEC_PER_SEC)
+
+struct Reconciler {
+    const Host *host;
+    const GPtrArray *vms;
+    ActMeans group, drive;
+    Acts *acts;
+    ReconcilerTellFunc tell;
+    gpointer tell_data;
+};
+
+/* One act under way. */
+typedef struct {
+    Reconciler *reconciler;
+    pid_t pid;
+    guint64 start_ticks;
+    char *disk, *before, *after, *origin;
+} Deed;
+
+static void
+deed_free(Deed *deed)
+{
+    g_free(deed->disk);
+    g_free(deed->before);
+    g_free(deed->after);
+    g_free(deed->origin);
+    g_free(deed);
+}
+
+Reconciler *
+reconciler_new(const Host *host, GMainContext *context, const GPtrArray *vms)
+{
+    Reconciler *reconciler = g_new0(Reconciler, 1);
+
+    reconciler->host = host;
+    reconciler->vms = vms;
+    reconciler->group = act_means_group(vms);
+    reconciler->drive = act_means_drive(vms);
+    reconciler->acts = acts_new(host, context);
+    acts_add_means(reconciler->acts, &reconciler->group);
+    acts_add_means(reconciler->acts, &reconciler->drive);
+    return reconciler;
+}
+
+void
+reconciler_free(Reconciler *reconciler)
+{
+    if (!reconciler)
+        return;
+    acts_free(reconciler->acts);
+    g_free(reconciler);
+}
+
+void
+reconciler_set_tell_func(Reconciler *reconciler, ReconcilerTellFunc func, gpointer data)
+{
+    reconciler->tell = func;
+    reconciler->tell_data = data;
+}
+
+void
+reconciler_reset(Reconciler *reconciler)
+{
+    acts_reset(reconciler->acts);
+    for (guint i = 0; i < reconciler->vms->len; i++)
+        ((Vm *)reconciler->vms->pdata[i])->limits_unmatched = false;
+}
+
+static const ArgvDisk *
+argv_disk(const Vm *vm, const char *name)
+{
+    g_autofree char *drive = g_strconcat("drive-", name, NULL);
+    const ArgvDisk *disk = vm_argv_disk(vm, name);
+
+    return disk ? disk : vm_argv_disk(vm, drive);
+}
+
+static bool
+is_shared(const Vm *vm, const ArgvDisk *disk)
+{
+    guint n = 0;
+
+    for (guint i = 0; disk && disk->throttle_group && i < vm->argv->disks->len; i++)
+        n += g_strcmp0(((const ArgvDisk *)vm->argv->disks->pdata[i])->throttle_group,
+                       disk->throttle_group) == 0;
+    return n > 1;
+}
+
+static bool
+is_pending(const Vm *vm, const char *name)
+{
+    const PveConf *conf = drift_look_conf(vm->drift);
+    const PveSection *pending = conf ? pveconf_pending(conf) : NULL;
+
+    return pending && pve_find(pending, name);
+}
+
+ReconcilePlan
+reconciler_plan(const Vm *vm, const GPtrArray *vms, const DriftDisk *disk)
+{
+    const ArgvDisk *argv = argv_disk(vm, disk->name);
+    const PveConf *conf = drift_look_conf(vm->drift);
+    bool is_group = g_strcmp0(disk->live_source, DRIFT_LIVE_GROUP) == 0;
+    ReconcileFacts facts = {
+        .is_suspect = act_is_suspect(vm, vms),
+        .run =
+            vm->has_sample && vm->sample.monitor == MONITOR_ANSWERED ? vm->sample.run : RUN_UNKNOWN,
+        .calm_us = vm->calm_since_us > 0 ? vm->sample.now_us - vm->calm_since_us : 0,
+        .settle_us = SETTLE_US,
+        .lock = conf ? pve_value(pveconf_live(conf), "lock") : NULL,
+        .is_pending = is_pending(vm, disk->name),
+        .live_is_asked = disk->live_source && g_strcmp0(disk->live_source, DRIFT_LIVE_START) != 0,
+        .can_write_live = argv && argv->drive && (is_group || !argv->is_group_object),
+        .is_shared = is_shared(vm, argv),
+    };
+
+    if (facts.can_write_live && !is_group) /* only a -drive has a limiter of its own */
+        facts.can_write_live = argv->limits != NULL;
+    return reconcile_disk(&disk->drift, &facts);
+}
+
+static bool
+is_enforced(const Vm *vm)
+{
+    return vm->limits.mode == MODE_ENFORCE && vm->limits.enforce_throttle == MODE_ENFORCE;
+}
+
+static Vm *
+find_vm(const Deed *deed)
+{
+    for (guint i = 0; i < deed->reconciler->vms->len; i++) {
+        Vm *vm = deed->reconciler->vms->pdata[i];
+
+        if (proc_pid(vm->proc) == deed->pid && proc_start_ticks(vm->proc) == deed->start_ticks)
+            return vm;
+    }
+    return NULL;
+}
+
+/* What holds an act back for a while is no news each time; what went wrong, or tripped, is. */
+static char *
+deed_line(const Deed *deed, const ActOutcome *outcome, bool is_unmatched)
+{
+    if (outcome->n_applied > 0)
+        return g_strdup_printf("limits of %s set: %s -> %s, as %s wants it", deed->disk,
+                               deed->before, deed->after, deed->origin);
+    if (outcome->has_tripped)
+        return g_strdup_printf("limits of %s are written again and again by somebody else: "
+                               "%s instead of %s; the write budget is spent, and nothing more is "
+                               "written until the configuration is reloaded",
+                               deed->disk, deed->before, deed->after);
+    if (is_unmatched)
+        return g_strdup_printf("limits of %s could not be set to %s: %s; never tried again",
+                               deed->disk, deed->after,
+                               outcome->problem ? outcome->problem : "it does not read back");
+    return NULL;
+}
+
+static void
+deed_done(const ActOutcome *outcome, gpointer data)
+{
+    Deed *deed = data;
+    Reconciler *reconciler = deed->reconciler;
+    Vm *vm = find_vm(deed);
+    g_autofree char *line = deed_line(deed, outcome, vm && vm->limits_unmatched);
+
+    if (vm) {
+        g_free(vm->reconcile_problem);
+        vm->reconcile_problem = outcome->problem ? units_printable(outcome->problem, -1) : NULL;
+        if (outcome->names->len > 0)
+            vm->slow_round_us = 0; /* seen by the next sample, not in a minute */
+    }
+    if (vm && line && reconciler->tell)
+        reconciler->tell(vm, line, outcome->n_applied == 0, reconciler->tell_data);
+    deed_free(deed);
+}
+
+static const char *
+origin_of(const Vm *vm, const char *name)
+{
+    const GPtrArray *policies = drift_look_policies(vm->drift);
+
+    for (guint i = 0; policies && i < policies->len; i++)
+        if (strcmp(((const ConfigDisk *)policies->pdata[i])->name, name) == 0)
+            return ((const ConfigDisk *)policies->pdata[i])->origin;
+    return "the policy";
+}
+
+static ActRecord *
+record_new(const Vm *vm, const DriftDisk *disk, const Deed *deed)
+{
+    const ArgvDisk *argv = argv_disk(vm, disk->name);
+    bool is_group = strcmp(disk->live_source, DRIFT_LIVE_GROUP) == 0;
+    ActRecord *record =
+        act_record_new(vm, "throttle", is_group ? ACT_MEANS_GROUP : ACT_MEANS_DRIVE);
+
+    record->where = is_group && !argv->is_group_object
+                        ? g_strconcat("throttle-drive-", disk->name, NULL)
+                        : g_strdup(is_group ? argv->throttle_group : argv->drive);
+    record->field = g_strdup(ACT_FIELD_LIMITS);
+    record->old_value = g_strdup(deed->before);
+    record->new_value = g_strdup(deed->after);
+    record->undo_value = g_strdup(deed->before);
+    record->why = g_strdup_printf("%s wants other limits for %s", deed->origin, disk->name);
+    record->by = g_strdup(ACT_BY_DAEMON);
+    return record;
+}
+
+static void
+begin(Reconciler *reconciler, Vm *vm, const DriftDisk *disk)
+{
+    GPtrArray *steps = act_steps_new();
+    Deed *deed = g_new0(Deed, 1);
+    ActTerms terms = {.is_enforced = is_enforced(vm),
+                      .is_suspect = act_is_suspect(vm, reconciler->vms),
+                      .cool_down_us = vm->limits.act_cool_down_us,
+                      .budget_vm = (guint)vm->limits.act_writes_vm,
+                      .budget_host = (guint)vm->limits.act_writes_host};
+
+    deed->reconciler = reconciler;
+    deed->pid = proc_pid(vm->proc);
+    deed->start_ticks = proc_start_ticks(vm->proc);
+    deed->disk = g_strdup(disk->name);
+    deed->before = limits_print(disk->sides[DRIFT_LIVE]);
+    deed->after = limits_print(disk->sides[DRIFT_POLICY]);
+    deed->origin = g_strdup(origin_of(vm, disk->name));
+    g_ptr_array_add(steps, record_new(vm, disk, deed));
+    acts_begin(reconciler->acts, &terms, steps, deed_done, deed);
+}
+
+/* Since when has nothing been wrong with it? */
+static void
+note_calm(const Reconciler *reconciler, Vm *vm)
+{
+    bool is_calm = vm->has_sample && vm->sample.monitor == MONITOR_ANSWERED &&
+                   vm->sample.run == RUN_RUNNING && !act_is_suspect(vm, reconciler->vms);
+
+    if (!is_calm)
+        vm->calm_since_us = 0;
+    else if (vm->calm_since_us == 0)
+        vm->calm_since_us = vm->sample.now_us;
+}
+
+/* QEMU's own word about limits of the old kind, where that is what holds an act back. */
+static void
+ask_again(Vm *vm, const DriftDisk *disk)
+{
+    bool is_unknown = disk->sides[DRIFT_POLICY] && !disk->sides[DRIFT_LIVE];
+    bool is_old = g_strcmp0(disk->live_source, DRIFT_LIVE_START) == 0;
+
+    if (!is_enforced(vm) || (!is_unknown && !is_old) || drift_look_is_open(vm->drift) ||
+        (vm->limits_asked_us > 0 && vm->sample.now_us - vm->limits_asked_us < ASK_AGAIN_US))
+        return;
+    vm->limits_asked_us = vm->sample.now_us;
+    drift_look_want(vm);
+}
+
+bool
+reconciler_is_busy(const Reconciler *reconciler, const Vm *vm)
+{
+    return vm->limits_request ||
+           acts_is_busy(reconciler->acts, proc_pid(vm->proc), proc_start_ticks(vm->proc));
+}
+
+void
+reconciler_consider(Reconciler *reconciler, Vm *vm)
+{
+    const GPtrArray *policies = drift_look_policies(vm->drift);
+    g_autoptr(GPtrArray) disks = NULL;
+
+    note_calm(reconciler, vm);
+    if (!policies || policies->len == 0 || !is_enforced(vm) || vm->limits_unmatched ||
+        reconciler_is_busy(reconciler, vm))
+        return;
+    disks = drift_look_disks(vm, host_realtime_us(reconciler->host));
+    for (guint i = 0; i < disks->len; i++) {
+        const DriftDisk *disk = disks->pdata[i];
+        ReconcilePlan plan = reconciler_plan(vm, reconciler->vms, disk);
+
+        if (plan.kind == RECONCILE_LIVE) {
+            begin(reconciler, vm, disk);
+            return; /* at most one act per VM and tick */
+        }
+        if (plan.kind == RECONCILE_LEAVE || !disk->sides[DRIFT_LIVE])
+            ask_again(vm, disk);
+    }
+}
