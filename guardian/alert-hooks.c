@@ -17,13 +17,15 @@
 #define LIST_DEADLINE_US (10 * (gint64)G_USEC_PER_SEC)
 /* The supervisor keeps the deadline itself; this is for a supervisor that hangs. */
 #define GRACE_US (10 * (gint64)G_USEC_PER_SEC)
+/* systemd-run waits by it for the end of what it started. */
+#define BUS_SOCKET "/run/dbus/system_bus_socket"
 /* Things told once; past that they may be told again. */
 #define TOLD_MAX 256
 
 typedef struct {
     AlertHooks *hooks;
     AlertMessage *message;
-    char *name, *path;
+    char *name, *path, **argv;
     bool is_test;
     AlertRun run; /* of the child */
 } Job;
@@ -45,7 +47,7 @@ struct AlertHooks {
     AlertHooksCount count;
     AlertMessage *test; /* NULL none so far */
     guint test_jobs;
-    bool is_test_listed, is_ending;
+    bool is_test_listed, is_ending, leaves_sandbox;
     GPtrArray *results; /* of the test */
 };
 
@@ -57,6 +59,7 @@ job_free(gpointer data)
     alert_message_unref(job->message);
     g_free(job->name);
     g_free(job->path);
+    g_strfreev(job->argv);
     g_free(job);
 }
 
@@ -172,8 +175,10 @@ job_start(AlertHooks *hooks, Job *job)
                       .done = job_done,
                       .data = job,
                       .deadline_us = hooks->deadline_us + GRACE_US};
+    bool leaves_sandbox = hooks->leaves_sandbox && access(BUS_SOCKET, W_OK) == 0;
 
-    job->run = (AlertRun){.path = job->path,
+    job->argv = alert_message_argv(job->message, job->path, leaves_sandbox, hooks->deadline_us);
+    job->run = (AlertRun){.argv = job->argv,
                           .environment = job->message->environment,
                           .stdin_fd = alert_message_open(job->message),
                           .deadline_us = hooks->deadline_us};
@@ -333,6 +338,12 @@ alert_hooks_free(AlertHooks *hooks)
     g_source_unref(hooks->pump);
     g_free(hooks->directory);
     g_free(hooks);
+}
+
+void
+alert_hooks_leave_sandbox(AlertHooks *hooks)
+{
+    hooks->leaves_sandbox = true;
 }
 
 void

@@ -27,6 +27,9 @@ AlertHooks *alert_hooks_new(const Host *host, GMainContext *context, AlertHooksT
 /* Kills what runs. */
 void alert_hooks_free(AlertHooks *hooks);
 void alert_hooks_set_deadline(AlertHooks *hooks, gint64 deadline_us);
+/* The daemon is a service of systemd: what is run leaves its sandbox, where the system's bus is
+ * there to ask for that. */
+void alert_hooks_leave_sandbox(AlertHooks *hooks);
 void alert_hooks_run(AlertHooks *hooks, const AlertingNews *news);
 
 /* Runs all with a test message, and keeps their results until the next test. */

@@ -19,6 +19,10 @@ typedef struct {
 AlertMessage *alert_message_new(const AlertingNews *news, gint64 realtime_us);
 AlertMessage *alert_message_ref(AlertMessage *message);
 void alert_message_unref(AlertMessage *message);
+/* The words that run the executable: itself, or systemd-run where it is to leave the daemon's
+ * sandbox. g_strfreev. */
+char **alert_message_argv(const AlertMessage *message, const char *path, bool leaves_sandbox,
+                          gint64 deadline_us);
 /* A file in memory at its start, close-on-exec; -1 with errno set. */
 int alert_message_open(const AlertMessage *message);
 

@@ -63,7 +63,6 @@ static void
 become(const AlertRun *run, int output_fd)
 {
     const struct rlimit descriptors = {DESCRIPTORS_MAX, DESCRIPTORS_MAX}, no_core = {0, 0};
-    char *const argv[] = {(char *)run->path, NULL};
     const char *why;
     int adjust_fd;
 
@@ -78,7 +77,7 @@ become(const AlertRun *run, int output_fd)
     if (chdir("/") == 0 && dup2(run->stdin_fd, STDIN_FILENO) >= 0 &&
         dup2(output_fd, STDOUT_FILENO) >= 0 && dup2(output_fd, STDERR_FILENO) >= 0) {
         close_range(STDERR_FILENO + 1, ~0U, 0);
-        execve(run->path, argv, run->environment);
+        execve(run->argv[0], run->argv, run->environment);
     }
     why = strerrordesc_np(errno);
     (void)!write(STDERR_FILENO, "cannot be run: ", strlen("cannot be run: "));

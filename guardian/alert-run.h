@@ -25,7 +25,7 @@ typedef struct {
 void alert_dir_list(int answer_fd, gconstpointer data);
 
 typedef struct {
-    const char *path;
+    char *const *argv; /* argv[0] is a path */
     char *const *environment;
     int stdin_fd;
     gint64 deadline_us;

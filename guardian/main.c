@@ -2,6 +2,7 @@
 
 /* vm-guardiand: options, signals, who is told what; no logic. */
 
+#include "alert-hooks.h"
 #include "alerting.h"
 #include "control.h"
 #include "libvirt.h"
@@ -205,6 +206,8 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     daemon->control = control;
     alerting = alerting_new(daemon->host, g_main_context_default(), &funcs);
     alerting_set_limits(alerting, guardian_limits(guardian));
+    if (g_getenv("NOTIFY_SOCKET"))
+        alert_hooks_leave_sandbox(alerting_hooks(alerting));
     daemon->alerting = alerting;
     control_set_alerting(control, alerting);
     textfile = textfile_new(guardian, alerting, g_main_context_default(), daemon_warn, daemon);

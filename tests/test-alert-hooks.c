@@ -2,6 +2,7 @@
 #include "t.h"
 
 #include "alert-hooks.h"
+#include "alert-message.h"
 #include "fake-host.h"
 #include "message.h"
 
@@ -444,6 +445,25 @@ a_test_shows_each_result(void **state)
 }
 
 static void
+a_service_leaves_its_sandbox_by_systemd(void **state)
+{
+    const AlertingNews news = {
+        .step = "paged", .line = "web: PAGE", .state = STATE_FROZEN, .layer = LAYER_STORAGE};
+    g_autoptr(AlertMessage) message = alert_message_new(&news, 0);
+    g_auto(GStrv) inside = alert_message_argv(message, "/etc/x", false, G_USEC_PER_SEC);
+    g_auto(GStrv) outside = alert_message_argv(message, "/etc/x", true, G_USEC_PER_SEC);
+    const char *const *words = (const char *const *)outside;
+
+    assert_int_equal(g_strv_length(inside), 1);
+    assert_string_equal(inside[0], "/etc/x");
+    assert_string_equal(outside[0], "/usr/bin/systemd-run");
+    assert_string_equal(outside[g_strv_length(outside) - 1], "/etc/x");
+    assert_true(g_strv_contains(words, "--property=RuntimeMaxSec=1500ms"));
+    assert_true(g_strv_contains(words, "--setenv=ALERT_TEXT=web: PAGE"));
+    assert_true(g_strv_contains(words, "--setenv=PATH=/usr/sbin:/usr/bin:/sbin:/bin"));
+}
+
+static void
 the_end_in_the_middle_is_clean(void **state)
 {
     Fixture *fixture = *state;
@@ -476,6 +496,7 @@ main(void)
         row(what_cannot_be_started_says_so),
         row(five_hundred_alerts_are_bounded_in_all),
         row(a_test_shows_each_result),
+        cmocka_unit_test(a_service_leaves_its_sandbox_by_systemd),
         row(the_end_in_the_middle_is_clean),
     };
     struct CMUnitTest tests[G_N_ELEMENTS(alone) + G_N_ELEMENTS(directory_rows)];
