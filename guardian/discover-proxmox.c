@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Proxmox VE: /run/qemu-server/<vmid>.pid names the process, /run/qemu-server/<vmid>.qmp is its
- * monitor, which everybody shares. As pids are used again and pid files stay, the command line must
- * agree. */
+ * monitor, which everybody shares. A second one (args: -qmp unix:...) is ours and preferred. As
+ * pids are used again and pid files stay, the command line must agree. */
 
 #include "discover-source.h"
 
@@ -142,9 +142,32 @@ proxmox_name_vm(gpointer state, Vm *vm, const char *const *witness)
     vm->id = g_strdup(find_id(state, vm));
 }
 
+/* The last monitor that is not Proxmox' own: nobody adds one that nobody uses. */
+static const char *
+find_dedicated(const Vm *vm)
+{
+    g_autofree char *shared = g_strdup_printf("/qemu-server/%s.qmp", vm->id);
+
+    for (guint i = vm->argv->monitors->len; i > 0; i--) {
+        const ArgvMonitor *monitor = vm->argv->monitors->pdata[i - 1];
+
+        if (!g_str_has_suffix(monitor->path, shared))
+            return monitor->path;
+    }
+    return NULL;
+}
+
 static void
 proxmox_choose_monitor(Vm *vm)
 {
+    const char *dedicated = find_dedicated(vm);
+
+    if (dedicated) {
+        vm->monitor_path = g_strdup(dedicated);
+        vm->monitor_root = HOST_PROC;
+        vm->monitor_is_ours = true;
+        return;
+    }
     vm->monitor_path = g_strdup_printf("qemu-server/%s.qmp", vm->id);
     vm->monitor_root = HOST_RUN;
     vm->monitor_is_ours = vm->limits.monitor_own;

@@ -210,6 +210,29 @@ libvirt_leaves_its_mark_on_the_command_line(void **state)
 }
 
 static void
+a_dedicated_monitor_is_preferred_to_proxmox_shared_one(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Config) config = config_load(fixture->host, NULL);
+    Vm *vm;
+
+    tree_file(fixture->tree, "run/qemu-server/101.pid", "42\n");
+    fake_host_process(fixture->tree, 42, 1, "kvm",
+                      WORDS("/usr/bin/kvm", "-id", "101", "-name", "web", "-chardev",
+                            "socket,id=qmp,path=/var/run/qemu-server/101.qmp,server=on,wait=off",
+                            "-mon", "chardev=qmp,mode=control", "-chardev",
+                            "socket,id=qmp-event,path=/var/run/qmeventd.sock,reconnect=5", "-mon",
+                            "chardev=qmp-event,mode=control", "-qmp",
+                            "unix:/run/qemu-server/101-guardian.qmp,server=on,wait=off"));
+    assert_int_equal(scan(fixture), 1);
+    vm = only_vm(fixture);
+    assert_true(discovery_configure(vm, config));
+    assert_string_equal(vm->monitor_path, "/run/qemu-server/101-guardian.qmp");
+    assert_int_equal(vm->monitor_root, HOST_PROC);
+    assert_true(vm->monitor_is_ours);
+}
+
+static void
 a_pid_file_that_comes_later_is_believed(void **state)
 {
     Fixture *fixture = *state;
@@ -460,6 +483,7 @@ main(void)
         row(a_qemu_is_known_by_its_executable_first),
         row(proxmox_says_by_pid_file_whose_it_is),
         row(libvirt_leaves_its_mark_on_the_command_line),
+        row(a_dedicated_monitor_is_preferred_to_proxmox_shared_one),
         row(a_pid_file_that_comes_later_is_believed),
         row(a_stale_pid_file_names_nobody),
         row(a_malformed_pid_file_is_passed_over),
