@@ -31,11 +31,14 @@ static const struct {
     const char *key;
     gsize offset;     /* in ConfigSubject */
     bool is_caseless; /* a uuid is a number: its letters have no case */
+    bool is_list;     /* one of its words suffices */
 } match_keys[CONFIG_MATCH_KEYS] = {
-    {"name", G_STRUCT_OFFSET(ConfigSubject, name), false},
-    {"id", G_STRUCT_OFFSET(ConfigSubject, id), false},
-    {"uuid", G_STRUCT_OFFSET(ConfigSubject, uuid), true},
-    {"source", G_STRUCT_OFFSET(ConfigSubject, source), false},
+    {"name", G_STRUCT_OFFSET(ConfigSubject, name), false, false},
+    {"id", G_STRUCT_OFFSET(ConfigSubject, id), false, false},
+    {"uuid", G_STRUCT_OFFSET(ConfigSubject, uuid), true, false},
+    {"source", G_STRUCT_OFFSET(ConfigSubject, source), false, false},
+    {"namespace", G_STRUCT_OFFSET(ConfigSubject, space), false, false},
+    {"tag", G_STRUCT_OFFSET(ConfigSubject, tags), false, true},
 };
 
 typedef struct {
@@ -182,7 +185,9 @@ take_match(Parser *parser, const KeyfileEntry *entry)
     }
     if (list == NULL)
         complain(parser, entry->line,
-                 "unknown key \"%s\" in [" MATCH_SECTION "]: use name, id, uuid or source", key);
+                 "unknown key \"%s\" in [" MATCH_SECTION "]: use name, id, uuid, source, "
+                 "namespace or tag",
+                 key);
     else if (*list != NULL)
         complain(parser, entry->line, "[" MATCH_SECTION "] %s: is given twice", key);
     else if (entry->value[strspn(entry->value, SETTING_SEPARATORS)] == '\0')
@@ -284,7 +289,8 @@ config_file_parse(const char *path, char *text, gsize length, bool is_override, 
         is_aimed = is_aimed || file->match[i] != NULL;
     if (is_override && !is_aimed && errors->len == n_errors)
         complain(&parser, 1,
-                 "no VM is named: give name, id, uuid or source in [" MATCH_SECTION "]");
+                 "no VM is named: give name, id, uuid, source, namespace or tag in [" MATCH_SECTION
+                 "]");
     limits_clear(&parser.scratch);
     return file;
 }
@@ -300,6 +306,17 @@ config_file_free(ConfigFile *file)
     g_ptr_array_unref(file->values);
     g_ptr_array_unref(file->disks);
     g_free(file);
+}
+
+static bool
+list_matches_any(const char *list, const char *text)
+{
+    g_auto(GStrv) words = g_strsplit(text != NULL ? text : "", " ", -1);
+
+    for (guint i = 0; words[i] != NULL; i++)
+        if (*words[i] != '\0' && setting_list_matches(list, words[i]))
+            return true;
+    return false;
 }
 
 static bool
@@ -324,7 +341,9 @@ config_file_applies(const ConfigFile *file, const ConfigSubject *subject)
         const char *text = G_STRUCT_MEMBER(const char *, subject, match_keys[i].offset);
 
         if (file->match[i] != NULL &&
-            !list_matches(file->match[i], text, match_keys[i].is_caseless))
+            !(match_keys[i].is_list
+                  ? list_matches_any(file->match[i], text)
+                  : list_matches(file->match[i], text, match_keys[i].is_caseless)))
             return false;
     }
     return true;

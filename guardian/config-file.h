@@ -6,7 +6,7 @@
 
 #include "config.h"
 
-#define CONFIG_MATCH_KEYS 4 /* name, id, uuid, source */
+#define CONFIG_MATCH_KEYS 6 /* name, id, uuid, source, namespace, tag */
 
 /* More than anybody repairs before the next check; a file of a million wrong lines ends here. */
 #define CONFIG_ERRORS_MAX 20

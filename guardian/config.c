@@ -176,14 +176,14 @@ config_free(Config *config)
     g_free(config);
 }
 
-void
-config_limits(const Config *config, const ConfigSubject *subject, Limits *ret_limits)
+static void
+apply_files(const Config *config, const ConfigSubject *subject, bool is_override,
+            Limits *ret_limits)
 {
-    limits_init_defaults(ret_limits);
     for (guint i = 0; i < config->files->len; i++) {
         const ConfigFile *file = config->files->pdata[i];
 
-        if (!config_file_applies(file, subject))
+        if (file->is_override != is_override || !config_file_applies(file, subject))
             continue;
         for (guint j = 0; j < file->values->len; j++) {
             const ConfigValue *value = file->values->pdata[j];
@@ -194,17 +194,104 @@ config_limits(const Config *config, const ConfigSubject *subject, Limits *ret_li
     }
 }
 
+/* "section.key"; NULL when there is no such setting. */
+static const Setting *
+find_setting(const char *name)
+{
+    g_auto(GStrv) parts = g_strsplit(name, ".", 2);
+
+    return parts[0] != NULL && parts[1] != NULL ? setting_find(parts[0], parts[1]) : NULL;
+}
+
+/* NULL: it may be applied. */
+static char *
+word_problem(const OwnerWord *word, const Limits *host)
+{
+    const Setting *setting = find_setting(word->name);
+    Limits scratch = {0};
+    char *wrong;
+
+    if (setting == NULL)
+        return g_strdup("there is no such setting");
+    if (!setting_is_owners(setting, host))
+        return g_strdup("is not the owner's to set ([guardian] owner_may_set)");
+    wrong = setting_apply(setting, word->value, &scratch);
+    limits_clear(&scratch);
+    return wrong;
+}
+
 char *
-config_origin(const Config *config, const ConfigSubject *subject, const Setting *setting)
+config_owner_problem(const Config *config, const OwnerWord *word)
+{
+    g_auto(Limits) host = {0};
+
+    limits_init_defaults(&host);
+    apply_files(config, NULL, false, &host);
+    return word_problem(word, &host);
+}
+
+static void
+apply_owner(const ConfigSubject *subject, Limits *ret_limits)
+{
+    for (guint i = 0; subject != NULL && subject->owner != NULL && i < subject->owner->len; i++) {
+        const OwnerWord *word = subject->owner->pdata[i];
+        g_autofree char *problem = word_problem(word, ret_limits);
+        g_autofree char *wrong = NULL;
+
+        if (problem == NULL)
+            wrong = setting_apply(find_setting(word->name), word->value, ret_limits);
+        g_assert(wrong == NULL); /* it was tried */
+    }
+}
+
+void
+config_limits(const Config *config, const ConfigSubject *subject, Limits *ret_limits)
+{
+    limits_init_defaults(ret_limits);
+    apply_files(config, subject, false, ret_limits);
+    apply_owner(subject, ret_limits);
+    apply_files(config, subject, true, ret_limits);
+}
+
+/* Of the value that the files of one kind give; NULL: they give none. */
+static char *
+origin_in_files(const Config *config, const ConfigSubject *subject, bool is_override,
+                const Setting *setting)
 {
     for (guint i = config->files->len; i > 0; i--) {
         const ConfigFile *file = config->files->pdata[i - 1];
         const ConfigValue *value = config_file_find(file, setting);
 
-        if (value != NULL && config_file_applies(file, subject))
+        if (value != NULL && file->is_override == is_override && config_file_applies(file, subject))
             return g_strdup_printf("%s:%u", file->path, value->line);
     }
-    return g_strdup(CONFIG_ORIGIN_DEFAULT);
+    return NULL;
+}
+
+static char *
+origin_in_owner(const Config *config, const ConfigSubject *subject, const Setting *setting)
+{
+    for (guint i = subject != NULL && subject->owner != NULL ? subject->owner->len : 0; i > 0;
+         i--) {
+        const OwnerWord *word = subject->owner->pdata[i - 1];
+        g_autofree char *problem = config_owner_problem(config, word);
+
+        if (problem == NULL && find_setting(word->name) == setting)
+            return g_strdup_printf("%s (the owner's)", word->origin);
+    }
+    return NULL;
+}
+
+char *
+config_origin(const Config *config, const ConfigSubject *subject, const Setting *setting)
+{
+    char *origin = origin_in_files(config, subject, true, setting);
+
+    if (origin == NULL)
+        origin = origin_in_owner(config, subject, setting);
+    if (origin == NULL)
+        origin = origin_in_files(config, subject, false, setting);
+    return origin != NULL ? origin : g_strdup(CONFIG_ORIGIN_DEFAULT);
 }
 
 char **

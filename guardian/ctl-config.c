@@ -3,6 +3,9 @@
 #include "ctl.h"
 
 #include "config.h"
+#include "ctl-state.h"
+#include "message.h"
+#include "report-owner.h"
 #include "units.h"
 
 #include <stdio.h>
@@ -14,15 +17,17 @@
  *             config sample       prints guardian.conf with every default
  *             config reload       the daemon reads its configuration anew, or keeps the old one
  *
- * Without the daemon nobody knows which VM a name stands for: `show VM` takes the word for its
- * name, its id and its uuid alike, and a file that matches on the source applies to nobody. */
+ * Which VM a name stands for the daemon knows, with its source, its tags and its owner's words.
+ * Without it, or of a VM that does not run, `show VM` takes the word for name, id and uuid alike;
+ * a file that matches on anything else applies to nobody then. */
 
 #define USAGE "usage: guardianctl config show [VM] | check [DIR] | sample | reload"
 
 /* A configuration as one VM, or the host, sees it. */
 typedef struct {
     const Config *config;
-    const char *vm; /* printable; NULL = the host */
+    const char *vm;    /* printable; NULL = the host */
+    JsonObject *known; /* as the daemon sees it; NULL: it was not asked, or does not know it */
     const ConfigSubject *subject;
     Limits limits;
 } View;
@@ -71,13 +76,28 @@ print_disks(const View *view)
     }
 }
 
+/* What the VM's owner wants and does not get. */
+static void
+print_refused(const View *view)
+{
+    for (guint i = 0; view->known != NULL && i < view->subject->owner->len; i++) {
+        const OwnerWord *word = view->subject->owner->pdata[i];
+        g_autofree char *problem = config_owner_problem(view->config, word);
+
+        if (problem != NULL)
+            printf("# refused: %s = %s (%s): %s\n", word->name, word->value, word->origin, problem);
+    }
+}
+
 static void
 print_text(const View *view)
 {
     g_auto(GStrv) files = config_matching_files(view->config, view->subject);
 
     if (view->vm != NULL)
-        printf("# %s, taken as name, id or uuid; files in vm.d that match it: %u\n", view->vm,
+        printf("# %s, %s; files in vm.d that match it: %u\n", view->vm,
+               view->known != NULL ? report_text_of(view->known, "source", "?")
+                                   : "taken as name, id or uuid",
                g_strv_length(files));
     for (guint i = 0; i < n_settings; i++) {
         g_autofree char *name = g_strdup_printf("%s.%s", settings[i].section, settings[i].key);
@@ -88,6 +108,7 @@ print_text(const View *view)
         printf("%-25s = %-8s  %s\n", name, text != NULL ? text : "(unset)", origin);
     }
     print_disks(view);
+    print_refused(view);
 }
 
 static void
@@ -223,12 +244,32 @@ add_disks(JsonBuilder *builder, const View *view)
 }
 
 static void
+add_refused(JsonBuilder *builder, const View *view, const OwnerWord *word)
+{
+    g_autofree char *problem = config_owner_problem(view->config, word);
+
+    if (problem == NULL)
+        return;
+    json_builder_begin_object(builder);
+    add_string(builder, "setting", word->name);
+    add_string(builder, "value", word->value);
+    add_string(builder, "origin", word->origin);
+    add_string(builder, "problem", problem);
+    json_builder_end_object(builder);
+}
+
+static void
 print_json(const View *view)
 {
     g_autoptr(JsonBuilder) builder = begin_json();
     g_auto(GStrv) files = config_matching_files(view->config, view->subject);
 
     add_string(builder, "vm", view->vm);
+    json_builder_set_member_name(builder, "refused");
+    json_builder_begin_array(builder);
+    for (guint i = 0; view->known != NULL && i < view->subject->owner->len; i++)
+        add_refused(builder, view, view->subject->owner->pdata[i]);
+    json_builder_end_array(builder);
     json_builder_set_member_name(builder, "vm_files");
     add_strings(builder, files);
     json_builder_set_member_name(builder, "settings");
@@ -258,14 +299,48 @@ load(const char *const roots[HOST_N_ROOTS], GError **error)
     return host != NULL ? config_load(host, error) : NULL;
 }
 
+/* The daemon's state; NULL where none may be asked. */
+static JsonNode *
+ask_daemon(const CtlOptions *options)
+{
+    g_autoptr(Host) host = host_new(options->roots, NULL);
+    JsonNode *state = NULL;
+    int fd = -1;
+
+    if (host != NULL && ctl_connect(host, &fd, NULL) && fd >= 0) {
+        state = ctl_ask(fd, "{\"execute\":\"status\"}", NULL);
+        close(fd);
+    }
+    return state;
+}
+
+/* The texts are known's. */
+static ConfigSubject
+subject_of(JsonObject *known, const GPtrArray *owner)
+{
+    return (ConfigSubject){.name = report_text_of(known, "name", NULL),
+                           .id = report_text_of(known, "id", NULL),
+                           .uuid = report_text_of(known, "uuid", NULL),
+                           .source = report_text_of(known, "source", NULL),
+                           .space = report_text_of(known, "namespace", NULL),
+                           .tags = report_text_of(known, "tags", NULL),
+                           .owner = owner};
+}
+
 static int
 config_show(const CtlOptions *options, const char *vm)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Config) config = load(options->roots, &error);
     g_autofree char *printable = vm != NULL ? units_printable(vm, -1) : NULL;
-    ConfigSubject subject = {.name = vm, .id = vm, .uuid = vm};
-    View view = {.config = config, .vm = printable, .subject = vm != NULL ? &subject : NULL};
+    g_autoptr(JsonNode) state = vm != NULL && config != NULL ? ask_daemon(options) : NULL;
+    JsonObject *known =
+        state != NULL ? ctl_state_find_vm(json_node_get_object(state), vm, NULL) : NULL;
+    g_autoptr(GPtrArray) owner = report_owner_words(known);
+    ConfigSubject subject = known != NULL ? subject_of(known, owner)
+                                          : (ConfigSubject){.name = vm, .id = vm, .uuid = vm};
+    View view = {
+        .config = config, .vm = printable, .known = known, .subject = vm != NULL ? &subject : NULL};
 
     if (config == NULL)
         return fail_to_load(error);

@@ -98,10 +98,22 @@ is_in_scope(const Vm *vm)
 bool
 discovery_configure(Vm *vm, const Config *config)
 {
-    ConfigSubject subject = {
-        .name = vm->raw_name, .id = vm->id, .uuid = vm->uuid, .source = vm->source};
+    ConfigSubject subject = {.name = vm->raw_name,
+                             .id = vm->id,
+                             .uuid = vm->uuid,
+                             .source = vm->source,
+                             .space = vm->space,
+                             .tags = vm->tags,
+                             .owner = vm->owner};
     const Source *source = source_of(vm);
 
+    for (guint i = 0; vm->owner && i < vm->owner->len; i++) {
+        OwnerWord *word = vm->owner->pdata[i];
+
+        g_free(word->problem);
+        word->problem = config_owner_problem(config, word);
+    }
+    vm->owner_is_new = false;
     limits_clear(&vm->limits);
     config_limits(config, &subject, &vm->limits);
     drift_look_set_policies(vm->drift, config_disks(config, &subject));
@@ -132,6 +144,12 @@ ignore(Discovery *discovery, pid_t pid, guint64 start_ticks)
     if (proc && proc_start_ticks(proc) == start_ticks &&
         g_hash_table_size(discovery->ignored) < IGNORED_MAX)
         g_hash_table_replace(discovery->ignored, GINT_TO_POINTER(pid), g_steal_pointer(&proc));
+}
+
+void
+discovery_ignore(Discovery *discovery, const Vm *vm)
+{
+    ignore(discovery, proc_pid(vm->proc), proc_start_ticks(vm->proc));
 }
 
 static gboolean

@@ -32,6 +32,8 @@ void discovery_free(Discovery *discovery);
 void discovery_scan(Discovery *discovery);
 /* The configuration has changed: what was not wanted may be. */
 void discovery_reconsider(Discovery *discovery);
+/* The VM is not wanted, and not told of again while its process lives, or until reconsidered. */
+void discovery_ignore(Discovery *discovery, const Vm *vm);
 /* Command lines that are being read, or wait for a worker. */
 guint discovery_pending(const Discovery *discovery);
 /* Sets limits, monitor and its ownership of a VM from the configuration; also after a reload.

@@ -225,6 +225,19 @@ guardian_discover(Guardian *guardian, gint64 now)
     libvirt_look(guardian->libvirt, now);
 }
 
+/* Its owner has said something new. The VM may be gone afterwards, until the next reload. */
+static void
+guardian_hear_owner(Guardian *guardian, guint index)
+{
+    Vm *vm = guardian->vms->pdata[index];
+
+    if (!vm->owner_is_new || discovery_configure(vm, guardian->config))
+        return;
+    discovery_ignore(guardian->discovery, vm);
+    judge_end(vm, guardian->changed, guardian->changed_data);
+    guardian_remove(guardian, index);
+}
+
 static void
 guardian_sample_due(Guardian *guardian, gint64 now)
 {
@@ -235,7 +248,9 @@ guardian_sample_due(Guardian *guardian, gint64 now)
 
         if (vm->sampling || vm->monitor_is_lent)
             continue;
-        if (vm->next_us <= now)
+        if (vm->owner_is_new)
+            guardian_hear_owner(guardian, i);
+        else if (vm->next_us <= now)
             guardian_sample(guardian, vm, now); /* may end at once, and may remove the VM */
         else
             soonest = MIN(soonest, vm->next_us);

@@ -4,6 +4,7 @@
 
 #include "report-domain.h"
 #include "report-forecast.h"
+#include "report-owner.h"
 #include "report-roles.h"
 #include "report-story.h"
 
@@ -177,14 +178,15 @@ append_memory(GString *text, JsonObject *vm)
     append_line(text, "", "%s", candidates);
 }
 
-/* Whose memory counts against which limit. */
+/* What its owner wants, and whose memory counts against which limit. */
 static void
 append_domain(GString *text, JsonObject *vm)
 {
     const struct {
         const char *head;
         char *words;
-    } lines[] = {{"pod", report_pod_text(vm)},
+    } lines[] = {{"owner", report_owner_text(vm)},
+                 {"pod", report_pod_text(vm)},
                  {"limits", report_limits_text(vm)},
                  {"", report_kill_text(vm)},
                  {"beside", report_roles_text(vm)}};

@@ -6,6 +6,7 @@
 #include "libvirt-domain.h"
 #include "overhead.h"
 #include "report-domain.h"
+#include "report-owner.h"
 #include "report-forecast.h"
 #include "report-reason.h"
 #include "report-roles.h"
@@ -262,6 +263,7 @@ add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     add_monitor(builder, vm);
     add_libvirt(builder, vm, clocks);
     add_memory(builder, vm, clocks);
+    report_add_owner(builder, vm);
     report_add_domain(builder, vm);
     report_add_roles(builder, &vm->roles);
     add_disks(builder, vm, clocks);

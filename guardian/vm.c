@@ -107,6 +107,8 @@ vm_free(Vm *vm)
     g_free(vm->id);
     g_free(vm->uuid);
     g_free(vm->space);
+    g_free(vm->tags);
+    g_clear_pointer(&vm->owner, g_ptr_array_unref);
     g_free(vm->monitor_path);
     g_free(vm->client_error);
     g_free(vm->qemu_version);

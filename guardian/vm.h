@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "client.h"
 #include "freeze.h"
+#include "owner.h"
 #include "proc.h"
 #include "recorder.h"
 #include "role.h"
@@ -44,6 +45,9 @@ typedef struct Vm {
     struct LibvirtDomain *domain; /* as libvirt knows it; NULL: not, or not yet; see libvirt.h */
 
     Limits limits;
+    char *tags;        /* Proxmox' tags, raw, one blank between two; NULL unknown */
+    GPtrArray *owner;  /* of OwnerWord, with what the configuration says of each; NULL unknown */
+    bool owner_is_new; /* these two have changed since limits were set */
 
     QmpClient *client;     /* NULL while not connected */
     char *client_error;    /* why there is none, printable; NULL */

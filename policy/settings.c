@@ -47,6 +47,12 @@ const Setting settings[] = {
      G_STRUCT_OFFSET(Limits, exclude),
      "VMs whose name or id matches one of these globs are never found, whatever include says. "
      "Unset means none."},
+    {"guardian", "owner_may_set", SETTING_LIST, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, NULL, 0, 0,
+     NULL, G_STRUCT_OFFSET(Limits, owner_may_set),
+     "Settings (section.key, globs) that a VM's owner may set for that VM: in a line of Proxmox' "
+     "description or in libvirt's metadata. vm.d still wins. Unset means how long a disk may stand "
+     "still: settle, patience, patience_max, page_after and silent of [freeze], because the owner "
+     "knows the guest. \"none\" means nothing."},
     {"guardian", "discovery_period", SETTING_DURATION, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, "10s",
      SECOND, HOUR, NULL, G_STRUCT_OFFSET(Limits, discovery_period_us),
      "How often new VMs are looked for. 10s because a new VM has to settle that long before its "
@@ -312,4 +318,16 @@ settings_print_sample(void)
                                setting->default_text ? setting->default_text : "");
     }
     return g_string_free(sample, FALSE);
+}
+
+bool
+setting_is_owners(const Setting *setting, const Limits *host)
+{
+    g_autofree char *name = g_strconcat(setting->section, ".", setting->key, NULL);
+
+    if (setting->scope == SCOPE_HOST)
+        return false;
+    if (!host->owner_may_set)
+        return setting->owner == OWNER_VM;
+    return setting_list_matches(host->owner_may_set, name);
 }

@@ -51,6 +51,7 @@ typedef struct {
     gint64 watch;            /* this VM is watched at all */
     char *include, *exclude; /* discovery scope: globs on VM names and ids; include NULL = all */
     gint64 discovery_period_us;
+    char *owner_may_set; /* globs on section.key; NULL: what the table gives to OWNER_VM */
     /* [monitor] */
     gint64 period_own_us, period_shared_us, period_suspect_us;
     gint64 answer_deadline_us; /* one question, one monitor of our own */
@@ -108,6 +109,8 @@ char *setting_apply(const Setting *setting, const char *text,
 /* The value as the parser would read it back; a new string; NULL when unset. */
 char *setting_format(const Setting *setting, const Limits *limits);
 
+/* May a VM's owner set it, on a host with these limits? */
+bool setting_is_owners(const Setting *setting, const Limits *host);
 /* What may be written: "observe or enforce", "500ms to 1h"; a new string. */
 char *setting_describe_values(const Setting *setting);
 /* Does one word of a SETTING_LIST's text match? A word is a glob of bytes: * any run, ? any one.

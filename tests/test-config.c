@@ -101,6 +101,99 @@ no_file_at_all_is_the_defaults(void **state)
     assert_int_equal(config_count(config).files, 0);
 }
 
+/* What the owner of the VM web says. */
+static GPtrArray *
+owner_says(const char *line)
+{
+    GPtrArray *words = owner_words_new();
+
+    owner_take_description(words, line, "the notes");
+    return words;
+}
+
+static void
+the_host_has_the_last_word(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GPtrArray) owner =
+        owner_says("vm-guardian: freeze.patience=40s freeze.settle=12s freeze.settle=13s");
+    const ConfigSubject web = {.name = "web", .owner = owner}, db = {.name = "db", .owner = owner};
+    g_autoptr(Config) config = NULL;
+    g_autofree char *origin = NULL, *settle = NULL;
+    g_auto(Limits) limits = {0};
+
+    tree_file(fixture->tree, "guardian.conf", "[freeze]\npatience = 30s\nsettle = 11s\n");
+    tree_file(fixture->tree, "vm.d/10-web.conf", MATCH "[freeze]\npatience = 33s\n");
+    config = load(fixture);
+    assert_int_equal(patience_s(config, NULL), 30);
+    assert_int_equal(patience_s(config, &web), 33); /* vm.d is the host's */
+    assert_patience_origin(fixture, config, &web, "vm.d/10-web.conf:4");
+    assert_int_equal(patience_s(config, &db), 40);
+    origin = config_origin(config, &db, setting_find("freeze", "patience"));
+    assert_string_equal(origin, "the notes (the owner's)");
+    config_limits(config, &web, &limits);
+    assert_int_equal(limits.settle_us / G_USEC_PER_SEC, 13); /* the last of his words */
+    settle = config_origin(config, &web, setting_find("freeze", "settle"));
+    assert_string_equal(settle, "the notes (the owner's)");
+}
+
+static void
+an_owner_sets_only_what_the_host_lets_him(void **state)
+{
+    static const struct {
+        const char *word, *conf; /* conf: of [guardian] */
+        bool is_watched;
+        const char *problem;
+    } rows[] = {
+        {"guardian.watch=no", "", true, "is not the owner's to set ([guardian] owner_may_set)"},
+        {"guardian.watch=no", "owner_may_set = guardian.w*", false, NULL},
+        {"guardian.watch=no", "owner_may_set = none", true,
+         "is not the owner's to set ([guardian] owner_may_set)"},
+        {"freeze.patience=60s", "owner_may_set = none", true,
+         "is not the owner's to set ([guardian] owner_may_set)"},
+        {"freeze.patience=60s", "", true, NULL},
+        {"guardian.owner_may_set=*", "owner_may_set = *", true,
+         "is not the owner's to set ([guardian] owner_may_set)"}, /* the host's own */
+        {"guardian.exclude=x", "owner_may_set = *", true,
+         "is not the owner's to set ([guardian] owner_may_set)"},
+        {"guardian.wotch=no", "owner_may_set = *", true, "there is no such setting"},
+        {"off", "owner_may_set = *", true, "there is no such setting"},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        Fixture *fixture = *state;
+        g_autofree char *line = g_strconcat("vm-guardian: ", rows[i].word, NULL);
+        g_autofree char *text = g_strconcat("[guardian]\n", rows[i].conf, "\n", NULL);
+        g_autoptr(GPtrArray) owner = owner_says(line);
+        const ConfigSubject web = {.name = "web", .owner = owner};
+        g_autoptr(Config) config = NULL;
+        g_autofree char *problem = NULL;
+        g_auto(Limits) limits = {0};
+
+        tree_file(fixture->tree, "guardian.conf", text);
+        config = load(fixture);
+        config_limits(config, &web, &limits);
+        problem = config_owner_problem(config, owner->pdata[0]);
+        if ((limits.watch != 0) != rows[i].is_watched || g_strcmp0(problem, rows[i].problem) != 0)
+            fail_msg("%s with \"%s\": watched %d, %s", rows[i].word, rows[i].conf,
+                     (int)limits.watch, problem);
+    }
+}
+
+static void
+an_owners_wrong_value_changes_nothing(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GPtrArray) owner = owner_says("vm-guardian: freeze.patience=soon");
+    const ConfigSubject web = {.name = "web", .owner = owner};
+    g_autoptr(Config) config = load(fixture);
+    g_autofree char *problem = config_owner_problem(config, owner->pdata[0]);
+
+    assert_int_equal(patience_s(config, &web), 20);
+    assert_non_null(problem);
+    assert_non_null(strstr(problem, "soon"));
+}
+
 static void
 what_is_read_later_wins(void **state)
 {
@@ -353,6 +446,9 @@ main(void)
     static const struct CMUnitTest tests[] = {
         fixture_test(no_file_at_all_is_the_defaults),
         fixture_test(what_is_read_later_wins),
+        fixture_test(the_host_has_the_last_word),
+        fixture_test(an_owner_sets_only_what_the_host_lets_him),
+        fixture_test(an_owners_wrong_value_changes_nothing),
         fixture_test(a_later_file_for_the_vm_wins_over_an_earlier_one),
         fixture_test(no_file_of_a_vm_is_for_the_host),
         fixture_test(only_files_named_conf_are_read),
