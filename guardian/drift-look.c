@@ -6,6 +6,7 @@
 #include "freeze.h"
 #include "media.h"
 #include "message.h"
+#include "owner-look.h"
 #include "pairs.h"
 #include "pve-log.h"
 #include "pve-read.h"
@@ -153,6 +154,7 @@ configuration_read(const PveRead *read, gpointer data)
             look_set_problem(look, g_strdup(g_strerror(read->error_number)));
         } else {
             configuration_take(look, read, lookup->vm->id, lookup->host);
+            owner_look_proxmox(lookup->vm, look->conf);
         }
     }
     g_free(lookup);

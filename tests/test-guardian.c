@@ -105,6 +105,72 @@ on_change(const GuardianChange *change, gpointer data)
         fixture->n_ended++;
 }
 
+/* This process is Proxmox' VM 101, with these notes. */
+static void
+proxmox_says(Fixture *fixture, const char *notes)
+{
+    g_autofree char *pid = g_strdup_printf("%d\n", (int)getpid());
+    g_autofree char *conf = g_strconcat("#", notes, "\nmemory: 512\ntags: prod;mail\n", NULL);
+
+    fake_host_qemu(fixture->tree, getpid(), "web",
+                   WORDS("-id", "101", "-qmp", "unix:/run/q.sock,server=on"));
+    tree_file(fixture->tree, "run/qemu-server/101.pid", pid);
+    tree_file(fixture->tree, "etc/pve/qemu-server/101.conf", conf);
+}
+
+/* Until its owner's words have arrived and been heard, or the VM is gone. */
+static void
+run_until_heard(Fixture *fixture)
+{
+    gint64 end_us = g_get_monotonic_time() + PATIENT_US;
+    const Vm *vm;
+
+    while ((vm = find_vm(fixture, "101")) && (!vm->owner || vm->owner_is_new)) {
+        if (g_get_monotonic_time() > end_us)
+            fail_msg("its owner is not heard");
+        g_main_context_iteration(fixture->context, TRUE);
+    }
+}
+
+static void
+proxmox_notes_set_what_an_owner_may_set(void **state)
+{
+    Fixture *fixture = *state;
+    const Vm *vm;
+
+    proxmox_says(fixture, "vm-guardian%3A freeze.patience=60s guardian.watch=no");
+    tree_file(fixture->tree, "config/vm.d/mail.conf",
+              "[Match]\ntag = mail\n[freeze]\nsettle = 33s\n");
+    reconfigure(fixture, "[freeze]\npatience = 30s\n");
+    guardian_start(fixture->guardian);
+    run_until(fixture, "101", false);
+    run_until_heard(fixture);
+    vm = find_vm(fixture, "101");
+    assert_non_null(vm);
+    assert_int_equal(vm->limits.patience_us, 60 * G_USEC_PER_SEC);
+    assert_int_equal(vm->limits.settle_us, 33 * G_USEC_PER_SEC); /* the host's word on a tag */
+    assert_true(vm->limits.watch);
+    assert_null(((const OwnerWord *)vm->owner->pdata[0])->problem);
+    assert_non_null(((const OwnerWord *)vm->owner->pdata[1])->problem);
+    assert_int_equal(find_vm(fixture, "db")->limits.patience_us, 30 * G_USEC_PER_SEC);
+}
+
+static void
+an_owner_may_leave_where_the_host_lets_him(void **state)
+{
+    Fixture *fixture = *state;
+
+    proxmox_says(fixture, "vm-guardian%3A guardian.watch=no");
+    reconfigure(fixture, "[guardian]\nowner_may_set = guardian.watch\n");
+    guardian_start(fixture->guardian);
+    run_until(fixture, "101", false);
+    run_until_heard(fixture);
+    assert_null(find_vm(fixture, "101"));
+    guardian_look_for_vms(fixture->guardian); /* nor is it found again */
+    assert_null(find_vm(fixture, "101"));
+    assert_non_null(find_vm(fixture, "db"));
+}
+
 static void
 a_look_samples_every_vm(void **state)
 {
@@ -327,6 +393,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         row(a_look_samples_every_vm),
+        row(proxmox_notes_set_what_an_owner_may_set),
+        row(an_owner_may_leave_where_the_host_lets_him),
         row(a_look_at_a_vm_that_never_answers_ends),
         row(a_reload_during_a_sample_keeps_the_connection),
         row(a_reload_keeps_a_connect_that_waits),
