@@ -209,7 +209,7 @@ class Vm:
                  paused=False, devices=None, is_ours=True, path=None, group=None, guest=None, waits=True):
         self.scratch = scratch
         self.name = name = f"{name}-{os.getpid()}"  # cases run side by side, each sees its own VMs
-        self.memory = int(memory)
+        self.memory = int(memory.split(",")[0])
         self.monitor = path or scratch.path(name + ".qmp")
         self.test_monitor = scratch.path(name + ".test") if is_ours else None
         self.record = scratch.path(name + ".record")

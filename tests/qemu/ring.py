@@ -16,6 +16,8 @@ from fixture import BUILD, Group, Guardian, Nbd, Skipped, Vm, check, run, wait_f
 
 # Issue: virtio on a monitor of our own is named within 30 s of the freeze.
 NAMED_WITHIN = 30
+# -m of a VM that more can be plugged into.
+RAM = "96,slots=2,maxmem=512M"
 
 
 def frozen(guardian, vm, label):
@@ -254,6 +256,45 @@ def case_without_daemon(scratch):
     states = {disk["label"]: disk["state"] for disk in entry["disks"]}
     check(states == {"virtio0": "frozen", "virtio1": "ok"}, str(states))
     vm.check_asked()
+
+
+def case_bare_details(scratch):
+    """a bare VM with two monitors, several RAM backends, more plugged in while it runs, empty drives and
+    a plugged disk is told as it is."""
+    uuid = "0a1b2c3d-0000-1111-2222-333344445555"
+    with open(scratch.path("a"), "wb") as file:
+        file.truncate(8 << 20)
+    vm = Vm(scratch, "ring-details", [f"file={scratch.path('a')},format=raw"], paused=True, memory=RAM,
+            devices=["virtio-blk-pci,drive=drive-0,id=first"], extra=[
+                "-uuid", uuid, "-smp", "2", "-machine", "pc",
+                "-object", "memory-backend-memfd,id=ram0,size=64M", "-numa", "node,memdev=ram0",
+                "-object", "memory-backend-memfd,id=ram1,size=32M", "-numa", "node,memdev=ram1",
+                "-device", "virtio-scsi-pci,id=scsi0", "-device", "scsi-cd,id=cd0,bus=scsi0.0",
+                "-device", "ide-cd,id=cd1"])
+    other = Vm(scratch, "ring-plain", paused=True)
+    guardian = Guardian(scratch, [vm, other])
+    wait_for(lambda: guardian.vm(vm)["memory"]["guest_ram_bytes"] is not None, 20, "no guest RAM")
+    entry = guardian.vm(vm)
+    check((entry["source"], entry["uuid"], entry["run"]) == ("bare", uuid, "prelaunch"), f"{entry}")
+    check(entry["monitor"]["path"] == vm.monitor and entry["monitor"]["use"] == "own", f"{entry['monitor']}")
+    check(entry["memory"]["guest_ram_bytes"] == 96 << 20, f"{entry['memory']}")
+    check([disk["label"] for disk in entry["disks"]] == ["first"], f"empty drives are no disks: {entry['disks']}")
+    check(entry["pod"] is None and entry["namespace"] is None, f"{entry['pod']}")
+    replies = vm.qmp(
+        {"execute": "object-add", "arguments": {"qom-type": "memory-backend-memfd", "id": "more", "size": 32 << 20}},
+        {"execute": "device_add", "arguments": {"driver": "pc-dimm", "id": "dimm0", "memdev": "more"}},
+        {"execute": "blockdev-add", "arguments": {"driver": "null-co", "node-name": "plugged-node"}},
+        {"execute": "device_add", "arguments": {"driver": "scsi-hd", "id": "plugged", "bus": "scsi0.0",
+                                                "drive": "plugged-node"}})
+    check(all("return" in reply for reply in replies), f"{replies}")
+    wait_for(lambda: {disk["label"] for disk in guardian.vm(vm)["disks"]} == {"first", "plugged"}, 20,
+             "the plugged disk is not seen")
+    wait_for(lambda: guardian.vm(vm)["memory"]["guest_ram_bytes"] == 128 << 20, 90, "the plugged memory is not seen")
+    plain = guardian.vm(other)
+    check((plain["uuid"], plain["disks"], plain["memory"]["guest_ram_bytes"]) == (None, [], 96 << 20), f"{plain}")
+    check(guardian.ctl("explain", uuid).returncode == 0, "not found by its uuid")
+    vm.check_asked()
+    other.check_asked()
 
 
 def case_three_hosts(scratch):
