@@ -113,6 +113,30 @@ count_backends(const Draft *draft, Argv *argv)
     }
 }
 
+/* Does it move data past QEMU's block layer? Not vhost-user-fs, -gpu or -net: they are no disks. */
+static bool
+is_unwatched(const char *driver)
+{
+    static const char *const prefixes[] = {"vhost-user-blk", "vhost-user-scsi", "vhost-scsi",
+                                           "vfio-"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(prefixes); i++)
+        if (g_str_has_prefix(driver, prefixes[i]))
+            return true;
+    return false;
+}
+
+static void
+add_unwatched(Options *device, const char *driver, Argv *argv)
+{
+    const char *name = options_get(device, "id");
+
+    if (!name)
+        name = options_get(device, "host");
+    g_ptr_array_add(argv->unwatched,
+                    name ? g_strdup_printf("%s %s", driver, name) : g_strdup(driver));
+}
+
 void
 argv_add_traits(const Draft *draft, Argv *argv)
 {
@@ -133,6 +157,8 @@ argv_add_traits(const Draft *draft, Argv *argv)
         argv->has_serial |= g_str_has_suffix(driver, "-serial") ||
                             g_str_has_prefix(driver, "virtserialport") ||
                             g_str_has_prefix(driver, "virtconsole");
+        if (is_unwatched(driver))
+            add_unwatched(device, driver, argv);
         argv->has_panic_device |= g_str_has_prefix(driver, "pvpanic");
     }
 }

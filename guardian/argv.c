@@ -413,6 +413,7 @@ argv_parse(const char *const *argv)
     parsed->disks = g_ptr_array_new_with_free_func(disk_free);
     parsed->scsi_hosts = g_ptr_array_new_with_free_func(g_free);
     parsed->taps = g_ptr_array_new_with_free_func(g_free);
+    parsed->unwatched = g_ptr_array_new_with_free_func(g_free);
     if (!argv[0])
         return parsed;
     if (g_str_has_suffix(argv[0], "kvm") || g_str_has_suffix(argv[0], "qemu-system-x86_64") ||
@@ -436,5 +437,6 @@ argv_free(Argv *argv)
     g_ptr_array_unref(argv->disks);
     g_ptr_array_unref(argv->scsi_hosts);
     g_ptr_array_unref(argv->taps);
+    g_ptr_array_unref(argv->unwatched);
     g_free(argv);
 }

@@ -69,6 +69,9 @@ typedef struct {
     guint n_backends, n_huge_backends; /* of guest RAM; how many of them are of huge pages */
     bool has_balloon, balloon_reports; /* free-page-reporting */
     bool has_watchdog, has_serial, has_panic_device;
+    /* Of char *, "driver id": disks that another process or the host's kernel serves (vhost-user,
+     * vhost-scsi), and passed-through devices (vfio): what they do QEMU does not count. */
+    GPtrArray *unwatched;
 } Argv;
 
 /* Does this look like QEMU's system emulator at all? By the base name of argv[0] or exe:

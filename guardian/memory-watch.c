@@ -196,7 +196,8 @@ ReservationResult
 memory_watch_reservation(const Vm *vm)
 {
     const MemorySample *memory = &vm->memory;
-    guint64 configured_bytes = memory->has_limit       ? memory->limit_bytes
+    bool has_limit = memory->has_limit && memory->limit_is_own; /* else it is many VMs' */
+    guint64 configured_bytes = has_limit               ? memory->limit_bytes
                                : memory->has_guest_ram ? memory->guest_ram_bytes
                                                        : 0;
 

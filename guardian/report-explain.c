@@ -178,6 +178,20 @@ append_memory(GString *text, JsonObject *vm)
     append_line(text, "", "%s", candidates);
 }
 
+static void
+append_unwatched(GString *text, JsonObject *vm)
+{
+    JsonArray *devices = message_get_array(vm, "unwatched_devices");
+
+    for (guint i = 0; devices && i < json_array_get_length(devices); i++) {
+        JsonNode *device = json_array_get_element(devices, i);
+
+        if (json_node_get_value_type(device) == G_TYPE_STRING)
+            append_line(text, "unwatched", " %s: what it carries does not pass QEMU",
+                        json_node_get_string(device));
+    }
+}
+
 /* What its owner wants, and whose memory counts against which limit. */
 static void
 append_domain(GString *text, JsonObject *vm)
@@ -237,6 +251,7 @@ report_explain_text(JsonObject *vm, bool is_coloured)
     append_monitor(text, vm);
     for (guint i = 0; i < disks->len; i++)
         append_disk(text, disks->pdata[i]);
+    append_unwatched(text, vm);
     report_append_forecast(text, vm);
     append_memory(text, vm);
     append_domain(text, vm);

@@ -230,6 +230,24 @@ add_capture(JsonBuilder *builder, const Vm *vm)
     build_text(builder, "capture", vm->bundle);
 }
 
+/* Devices whose data do not pass QEMU's block layer. */
+static void
+add_unwatched(JsonBuilder *builder, const Vm *vm)
+{
+    json_builder_set_member_name(builder, "unwatched_devices");
+    if (vm->is_nameless) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < vm->argv->unwatched->len; i++) {
+        g_autofree char *text = units_printable(vm->argv->unwatched->pdata[i], -1);
+
+        json_builder_add_string_value(builder, text);
+    }
+    json_builder_end_array(builder);
+}
+
 static void
 add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
 {
@@ -263,6 +281,7 @@ add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     add_monitor(builder, vm);
     add_libvirt(builder, vm, clocks);
     add_memory(builder, vm, clocks);
+    add_unwatched(builder, vm);
     report_add_owner(builder, vm);
     report_add_domain(builder, vm);
     report_add_roles(builder, &vm->roles);

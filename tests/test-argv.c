@@ -520,11 +520,28 @@ limits_are_read_whole(void **state)
     assert_true(((ArgvDisk *)g_ptr_array_index(argv->disks, 2))->is_group_object);
 }
 
+static void
+what_does_not_pass_the_block_layer_is_named(void **state)
+{
+    g_autoptr(Argv) argv = parse("-chardev", "socket,id=c0,path=/run/v.sock", "-device",
+                                 "vhost-user-blk-pci,chardev=c0,id=vda", "-device",
+                                 "vhost-user-fs-pci,chardev=c1,tag=x", "-device",
+                                 "{\"driver\": \"vfio-pci\", \"host\": \"0000:01:00.0\"}",
+                                 "-device", "virtio-net-pci,id=net0");
+    g_autoptr(Argv) plain = parse("-device", "virtio-blk-pci,drive=d0,id=vda");
+
+    assert_int_equal(argv->unwatched->len, 2);
+    assert_text(argv->unwatched->pdata[0], "vhost-user-blk-pci vda");
+    assert_text(argv->unwatched->pdata[1], "vfio-pci 0000:01:00.0");
+    assert_int_equal(plain->unwatched->len, 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest others[] = {
         cmocka_unit_test(proxmox_with_drives_is_read),
+        cmocka_unit_test(what_does_not_pass_the_block_layer_is_named),
         cmocka_unit_test(proxmox_with_block_nodes_is_read),
         cmocka_unit_test(libvirt_is_read_and_its_monitor_left_alone),
         cmocka_unit_test(libvirts_monitor_is_never_a_monitor_of_ours),
