@@ -12,6 +12,7 @@
 #include "meminfo.h"
 #include "memory-watch.h"
 #include "neighbour.h"
+#include "owner-look.h"
 #include "reconciler.h"
 #include "sample.h"
 #include "storage.h"
@@ -97,6 +98,7 @@ guardian_sampled(Vm *vm, gpointer data)
 
     guardian->samples_open--;
     incoming_note(vm);
+    owner_look_libvirt(vm);
     recorder_add(vm->recorder, &vm->sample);
     if (vm->sample.process_is_gone)
         guardian_end_forecast(guardian, vm);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "owner-look.h"
 
+#include "libvirt-domain.h"
+
 #include <string.h>
 
 /* Takes words and tags. */
@@ -49,12 +51,15 @@ owner_look_proxmox(Vm *vm, const PveConf *conf)
 }
 
 void
-owner_look_domain(Vm *vm, const DomainXml *xml)
+owner_look_libvirt(Vm *vm)
 {
+    gint64 read_us = 0;
+    const DomainXml *xml = vm->domain ? libvirt_domain_xml(vm->domain, &read_us) : NULL;
     GPtrArray *words;
 
-    if (!xml)
+    if (!xml || read_us == vm->owner_us)
         return;
+    vm->owner_us = read_us;
     words = owner_words_new();
     owner_take_domain(words, xml);
     put_down(vm, words, g_strdup(vm->tags));

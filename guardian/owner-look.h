@@ -10,5 +10,5 @@
 /* The live section of a VM's configuration of Proxmox: tags and notes. conf NULL: it cannot be read
  * now, and what was known stays. */
 void owner_look_proxmox(Vm *vm, const PveConf *conf);
-/* The live XML of libvirt; NULL as above. */
-void owner_look_domain(Vm *vm, const DomainXml *xml);
+/* The live XML of libvirt, where it was read anew since the last call. */
+void owner_look_libvirt(Vm *vm);

@@ -47,6 +47,7 @@ typedef struct Vm {
     Limits limits;
     char *tags;        /* Proxmox' tags, raw, one blank between two; NULL unknown */
     GPtrArray *owner;  /* of OwnerWord, with what the configuration says of each; NULL unknown */
+    gint64 owner_us;   /* of libvirt's XML they were read in */
     bool owner_is_new; /* these two have changed since limits were set */
 
     QmpClient *client;     /* NULL while not connected */
