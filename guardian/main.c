@@ -275,7 +275,7 @@ parse_options(int argc, char **argv, Options *options, GError **error)
     g_option_context_add_main_entries(context, entries, NULL);
     g_option_context_set_summary(
         context, "Detects frozen disk paths and memory trouble of QEMU/KVM VMs from outside.\n"
-                 "It observes: nothing is ever written to a VM.");
+                 "By default it observes: nothing is written to a VM.");
     g_option_context_set_description(
         context, "Exit status of --once: 0 all well, 1 something is open, 2 could not look.\n"
                  "Without --once it runs until SIGTERM; SIGHUP reloads the configuration.");
