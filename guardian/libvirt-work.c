@@ -27,6 +27,8 @@ typedef struct {
 #undef ROW
     gint counts[N_CALLS];
     gint references; /* of the library, and of each errand on its way */
+    GMutex loading;
+    bool is_loaded;
 } Api;
 
 static const char *const call_names[] = {
@@ -57,12 +59,17 @@ api_hold(gpointer data)
 static void
 api_release(gpointer data)
 {
-    if (g_atomic_int_dec_and_test(&((Api *)data)->references))
-        g_free(data);
+    Api *api = data;
+
+    if (!g_atomic_int_dec_and_test(&api->references))
+        return;
+    g_mutex_clear(&api->loading);
+    g_free(api);
 }
 
+/* NULL when loaded, else why not; valid until this thread's next try. */
 static const char *
-api_load(Api *api)
+api_resolve(Api *api)
 {
     void *handle = dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
 
@@ -74,7 +81,22 @@ api_load(Api *api)
         return LIBRARY_NAME " has no " #name;
     LIBVIRT_CALLS(ROW)
 #undef ROW
+    CALL(api, virSetErrorFunc)(NULL, ignore_error);
     return NULL;
+}
+
+/* In the thread: to load it is to read the host's own disk, which may be the dead one. */
+static const char *
+api_load(Api *api)
+{
+    const char *problem = NULL;
+
+    g_mutex_lock(&api->loading);
+    if (!api->is_loaded)
+        problem = api_resolve(api);
+    api->is_loaded = !problem;
+    g_mutex_unlock(&api->loading);
+    return problem;
 }
 
 static void
@@ -384,7 +406,14 @@ work(LibvirtErrand *errand, gpointer data)
 {
     Api *api = data;
     LibvirtReply *reply = g_new0(LibvirtReply, 1);
+    const char *problem;
 
+    problem = api_load(api);
+    if (problem) {
+        reply->outcome = OUTCOME_DOWN;
+        reply->problem = units_printable(problem, -1);
+        return reply;
+    }
     connect_for(api, errand, reply);
     if (!reply->link)
         return reply;
@@ -419,16 +448,10 @@ libvirt_library_open(void)
 {
     LibvirtLibrary *library = g_new0(LibvirtLibrary, 1);
     Api *api = g_new0(Api, 1);
-    const char *problem = api_load(api);
 
-    if (problem) {
-        library->problem = units_printable(problem, -1);
-        g_free(api);
-        return library;
-    }
     /* a session's daemon that is not there must not be started by our looking */
     g_setenv("LIBVIRT_AUTOSTART", "0", TRUE);
-    CALL(api, virSetErrorFunc)(NULL, ignore_error);
+    g_mutex_init(&api->loading);
     library->work = work;
     library->close = link_close;
     library->data = api_hold(api);

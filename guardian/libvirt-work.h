@@ -76,12 +76,12 @@ typedef struct {
     /* Who may call either holds data; both may be NULL. */
     gpointer (*hold)(gpointer data);
     void (*release)(gpointer data);
-    char *problem; /* "not built in", "libvirt.so.0: ..."; NULL */
+    char *problem; /* "not built in"; NULL */
 } LibvirtLibrary;
 
 /* Why there can be none, without loading anything: "not built in"; NULL: try. */
 const char *libvirt_library_missing(void);
-/* Loads the library; never NULL. */
+/* Never NULL. It is loaded in the thread of its first errand, which tells when that fails. */
 LibvirtLibrary *libvirt_library_open(void);
 /* Threads may still be in libvirt's: it is not unloaded. */
 void libvirt_library_free(LibvirtLibrary *library);

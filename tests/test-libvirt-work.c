@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "t.h"
 
+#include "libvirt-calls.h"
 #include "libvirt-work.h"
 #include "tree.h"
 
@@ -147,6 +148,36 @@ every_call_is_counted(void **state)
     assert_false(g_strv_contains((const char *const *)after, "virDomainBlockStatsFlags"));
 }
 
+/* They make QEMU look at its images, or change something. */
+static void
+what_could_hurt_is_no_call_of_ours(void **state)
+{
+    static const char *const never[] = {"virConnectOpen",
+                                        "virConnectOpenAuth",
+                                        "virDomainGetBlockInfo",
+                                        "virDomainGetBlockIoTune",
+                                        "virDomainGetDiskErrors",
+                                        "virDomainBlockPeek",
+                                        "virDomainQemuMonitorCommand",
+                                        "virDomainSetMemoryParameters",
+                                        NULL};
+    static const struct {
+        const char *name, *class, *why;
+        bool is_safe;
+    } rows[] = {
+#define ROW(name, class, safe, why) {#name, #class, why, safe},
+        LIBVIRT_CALLS(ROW)
+#undef ROW
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        assert_false(g_strv_contains(never, rows[i].name));
+        assert_string_equal(rows[i].class, "TICK");
+        assert_true(rows[i].is_safe);
+        assert_true(*rows[i].why);
+    }
+}
+
 int
 main(void)
 {
@@ -157,6 +188,7 @@ main(void)
         TEST(a_domain_that_is_not_there_is_gone),
         TEST(who_does_not_listen_is_down),
         TEST(every_call_is_counted),
+        TEST(what_could_hurt_is_no_call_of_ours),
     };
 
     return cmocka_run_group_tests_name("libvirt-work", tests, NULL, NULL);
