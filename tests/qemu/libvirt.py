@@ -75,7 +75,7 @@ def case_freeze(scratch):
     guilty = Fuse(scratch, "guilty", "threads")
     libvirtd = Libvirtd(scratch)  # after the mount, which its namespace would not see
     path = guilty.drive().split("file=")[1].split(",")[0]
-    vm = libvirtd.create("guilty", file_disk(scratch, "vda", "guilty", path=path, cache="writeback") +
+    vm = libvirtd.create("guilty", file_disk(scratch, "vda", "guilty", path=path) +
                          file_disk(scratch, "vdb", "beside"), does="guardian.write=all")
     other = libvirtd.create("innocent", file_disk(scratch, "vda", "innocent"), does="guardian.write=all")
     guardian = Guardian(scratch, [vm, other], settings=FAST)

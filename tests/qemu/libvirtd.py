@@ -155,12 +155,12 @@ class Domain:
             return False
 
 
-def file_disk(scratch, target, name, extra="", cache="none", megabytes=64, path=None):
+def file_disk(scratch, target, name, extra="", megabytes=64, path=None):
     path = path or scratch.path(name + ".raw")
     if not os.path.exists(path):
         with open(path, "wb") as file:
             file.truncate(megabytes << 20)
-    return (f"<disk type='file' device='disk'><driver name='qemu' type='raw' cache='{cache}' io='threads'/>"
+    return ("<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none' io='threads'/>"
             f"<source file='{path}'/><target dev='{target}' bus='virtio'/>{extra}</disk>")
 
 
