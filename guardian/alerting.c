@@ -95,6 +95,9 @@ line_of_one(const AlertNews *news, const Alert *alert, const char *since)
     if (news->kind == ALERT_CLOSED)
         return g_strdup_printf("%s: alert closed after %s, was %s", where, lasted,
                                layer_name(alert->layer));
+    if (alert->layer == LAYER_MEMORY && !g_ascii_isdigit(*alert->key)) /* of no VM */
+        return g_strdup_printf("%s: %s: memory: %s; since %s", where, kind_head(news->kind),
+                               alert->text ? alert->text : alert->cause, since);
     if (alert->layer == LAYER_MEMORY)
         return g_strdup_printf("%s: %s: memory: %s; since %s; do: guardianctl explain %s", where,
                                kind_head(news->kind), alert->text ? alert->text : alert->cause,
@@ -352,6 +355,21 @@ alerting_hooks(const Alerting *alerting)
     return alerting->hooks;
 }
 
+static void
+follow_memory(Alerting *alerting, const Alert *identity, PressureLevel level, const char *cause,
+              gint64 since_us)
+{
+    Verdict verdict = {.state = level >= PRESSURE_DOOMED ? STATE_SUSPECT : STATE_OK,
+                       .layer = LAYER_MEMORY,
+                       .cause = cause,
+                       .since_us = since_us,
+                       .has_alert = level >= PRESSURE_DOOMED,
+                       .is_paged = level >= PRESSURE_IMMINENT};
+
+    alerts_update(alerting->alerts, identity, &verdict, host_monotonic_us(alerting->host));
+    alerting_speak_due(alerting, false);
+}
+
 void
 alerting_follow_memory(Alerting *alerting, const Vm *vm)
 {
@@ -361,13 +379,30 @@ alerting_follow_memory(Alerting *alerting, const Vm *vm)
     /* not below the key of the VM's disks: it is a trouble of its own */
     g_autofree char *process = key_of(vm, NULL), *key = g_strconcat(process, "#memory", NULL);
     Alert identity = {.key = key, .vm = vm->name, .text = text};
-    Verdict verdict = {.state = forecast->level >= PRESSURE_DOOMED ? STATE_SUSPECT : STATE_OK,
-                       .layer = LAYER_MEMORY,
-                       .cause = pressure_level_name(forecast->level),
-                       .since_us = forecast->since_us,
-                       .has_alert = forecast->level >= PRESSURE_DOOMED,
-                       .is_paged = forecast->level >= PRESSURE_IMMINENT};
 
-    alerts_update(alerting->alerts, &identity, &verdict, host_monotonic_us(alerting->host));
-    alerting_speak_due(alerting, false);
+    follow_memory(alerting, &identity, forecast->level, pressure_level_name(forecast->level),
+                  forecast->since_us);
+}
+
+void
+alerting_follow_host(Alerting *alerting, const HostWatch *watch)
+{
+    Alert identity = {
+        .key = (char *)"host#memory", .vm = (char *)"host", .text = (char *)watch->verdict.reason};
+
+    follow_memory(alerting, &identity, watch->verdict.level,
+                  pressure_level_name(watch->verdict.level), watch->since_us);
+}
+
+void
+alerting_follow_band(Alerting *alerting, const Band *band)
+{
+    g_autofree char *key = g_strconcat("group:", band->label, NULL);
+    g_autofree char *text = band_text(band);
+    Alert identity = {.key = key, .vm = band->label, .text = text};
+    bool is_livelock = band->track.verdict.is_livelock;
+
+    /* people wait for what stands still, so it is a page at once */
+    follow_memory(alerting, &identity, is_livelock ? PRESSURE_IMMINENT : PRESSURE_OK, "livelock",
+                  band->track.verdict.since_us);
 }

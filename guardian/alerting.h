@@ -65,5 +65,9 @@ JsonNode *alerting_silences_json(const Alerting *alerting);
 struct AlertHooks *alerting_hooks(const Alerting *alerting);
 /* The VM's forecast has changed: doomed is an alert, imminent a page. */
 void alerting_follow_memory(Alerting *alerting, const Vm *vm);
+/* The same of the whole host. */
+void alerting_follow_host(Alerting *alerting, const HostWatch *watch);
+/* A group stands still, or does no more: a page at once. */
+void alerting_follow_band(Alerting *alerting, const Band *band);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Alerting, alerting_free)

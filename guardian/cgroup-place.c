@@ -105,3 +105,14 @@ cgroup_place_find(const Host *host, const Proc *proc, CgroupPlace *ret_place, GE
                                .mount_is_part = !g_str_equal(root, "/")};
     return true;
 }
+
+int
+cgroup_mount_v2(const Host *host)
+{
+    g_autofree char *mounts = mountinfo_read(host, NULL);
+    g_autofree char *point = NULL, *root = NULL;
+
+    return mounts && cgroup_parse_mountinfo(mounts, true, &point, &root)
+               ? mount_open(host, point, NULL)
+               : -1;
+}

@@ -12,6 +12,9 @@ typedef struct {
     bool mount_is_part; /* ancestors above the mount are out of sight */
 } CgroupPlace;
 
+/* Where cgroup v2 is mounted, O_PATH, the caller's; -1: nowhere. */
+int cgroup_mount_v2(const Host *host);
+
 /* The caller owns mount_fd and path. false with error set, as cgroup_open(). */
 bool cgroup_place_find(const Host *host, const Proc *proc, CgroupPlace *ret_place,
                        GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -9,7 +9,6 @@
 #include "incoming.h"
 #include "libvirt.h"
 #include "limits-request.h"
-#include "meminfo.h"
 #include "memory-watch.h"
 #include "neighbour.h"
 #include "owner-look.h"
@@ -48,8 +47,7 @@ struct Guardian {
     GSource *tick;
     bool is_looping, wants_all_evidence;
     guint samples_open;
-    HostMemory memory;
-    gint64 memory_us; /* when it was read */
+    HostWatch *host_watch;
     gint64 next_discovery_us, discovered_us, ticked_us;
     Incoming *incoming;
     Habits *habits;
@@ -127,7 +125,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
                              .now_us = now,
                              .boottime_us = host_boottime_us(guardian->host),
                              .period_us = vm_period_us(guardian, vm),
-                             .memory = guardian->memory,
+                             .memory = guardian->host_watch->memory,
                              .wants_all_evidence = guardian->wants_all_evidence};
 
     storage_look_up(vm, guardian->children); /* where there was no room when it was found */
@@ -266,15 +264,6 @@ guardian_sample_due(Guardian *guardian, gint64 now)
     g_source_set_ready_time(guardian->tick, soonest);
 }
 
-static void
-guardian_read_host(Guardian *guardian, gint64 now)
-{
-    if (guardian->memory_us > 0 && now - guardian->memory_us < guardian->limits.memory_period_us)
-        return;
-    guardian->memory_us = now;
-    (void)!meminfo_read(guardian->host, &guardian->memory);
-}
-
 static gboolean
 guardian_tick(gpointer data)
 {
@@ -282,7 +271,7 @@ guardian_tick(gpointer data)
     gint64 now = host_monotonic_us(guardian->host);
 
     guardian->ticked_us = now;
-    guardian_read_host(guardian, now);
+    host_watch_follow(guardian->host_watch, guardian->vms, &guardian->limits, now);
     guardian_discover(guardian, now);
     guardian_sample_due(guardian, now);
     return G_SOURCE_CONTINUE;
@@ -315,6 +304,7 @@ guardian_new(const Host *host, GMainContext *context, Config *config)
     guardian->workers = workers_new(context, WORKERS_MAX);
     guardian->children = children_new(context);
     guardian->captures = captures_new(host, context);
+    guardian->host_watch = host_watch_new(host);
     guardian->incoming = incoming_new();
     guardian->habits = habits_new(host);
     guardian->discovery = discovery_new(host, guardian->workers, &funcs);
@@ -340,6 +330,7 @@ guardian_free(Guardian *guardian)
     g_ptr_array_unref(guardian->vms);
     libvirt_free(guardian->libvirt);
     captures_free(guardian->captures);
+    host_watch_free(guardian->host_watch);
     incoming_free(guardian->incoming);
     if (guardian->is_looping)
         habits_save(guardian->habits);
@@ -447,7 +438,7 @@ guardian_look_twice(Guardian *guardian, gint64 apart_us)
         gint64 now = host_monotonic_us(guardian->host);
 
         guardian->ticked_us = now;
-        guardian_read_host(guardian, now);
+        host_watch_follow(guardian->host_watch, guardian->vms, &guardian->limits, now);
         for (guint i = guardian->vms->len; i-- > 0;)
             if (!((Vm *)guardian->vms->pdata[i])->sampling)
                 guardian_sample(guardian, guardian->vms->pdata[i], now);
@@ -521,10 +512,10 @@ guardian_config(const Guardian *guardian)
     return guardian->config;
 }
 
-const HostMemory *
-guardian_memory(const Guardian *guardian)
+HostWatch *
+guardian_host_watch(const Guardian *guardian)
 {
-    return &guardian->memory;
+    return guardian->host_watch;
 }
 
 guint

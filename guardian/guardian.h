@@ -7,7 +7,7 @@
 #include "capture.h"
 #include "config.h"
 #include "hook.h"
-#include "hostmemory.h"
+#include "host-watch.h"
 #include "judge.h"
 #include "reconciler.h"
 
@@ -47,8 +47,8 @@ const GPtrArray *guardian_vms(const Guardian *guardian); /* of Vm, borrowed */
 const Limits *guardian_limits(const Guardian *guardian);
 const Host *guardian_host(const Guardian *guardian);
 const Config *guardian_config(const Guardian *guardian);
-/* Of the host, newest reading. */
-const HostMemory *guardian_memory(const Guardian *guardian);
+/* The host's memory, and groups that memory.high slows down. */
+HostWatch *guardian_host_watch(const Guardian *guardian);
 guint guardian_stuck_workers(const Guardian *guardian);
 Captures *guardian_captures(const Guardian *guardian);
 Libvirt *guardian_libvirt(const Guardian *guardian);

@@ -100,6 +100,28 @@ daemon_forecast(const Vm *vm, gpointer data)
 }
 
 static void
+daemon_host_changed(const HostWatch *watch, gpointer data)
+{
+    alerting_follow_host(((const Daemon *)data)->alerting, watch);
+}
+
+static void
+daemon_band_changed(const Band *band, gpointer data)
+{
+    alerting_follow_band(((const Daemon *)data)->alerting, band);
+}
+
+static void
+daemon_follow_host(Daemon *daemon)
+{
+    HostWatch *watch = guardian_host_watch(daemon->guardian);
+
+    watch->changed = daemon_host_changed;
+    watch->data = daemon;
+    bands_set_func(watch->bands, daemon_band_changed, daemon);
+}
+
+static void
 daemon_speak(const AlertingNews *news, gpointer data)
 {
     const Daemon *daemon = data;
@@ -215,6 +237,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     guardian_set_memory_func(guardian, daemon_forecast, daemon);
     libvirt_set_news_func(guardian_libvirt(guardian), daemon_news, NULL);
     guardian_reconcile(guardian, daemon_reconciled, daemon);
+    daemon_follow_host(daemon);
     captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);
     captures_rescue(guardian_captures(guardian));
     g_unix_signal_add(SIGTERM, on_end, daemon);

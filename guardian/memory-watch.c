@@ -217,6 +217,8 @@ memory_watch_follow(Vm *vm, const GPtrArray *vms, Workers *workers, gint64 realt
     if (vm->limits.memory_page_count &&
         pressure_wants_count(&vm->memory, watch->counted_us, watch->count.anon_bytes))
         begin_count(vm, vms, workers);
+    if (after->level > before.level && after->level >= PRESSURE_DOOMED)
+        vm->roles_us = 0; /* who holds it, at the next reading */
     return before.level != after->level || g_strcmp0(before.reason, after->reason) != 0;
 }
 

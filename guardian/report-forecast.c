@@ -291,7 +291,7 @@ report_append_forecast(GString *text, JsonObject *vm)
     line_say(&line, "%s", report_text_of(forecast_of(vm), "reason", "?"));
     if (strcmp(rate, "-") != 0)
         line_say(&line, "it grows by %s a second", rate);
-    line_end(&line, text, "forecast");
+    line_end(&line, text, "oom");
     line = line_begin("");
     line_say(&line, "%s has the tightest limit, %s", report_text_of(memory, "limit_group", "?"),
              limit);

@@ -4,6 +4,7 @@
  * step. */
 
 #include "report-forecast.h"
+#include "report-host.h"
 #include "report-line.h"
 #include "report-read.h"
 #include "report-sources.h"
@@ -245,7 +246,7 @@ int
 report_exit_status(JsonObject *state)
 {
     g_autoptr(GPtrArray) vms = report_vms_sorted(state);
-    int status = 0;
+    int status = report_host_exit_status(state);
 
     for (guint i = 0; i < vms->len; i++)
         status = MAX(status, report_vm_exit_status(vms->pdata[i]));
@@ -340,12 +341,14 @@ char *
 report_status_text(JsonObject *state, bool is_coloured)
 {
     GString *text = g_string_new(NULL);
+    g_autofree char *host = report_host_text(state);
     g_autoptr(GPtrArray) vms = report_vms_sorted(state);
     guint counts[STATE_FROZEN + 1] = {0};
     g_autofree char *now = cut(report_text_of(state, "now_utc", "?"), LABEL_COLUMNS);
     bool is_daemon = false;
 
     (void)message_get_bool(state, "daemon", &is_daemon);
+    g_string_append(text, host);
     if (vms->len == 0) {
         g_string_append(text,
                         "No VM found: no process here looks like QEMU, or none is in scope.\n");

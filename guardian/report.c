@@ -8,6 +8,7 @@
 #include "report-domain.h"
 #include "report-owner.h"
 #include "report-forecast.h"
+#include "report-host.h"
 #include "report-reason.h"
 #include "report-roles.h"
 #include "report-sources.h"
@@ -319,6 +320,7 @@ report_state(const Guardian *guardian, bool is_daemon)
     build_text(builder, "mode", mode);
     build_s64(builder, "stuck_workers", true, guardian_stuck_workers(guardian));
     build_sources(builder, guardian, &clocks);
+    report_add_host(builder, guardian);
     json_builder_set_member_name(builder, "vms");
     json_builder_begin_array(builder);
     for (guint i = 0; i < vms->len; i++)

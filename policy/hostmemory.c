@@ -4,7 +4,8 @@
 
 /* needed = guests + overheads + hugetlbfs + ARC's minimum + reserve, against MemTotal:
  *
- *   watch         needed > total, but swap holds the rest; or needed fits only when ZFS shrinks its
+ *   watch         needed > total, but swap holds the rest; or it fits only as measured and not as
+ *                 reserved; or needed fits only when ZFS shrinks its
  *                 cache, which it does late; or the limits together allow more than there is
  *   doomed        needed > total + free swap: the guests need only touch what they own
  *   oom-imminent  doomed, and less than half of the reserve is available now */
@@ -32,9 +33,9 @@ host_vms_add(HostVms *vms, const MemorySample *memory, guint64 reserved_bytes)
         return;
     }
     vms->guests_bytes = plus(vms->guests_bytes, pressure_chargeable(memory));
-    vms->overheads_bytes =
-        plus(vms->overheads_bytes,
-             MAX(reserved_bytes, bounds.is_known && bounds.is_exact ? bounds.low_bytes : 0));
+    vms->overheads_bytes = plus(vms->overheads_bytes, bounds.is_known ? bounds.low_bytes : 0);
+    vms->reserved_bytes =
+        plus(vms->reserved_bytes, MAX(reserved_bytes, bounds.is_known ? bounds.low_bytes : 0));
     if (memory->has_limit)
         vms->limits_bytes = plus(vms->limits_bytes, memory->limit_bytes);
     else
@@ -71,6 +72,10 @@ host_memory_judge(const HostMemory *memory, const HostVms *vms, guint64 reserve_
     } else if (verdict.missing_bytes > 0) {
         verdict.level = PRESSURE_WATCH;
         verdict.reason = "the guests own more than the host has without its swap";
+    } else if (plus(verdict.needed_bytes, less(vms->reserved_bytes, vms->overheads_bytes)) >
+               memory->total_bytes) {
+        verdict.level = PRESSURE_WATCH;
+        verdict.reason = "what is reserved beside the guests does not fit into the host's memory";
     } else if (verdict.limits_exceed) {
         verdict.level = PRESSURE_WATCH;
         verdict.reason = "the limits together allow more than the host has";

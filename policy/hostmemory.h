@@ -20,14 +20,16 @@ typedef struct {
 typedef struct {
     guint n_vms, n_unknown, n_unlimited; /* unknown: their RAM */
     guint64 guests_bytes;                /* RAM of all guests without that in hugetlbfs */
-    guint64 overheads_bytes;             /* beside it: reserved, or measured where that is more */
-    guint64 limits_bytes;                /* of those that have one, each limit once */
+    guint64 overheads_bytes;             /* beside it, as measured at least */
+    guint64 reserved_bytes; /* beside it, as policies reserve, or measured where that is more */
+    guint64 limits_bytes;   /* of those that have one, each limit once */
 } HostVms;
 
 typedef struct {
     PressureLevel level;
     const char *reason;    /* static sentence */
-    guint64 needed_bytes;  /* guests, overheads, hugetlbfs, the ARC's minimum, the host's reserve */
+    guint64 needed_bytes;  /* guests, measured overheads, hugetlbfs, the ARC's minimum, the host's
+                              reserve */
     guint64 missing_bytes; /* what that is more than the host has; 0 = enough */
     bool limits_exceed;    /* the limits together allow more than the host has */
     bool arc_must_shrink;  /* enough only when ZFS gives back what it caches now */

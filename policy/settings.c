@@ -125,6 +125,12 @@ const Setting settings[] = {
      UNITS_GIB * 1024, NULL, G_STRUCT_OFFSET(Limits, host_reserve_bytes),
      "What the host itself needs beside its VMs, kernel and services. 512Mi because a node that "
      "runs nothing else idles at about that; a node with Ceph, Longhorn or the like needs more."},
+    {"memory", "watched_groups", SETTING_LIST, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, NULL, 0, 0,
+     NULL, G_STRUCT_OFFSET(Limits, watched_groups),
+     "In which trees of cgroup v2 groups with memory.high are looked for, six levels deep: such a "
+     "group can stand still for ever while the host looks free. Unset means user.slice, "
+     "system.slice, docker.slice, machine.slice and qemu.slice, where systemd, Docker, libvirt and "
+     "Proxmox put theirs."},
     {"memory", "overhead_model", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "table", 0, 0,
      overhead_model_words, G_STRUCT_OFFSET(Limits, overhead_model),
      "How much memory is reserved beside the guest's RAM: by the table of sizes, as KubeVirt or "

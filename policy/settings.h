@@ -65,6 +65,7 @@ typedef struct {
     gint64 memory_period_us;
     gint64 memory_page_count; /* the guest's touched pages may be counted */
     gint64 host_reserve_bytes;
+    char *watched_groups;
     gint64 reserved_memory_bytes, overhead_cap_bytes;
     gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;
     /* [libvirt] */

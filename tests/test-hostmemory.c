@@ -10,7 +10,7 @@
 typedef struct {
     const char *name;
     guint total, swap, available, arc, arc_min, hugetlb;
-    guint n_vms, ram, reserved, limit; /* of each VM; limit 0 none */
+    guint n_vms, ram, own, limit; /* of each VM; limit 0 none */
     bool is_hugetlb;
     PressureLevel level;
     guint missing;
@@ -53,10 +53,13 @@ run_host(void **state)
         MemorySample vm = {.has_guest_ram = true,
                            .guest_ram_bytes = GIB(row->ram),
                            .guest_ram_is_hugetlb = row->is_hugetlb,
+                           .guest_ram_is_shared = true,
+                           .has_rss = true,
+                           .rss_anon_bytes = GIB(row->own),
                            .has_limit = row->limit > 0,
                            .limit_bytes = GIB(row->limit)};
 
-        host_vms_add(&vms, &vm, GIB(row->reserved));
+        host_vms_add(&vms, &vm, GIB(row->own));
     }
     verdict = host_memory_judge(&memory, &vms, GIB(1));
     assert_string_equal(pressure_level_name(verdict.level), pressure_level_name(row->level));
@@ -75,11 +78,27 @@ what_is_measured_counts_where_it_is_more(void **state)
                        .rss_shmem_bytes = GIB(1)};
 
     host_vms_add(&vms, &vm, GIB(1));
-    assert_int_equal(vms.overheads_bytes, GIB(2));
+    assert_int_equal(vms.reserved_bytes, GIB(2));
     host_vms_add(&vms, &vm, GIB(3));
-    assert_int_equal(vms.overheads_bytes, GIB(5));
+    assert_int_equal(vms.reserved_bytes, GIB(5));
+    assert_int_equal(vms.overheads_bytes, GIB(4));
     host_vms_add(&vms, &(MemorySample){0}, 0);
     assert_int_equal(vms.n_unknown, 1);
+}
+
+/* Small VMs on a small host, for each of which the table reserves more than it takes. */
+static void
+what_is_only_reserved_is_watched(void **state)
+{
+    HostMemory memory = {.is_known = true, .total_bytes = GIB(12)};
+    MemorySample vm = {.has_guest_ram = true, .guest_ram_bytes = GIB(2)};
+    HostVms vms = {0};
+
+    for (guint i = 0; i < 3; i++)
+        host_vms_add(&vms, &vm, GIB(1));
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(1)).level, PRESSURE_OK);
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(4)).level, PRESSURE_WATCH);
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(7)).level, PRESSURE_DOOMED);
 }
 
 static void
@@ -103,6 +122,7 @@ main(void)
     g_autoptr(GArray) tests = g_array_new(FALSE, FALSE, sizeof(struct CMUnitTest));
     const struct CMUnitTest singles[] = {
         cmocka_unit_test(what_is_measured_counts_where_it_is_more),
+        cmocka_unit_test(what_is_only_reserved_is_watched),
         cmocka_unit_test(an_unknown_host_is_no_forecast),
     };
 

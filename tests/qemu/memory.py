@@ -76,6 +76,7 @@ def case_doomed(scratch):
     check(lost.process.poll() is None, "the VM died of it")
     # it is certain: what is missing is what the sum says
     check(told["guest_left_low_bytes"] - told["room_bytes"] == told["missing_low_bytes"], str(told))
+    wait_for(lambda: f"[{holder.pid}]" in guardian.ctl("explain", lost.name).stdout, 30, "no holder is named")
     explained = guardian.ctl("explain", lost.name).stdout
     for words in ("DOOMED, alive", f"[{holder.pid}]", groups[0].name, "is not counted"):
         check(words in explained, f"{words!r} is not explained: {explained}")

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-watch.h"
+
+#include "meminfo.h"
+#include "memory-watch.h"
+
+HostWatch *
+host_watch_new(const Host *host)
+{
+    HostWatch *watch = g_new0(HostWatch, 1);
+
+    watch->host = host;
+    watch->bands = bands_new(host);
+    return watch;
+}
+
+void
+host_watch_free(HostWatch *watch)
+{
+    if (!watch)
+        return;
+    bands_free(watch->bands);
+    g_free(watch);
+}
+
+static HostVms
+vms_of(const GPtrArray *list)
+{
+    HostVms vms = {0};
+
+    for (guint i = 0; i < list->len; i++) {
+        const Vm *vm = list->pdata[i];
+
+        host_vms_add(&vms, &vm->memory, memory_watch_reservation(vm).bytes);
+    }
+    return vms;
+}
+
+void
+host_watch_follow(HostWatch *watch, const GPtrArray *vms, const Limits *limits, gint64 now_us)
+{
+    PressureLevel before = watch->verdict.level;
+
+    if (watch->read_us > 0 && now_us - watch->read_us < limits->memory_period_us)
+        return;
+    watch->read_us = now_us;
+    (void)!meminfo_read(watch->host, &watch->memory);
+    watch->vms = vms_of(vms);
+    watch->verdict =
+        host_memory_judge(&watch->memory, &watch->vms, (guint64)limits->host_reserve_bytes);
+    if (watch->verdict.level != before || watch->since_us == 0)
+        watch->since_us = now_us;
+    if (watch->changed && watch->verdict.level != before)
+        watch->changed(watch, watch->data);
+    bands_follow(watch->bands, limits, &watch->memory, now_us);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "report-host.h"
+
+#include "message.h"
+#include "report-line.h"
+
+#include <string.h>
+
+static void
+add_host(JsonBuilder *builder, const Guardian *guardian)
+{
+    const HostWatch *watch = guardian_host_watch(guardian);
+    const HostMemory *memory = &watch->memory;
+    const HostVms vms = watch->vms;
+    const HostVerdict verdict = watch->verdict;
+
+    json_builder_set_member_name(builder, "host");
+    json_builder_begin_object(builder);
+    build_text(builder, "level", pressure_level_name(verdict.level));
+    build_text(builder, "reason", verdict.reason ? verdict.reason : "not judged yet");
+    build_u64(builder, "total_bytes", memory->is_known, memory->total_bytes);
+    build_u64(builder, "available_bytes", memory->has_available, memory->available_bytes);
+    build_u64(builder, "swap_free_bytes", memory->is_known, memory->swap_free_bytes);
+    build_u64(builder, "hugetlb_bytes", memory->is_known, memory->hugetlb_bytes);
+    build_u64(builder, "arc_bytes", memory->has_arc, memory->arc_bytes);
+    build_u64(builder, "arc_min_bytes", memory->has_arc, memory->arc_min_bytes);
+    build_u64(builder, "guests_bytes", true, vms.guests_bytes);
+    build_u64(builder, "overheads_bytes", true, vms.overheads_bytes);
+    build_u64(builder, "reserved_bytes", true, vms.reserved_bytes);
+    build_u64(builder, "limits_bytes", true, vms.limits_bytes);
+    build_s64(builder, "unlimited_vms", true, vms.n_unlimited);
+    build_s64(builder, "unknown_vms", true, vms.n_unknown);
+    build_u64(builder, "needed_bytes", memory->is_known, verdict.needed_bytes);
+    build_u64(builder, "missing_bytes", memory->is_known, verdict.missing_bytes);
+    json_builder_end_object(builder);
+}
+
+static void
+add_band(JsonBuilder *builder, const Band *band)
+{
+    g_autofree char *text = band_text(band);
+
+    json_builder_begin_object(builder);
+    build_text(builder, "group", band->label);
+    build_text(builder, "text", text);
+    build_u64(builder, "usage_bytes", true, band->sample.usage_bytes);
+    build_u64(builder, "high_bytes", true, band->sample.high_bytes);
+    build_u64(builder, "max_bytes", band->sample.has_max, band->sample.max_bytes);
+    build_s64(builder, "stalled_percent", band->track.verdict.has_stalled,
+              band->track.verdict.stalled_percent);
+    build_s64(builder, "hog_pid", band->hog_pid > 0, band->hog_pid);
+    build_text(builder, "hog", band->hog_name);
+    build_u64(builder, "hog_bytes", band->hog_pid > 0, band->hog_bytes);
+    build_s64(builder, "processes", band->sample.has_tasks, band->sample.n_tasks);
+    json_builder_end_object(builder);
+}
+
+void
+report_add_host(JsonBuilder *builder, const Guardian *guardian)
+{
+    const GPtrArray *bands = bands_list(guardian_host_watch(guardian)->bands);
+
+    add_host(builder, guardian);
+    json_builder_set_member_name(builder, "livelocks");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < bands->len; i++)
+        if (((const Band *)bands->pdata[i])->track.verdict.is_livelock)
+            add_band(builder, bands->pdata[i]);
+    json_builder_end_array(builder);
+}
+
+static bool
+is_host_lost(JsonObject *host)
+{
+    const char *level = report_text_of(host, "level", "");
+
+    return strcmp(level, pressure_level_name(PRESSURE_DOOMED)) == 0 ||
+           strcmp(level, pressure_level_name(PRESSURE_IMMINENT)) == 0;
+}
+
+static void
+append_host(GString *text, JsonObject *host)
+{
+    g_autofree char *guests = report_size_of(host, "guests_bytes");
+    g_autofree char *overheads = report_size_of(host, "overheads_bytes");
+    g_autofree char *total = report_size_of(host, "total_bytes");
+    g_autofree char *missing = report_size_of(host, "missing_bytes");
+    g_autofree char *arc = report_size_of(host, "arc_min_bytes");
+    Line line = line_begin("; ");
+
+    line_say(&line, "%s: %s", report_text_of(host, "level", "?"),
+             report_text_of(host, "reason", "?"));
+    line_say(&line, "guests %s + beside them %s + ARC at least %s, of %s: %s short", guests,
+             overheads, arc, total, missing);
+    line_end(&line, text, "host");
+}
+
+char *
+report_host_text(JsonObject *state)
+{
+    JsonObject *host = message_get_object(state, "host");
+    g_autoptr(GPtrArray) livelocks = report_objects_of(state, "livelocks");
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < livelocks->len; i++) {
+        Line line = line_begin("");
+
+        line_say(&line, "%s %s", report_text_of(livelocks->pdata[i], "group", "?"),
+                 report_text_of(livelocks->pdata[i], "text", "?"));
+        line_end(&line, text, "livelock");
+    }
+    if (is_host_lost(host))
+        append_host(text, host);
+    return g_string_free(text, FALSE);
+}
+
+int
+report_host_exit_status(JsonObject *state)
+{
+    g_autoptr(GPtrArray) livelocks = report_objects_of(state, "livelocks");
+
+    return livelocks->len > 0 || is_host_lost(message_get_object(state, "host")) ? 1 : 0;
+}
