@@ -64,6 +64,8 @@
 #define STILL_SAMPLES_MIN 2
 /* Process in T in two samples: a debugger that stops it for a stack trace is gone by then. */
 #define STOPPED_SAMPLES_MIN 2
+/* One reboot is several RESET events at once: the firmware resets again (measured: three). */
+#define RESETS_MOST 1
 
 /* The last part of a migration, loading the devices' state, runs in the destination's main loop:
  * seconds with many vCPUs and vhost devices. A minute at the default, and then it is blocked. */
@@ -96,10 +98,10 @@ judge_silence(Track *track, const Sample *sample, const Limits *limits)
 static Verdict
 judge_loops(Track *track, const Sample *sample)
 {
-    bool is_pausing =
-        loop_update(&track->pauses, sample->has_events, sample->n_stops, sample->now_us);
-    bool is_resetting =
-        loop_update(&track->resets, sample->has_events, sample->n_resets, sample->now_us);
+    bool is_pausing = loop_update(&track->pauses, sample->has_events, sample->n_stops, G_MAXUINT16,
+                                  sample->now_us);
+    bool is_resetting = loop_update(&track->resets, sample->has_events, sample->n_resets,
+                                    RESETS_MOST, sample->now_us);
 
     if (is_pausing)
         return (Verdict){.state = STATE_OK,

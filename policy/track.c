@@ -162,7 +162,7 @@ verdict_is_graver(const Verdict *a, const Verdict *b)
 #define LOOP_COUNT_MIN 3
 
 bool
-loop_update(Loop *loop, bool has_count, guint32 count, gint64 now_us)
+loop_update(Loop *loop, bool has_count, guint32 count, guint most, gint64 now_us)
 {
     guint new_ones = has_count && loop->has_last ? count - loop->last : 0;
 
@@ -176,7 +176,7 @@ loop_update(Loop *loop, bool has_count, guint32 count, gint64 now_us)
         loop->window_since_us = now_us;
         loop->in_window = 0;
     }
-    loop->in_window += MIN(new_ones, LOOP_COUNT_MIN);
+    loop->in_window += MIN(new_ones, most);
     if (loop->in_window >= LOOP_COUNT_MIN && loop->looping_since_us == 0)
         loop->looping_since_us = loop->window_since_us;
     return loop->looping_since_us > 0;

@@ -111,8 +111,9 @@ bool track_is_late(const Track *track, const Sample *sample);
 void guest_track_restart(GuestTrack *guest);
 /* Every window of the disk starts again now; counters and habit stay. */
 void disk_track_restart(DiskTrack *disk, gint64 now_us);
-/* Three or more in a minute are a loop, until a minute has fewer. count is the running total. */
-bool loop_update(Loop *loop, bool has_count, guint32 count, gint64 now_us);
+/* Three or more in a minute are a loop, until a minute has fewer. count is the running total,
+ * of which `most` count between two samples. */
+bool loop_update(Loop *loop, bool has_count, guint32 count, guint most, gint64 now_us);
 /* After a gap nothing is known about the time between: every window starts again. */
 void track_discard_windows(Track *track, const Sample *sample);
 /* Takes next over; since, named and paged go on while the state does. */
