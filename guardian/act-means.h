@@ -39,3 +39,6 @@ void act_call_end(ActCall *call, bool was_written, const char *value, const char
 /* Files of a cgroup: where is its path below the mount, field the file's name. Reached through the
  * process: its start time, its membership and the group's inode must all be those of the record. */
 extern const ActMeans act_means_cgroup;
+/* The same group as a unit of systemd, which would revert a foreign write: `systemctl set-property
+ * --runtime UNIT MemoryMax=`, checked and read back by the group's file. */
+extern const ActMeans act_means_systemd;

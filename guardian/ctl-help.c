@@ -73,6 +73,18 @@ static const struct {
                "(offline). A FILE that begins with - is ./-\n\n"
                "  --config FILE  the settings of this guardian.conf, not the built-in ones\n\n"
                "Exit status: 0 every expectation holds, 1 one does not, 2 unreadable.\n"},
+    {"limits", "Usage: guardianctl limits plan|apply|undo VM [--to SIZE] [--yes] [--json]\n"
+               "The lowest memory limits under which the VM lives, as exact writes, pod before\n"
+               "container; never more than the host could back, nor than limits_raise_max.\n"
+               "VM is a name, an id, a uuid or a process id.\n\n"
+               "  plan       only prints what would be written, and how it is undone\n"
+               "  apply      writes it (root; --yes where the mode is observe), reads it back\n"
+               "             and keeps the undo in the journal, /var/lib/vm-guardian/acts\n"
+               "  undo       takes back what was written to this VM (root)\n"
+               "  --to SIZE  not what suffices, but this limit; also a lower one, but never less\n"
+               "             than the group holds and limits_margin\n\n"
+               "Exit status: 0 nothing is left to be written, 1 something is, or it is refused,\n"
+               "2 could not look.\n"},
     {"config", "Usage: guardianctl config show [VM] [--json]\n"
                "       guardianctl config check [DIR] [--json]\n"
                "       guardianctl config sample | reload\n\n"

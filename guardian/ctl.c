@@ -23,6 +23,7 @@ static const Verb verbs[] = {
     {"drift", ctl_drift, "[VM]", "disk limits: policy, configuration, live"},
     {"alerts", ctl_alerts, "", "what was told; also: silence, ack, alert test"},
     {"overhead", ctl_overhead, "...", "memory a VM needs beside its guest's RAM (offline)"},
+    {"limits", ctl_limits, "plan|apply|undo VM", "raise its memory limits to what suffices"},
     {"throttle", ctl_throttle, "normalize|diff", "disk limits in their four forms (offline)"},
     {"oom", ctl_oom, "[FILE|-]", "explain the OOM kills in a kernel log (offline)"},
     {"replay", ctl_replay, "FILE...", "what the judge says of recorded samples (offline)"},
@@ -50,8 +51,7 @@ print_help(void)
            "  --config-root DIR          read guardian.conf there, not in /etc/vm-guardian\n"
            "  --proc-root, --sys-root, --run-root, --etc-root, --var-root DIR  not /proc ...\n"
            "  COMMAND --help             more about one command\n\n"
-           "Exit status: 0 all well, 1 something is open or differs, 2 could not look.\n"
-           "VM is a name, an id, a uuid or a process id.\n");
+           "VM: name, id, uuid or pid. Exit: 0 all well, 1 open or differs, 2 cannot look.\n");
 }
 
 /* "--json" and the roots may stand anywhere. Returns how many arguments were used, 0: not one of

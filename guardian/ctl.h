@@ -34,6 +34,7 @@ int ctl_drift(const CtlOptions *options, int argc, char **argv);
 int ctl_overhead(const CtlOptions *options, int argc, char **argv);
 int ctl_replay(const CtlOptions *options, int argc, char **argv);
 int ctl_throttle(const CtlOptions *options, int argc, char **argv);
+int ctl_limits(const CtlOptions *options, int argc, char **argv);
 int ctl_config(const CtlOptions *options, int argc, char **argv);
 /* Its words are taken as they are; always 0. */
 int ctl_hook(int argc, char **argv);

@@ -192,6 +192,20 @@ const Setting settings[] = {
      "Whether QEMU is told the limits that [disk NAME] wants, where its own are others. enforce "
      "works only where mode is enforce, too. The default is observe: guardianctl drift tells what "
      "differs, and nothing is written."},
+    {"enforce", "limits", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "observe", 0, 0,
+     mode_words, G_STRUCT_OFFSET(Limits, enforce_limits),
+     "Whether the memory limits of a VM that is doomed are raised. enforce works only where mode "
+     "is "
+     "enforce, too. The default is observe: the plan is told, and nothing is written."},
+    {"enforce", "limits_margin", SETTING_SIZE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "64Mi", 0,
+     UNITS_GIB * 64, NULL, G_STRUCT_OFFSET(Limits, limits_margin_bytes),
+     "What a raised limit leaves beside the need that is known now; a limit is never lowered to "
+     "less than what is held and this. 64Mi because a helper that starts, or a burst of QEMU's "
+     "threads, takes some ten MiB."},
+    {"enforce", "limits_raise_max", SETTING_SIZE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "1Gi", 0,
+     UNITS_GIB * 1024, NULL, G_STRUCT_OFFSET(Limits, limits_raise_max_bytes),
+     "How far in all a limit may be raised above what it was at first. 1Gi because no overhead "
+     "that was measured needed more: what grows beyond is a leak, and a larger limit feeds it."},
     {"enforce", "cool_down", SETTING_DURATION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "5m", 0,
      24 * HOUR, NULL, G_STRUCT_OFFSET(Limits, act_cool_down_us),
      "How long after a write to a VM the next of its kind waits. 5m because a raised limit changes "

@@ -268,19 +268,67 @@ a_link_in_place_of_the_journal_is_refused(void **state)
     limit_is(fixture, "/pod42/vm", ACT_OLD);
 }
 
-/* Refusals of the means: each changes one thing about the only step. */
-typedef struct {
-    const char *name;
-    void (*change)(ActFixture *fixture, ActRecord *step);
-    const char *problem;
-} Row;
-
 static void
 set_text(char **text, const char *value)
 {
     g_free(*text);
     *text = g_strdup(value);
 }
+
+/* What systemd's client is told; it does, or does not, what it is told. */
+static void
+unit_is_written(ActFixture *fixture, bool obeys, const char *wanted_limit)
+{
+    ActRecord *step;
+    g_autofree char *limit =
+        g_strdup(tree_path(fixture->tree, "sys/fs/cgroup/machine.slice/_vm42.scope/memory.max"));
+    g_autofree char *log = g_strdup(tree_path(fixture->tree, "log"));
+    g_autofree char *script =
+        g_strdup_printf("#!/bin/sh\necho \"$@\" > %s\n%s echo \"${5#MemoryMax=}\" > %s\n", log,
+                        obeys ? "" : "exit 1;", limit);
+    g_autofree char *path = g_strdup(g_getenv("PATH")), *told = NULL;
+    g_autofree char *with_fake = g_strconcat(tree_path(fixture->tree, "bin"), ":", path, NULL);
+
+    tree_file(fixture->tree, "bin/systemctl", script);
+    assert_int_equal(chmod(tree_path(fixture->tree, "bin/systemctl"), 0755), 0);
+    tree_file(fixture->tree, "proc/42/cgroup", "0::/machine.slice/_vm42.scope\n");
+    tree_file(fixture->tree, "sys/fs/cgroup/machine.slice/_vm42.scope/memory.max", ACT_OLD "\n");
+    step = act_fixture_step(fixture, 42, "/machine.slice/_vm42.scope");
+    set_text(&step->means, "systemd");
+    g_setenv("PATH", with_fake, TRUE);
+    act_fixture_run(fixture, &act_fixture_terms, act_fixture_plan(step, NULL));
+    g_setenv("PATH", path, TRUE);
+    assert_true(g_file_get_contents(log, &told, NULL, NULL));
+    assert_string_equal(told, "set-property --runtime -- vm42.scope MemoryMax=" ACT_NEW "\n");
+    limit_is(fixture, "/machine.slice/_vm42.scope", wanted_limit);
+}
+
+static void
+a_unit_is_written_through_systemd(void **state)
+{
+    ActFixture *fixture = *state;
+
+    unit_is_written(fixture, true, ACT_NEW);
+    assert_null(fixture->problem);
+    assert_int_equal(newest(fixture)->state, ACT_APPLIED);
+}
+
+static void
+a_systemd_that_refuses_has_done_nothing(void **state)
+{
+    ActFixture *fixture = *state;
+
+    unit_is_written(fixture, false, ACT_OLD);
+    assert_non_null(strstr(fixture->problem, "set-property failed"));
+    assert_int_equal(newest(fixture)->state, ACT_NOT_DONE);
+}
+
+/* Refusals of the means: each changes one thing about the only step. */
+typedef struct {
+    const char *name;
+    void (*change)(ActFixture *fixture, ActRecord *step);
+    const char *problem;
+} Row;
 
 static void
 escape_by_dots(ActFixture *fixture, ActRecord *step)
@@ -575,6 +623,8 @@ main(void)
         T(nothing_is_written_when_the_intent_cannot_be),
         T(a_link_in_place_of_the_journal_is_refused),
         T(a_write_that_reads_back_otherwise_is_never_tried_again),
+        T(a_unit_is_written_through_systemd),
+        T(a_systemd_that_refuses_has_done_nothing),
         T(an_intent_of_a_dead_writer_is_settled_by_the_value_in_force),
         T(a_late_intent_is_not_credited_with_a_later_write),
         T(broken_records_are_named_and_harm_no_other),

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* limits: what would have to be written so that a VM lives, exactly; does it, and takes it back. It
+ * looks itself and asks no daemon; the journal is the same. */
+
+#include "ctl.h"
+
+#include "act-limit.h"
+#include "guardian.h"
+#include "meminfo.h"
+#include "report-build.h"
+#include "units.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Two readings, so that what moves is seen, and time for the first page count. */
+#define LOOK_APART_US (2 * G_USEC_PER_SEC)
+#define AGAIN_APART_US (G_USEC_PER_SEC / 5)
+
+typedef enum { DO_PLAN, DO_APPLY, DO_UNDO } What;
+
+typedef struct {
+    const CtlOptions *options;
+    What what;
+    const char *word; /* which VM */
+    bool is_yes;
+    bool has_wanted;
+    guint64 wanted_bytes;
+} Arguments;
+
+/* Everything of one call. */
+typedef struct {
+    const Arguments *arguments;
+    const Guardian *guardian;
+    const Vm *vm;
+    Acts *acts;
+    GMainContext *context;
+    LimitsInput input;
+    LimitsPlan plan;
+    char *problem;    /* why nothing, or not all, is done; NULL */
+    GPtrArray *steps; /* as planned, of ActRecord; NULL none */
+    bool is_done;     /* the outcome is there */
+    guint n_applied;
+    char *outcome; /* of writing; NULL: all well, or nothing was to be written */
+} Work;
+
+static int
+what_parse(const char *word, What *ret_what)
+{
+    static const char *const words[] = {"plan", "apply", "undo"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (strcmp(word, words[i]) != 0)
+            continue;
+        *ret_what = i;
+        return 0;
+    }
+    return ctl_fail("limits: \"%s\" is none of plan, apply and undo", word);
+}
+
+static int
+size_parse(const char *text, Arguments *arguments)
+{
+    const char *wrong = text ? units_parse_size(text, &arguments->wanted_bytes) : NULL;
+
+    if (!text)
+        return ctl_fail("limits: --to needs a size, such as 3Gi");
+    if (wrong || arguments->wanted_bytes == 0 || arguments->wanted_bytes > G_MAXINT64)
+        return ctl_fail("limits: --to \"%s\" %s", text, wrong ? wrong : "is no limit");
+    arguments->has_wanted = true;
+    return 0;
+}
+
+static int
+arguments_parse(int argc, char **argv, Arguments *arguments)
+{
+    int status = argc < 3 ? ctl_fail("limits needs plan, apply or undo, and a VM; see --help")
+                          : what_parse(argv[1], &arguments->what);
+
+    for (int i = 2; status == 0 && i < argc; i++) {
+        if (strcmp(argv[i], "--yes") == 0)
+            arguments->is_yes = true;
+        else if (strcmp(argv[i], "--to") == 0)
+            status = size_parse(argv[++i], arguments);
+        else if (g_str_has_prefix(argv[i], "--to="))
+            status = size_parse(argv[i] + strlen("--to="), arguments);
+        else if (*argv[i] == '-')
+            status = ctl_fail("limits does not know the option %s", argv[i]);
+        else if (arguments->word)
+            status = ctl_fail("limits takes one VM");
+        else
+            arguments->word = argv[i];
+    }
+    if (status != 0)
+        return status;
+    if (!arguments->word)
+        return ctl_fail("limits needs a VM; see guardianctl list");
+    if (arguments->has_wanted && arguments->what == DO_UNDO)
+        return ctl_fail("limits undo takes back what was written: --to is not for it");
+    return 0;
+}
+
+static void
+on_done(const ActOutcome *outcome, gpointer data)
+{
+    Work *work = data;
+
+    work->is_done = true;
+    work->n_applied = outcome->n_applied;
+    g_free(work->outcome);
+    work->outcome = g_strdup(outcome->problem);
+}
+
+static void
+work_wait(Work *work)
+{
+    while (!work->is_done)
+        g_main_context_iteration(work->context, TRUE);
+    work->is_done = false;
+}
+
+/* The plan, and why not. */
+static void
+work_plan(Work *work)
+{
+    const Vm *vm = work->vm;
+    const ActJournal *journal = acts_journal(work->acts);
+    HostMemory memory;
+    bool has_memory = meminfo_read(guardian_host(work->guardian), &memory);
+    g_autoptr(GError) error = NULL;
+
+    act_limit_input(vm, journal, has_memory ? &memory : NULL, &work->input);
+    work->input.has_wanted = work->arguments->has_wanted;
+    work->input.wanted_bytes = work->arguments->wanted_bytes;
+    work->plan = limits_plan(&work->input);
+    if (work->plan.refusal) {
+        work->problem = act_limit_refusal(vm, &work->plan);
+        return;
+    }
+    work->steps = act_limit_steps(vm, &work->input, &work->plan, ACT_BY_ADMINISTRATOR, &error);
+    if (!work->steps)
+        work->problem = units_printable(error->message, -1);
+}
+
+static void
+work_plan_undo(Work *work)
+{
+    const Vm *vm = work->vm;
+
+    work->steps =
+        acts_undo_plan(work->acts, proc_pid(vm->proc), proc_start_ticks(vm->proc), ACT_KIND_LIMITS);
+    for (guint i = 0; i < work->steps->len; i++) {
+        ActRecord *step = work->steps->pdata[i];
+
+        step->by = g_strdup(ACT_BY_ADMINISTRATOR);
+        step->why = g_strdup("taken back");
+    }
+    work->problem = act_limit_undo_problem(vm, work->steps);
+}
+
+/* Copies what is printed: the writing takes the steps. */
+static GPtrArray *
+steps_copy(const GPtrArray *steps)
+{
+    GPtrArray *copy = act_steps_new();
+
+    for (guint i = 0; steps && i < steps->len; i++) {
+        g_autofree char *text = NULL;
+        ActRecord *step = steps->pdata[i], *parsed;
+
+        step->boot_id = g_strdup("");
+        text = act_record_print(step, NULL);
+        g_clear_pointer(&step->boot_id, g_free);
+        parsed = text ? act_record_parse("plan", text, strlen(text), NULL) : NULL;
+        if (parsed)
+            g_ptr_array_add(copy, parsed);
+    }
+    return copy;
+}
+
+static void
+work_write(Work *work)
+{
+    ActTerms terms =
+        act_limit_terms(work->vm, guardian_limits(work->guardian), guardian_vms(work->guardian));
+    bool may = terms.is_enforced || work->arguments->is_yes;
+    GPtrArray *printed = steps_copy(work->steps);
+
+    terms.is_commanded = true;
+    if (!may) {
+        work->outcome = g_strdup("observe: nothing is written; --yes writes it all the same");
+    } else {
+        acts_begin(work->acts, &terms, g_steal_pointer(&work->steps), on_done, work);
+        work_wait(work);
+    }
+    g_clear_pointer(&work->steps, g_ptr_array_unref);
+    work->steps = printed;
+}
+
+/* Output. */
+
+static char *
+size_of(const char *value)
+{
+    guint64 bytes;
+
+    return cgroup_parse_bytes(value, &bytes) ? units_format_size(bytes) : g_strdup(value);
+}
+
+static char *
+mount_path(const Vm *vm)
+{
+    g_autofree char *link =
+        vm->cgroup ? g_strdup_printf("/proc/self/fd/%d", cgroup_mount_fd(vm->cgroup)) : NULL;
+    char *path = link ? g_file_read_link(link, NULL) : NULL;
+
+    return path ? path : g_strdup("");
+}
+
+static void
+print_text(const Work *work)
+{
+    g_autofree char *mount = mount_path(work->vm);
+    guint n = work->steps ? work->steps->len : 0;
+
+    if (n == 0 && !work->problem)
+        printf("%s: %s\n", work->vm->name,
+               work->arguments->what == DO_UNDO ? "nothing of ours is to be taken back"
+                                                : "its limits suffice: nothing is to be written");
+    for (guint i = 0; i < n; i++) {
+        const ActRecord *step = work->steps->pdata[i];
+        g_autofree char *before = size_of(step->old_value), *after = size_of(step->new_value);
+        g_autofree char *where = units_printable(step->where, -1);
+
+        printf("%s  %s%s/%s\n    %s -> %s (%s -> %s bytes)  why: %s\n    undo: %s\n",
+               i < work->n_applied ? "written " : "to write", mount, where, step->field, before,
+               after, step->old_value, step->new_value, step->why ? step->why : "-",
+               step->undo_value);
+    }
+    if (work->problem)
+        printf("%s: no plan: %s\n", work->vm->name, work->problem);
+    if (work->outcome)
+        printf("%s: %s\n", work->vm->name, work->outcome);
+}
+
+static void
+build_step(JsonBuilder *builder, const ActRecord *step, bool is_applied)
+{
+    json_builder_begin_object(builder);
+    build_text(builder, "means", step->means);
+    build_text(builder, "where", step->where);
+    build_text(builder, "field", step->field);
+    build_text(builder, "old", step->old_value);
+    build_text(builder, "new", step->new_value);
+    build_text(builder, "undo", step->undo_value);
+    build_text(builder, "why", step->why);
+    build_bool(builder, "applied", is_applied);
+    json_builder_end_object(builder);
+}
+
+static void
+print_json(const Work *work)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+
+    json_builder_begin_object(builder);
+    build_u64(builder, "schema", true, 1);
+    build_text(builder, "vm", work->vm->name);
+    build_u64(builder, "pid", true, (guint64)proc_pid(work->vm->proc));
+    json_builder_set_member_name(builder, "steps");
+    json_builder_begin_array(builder);
+    for (guint i = 0; work->steps && i < work->steps->len; i++)
+        build_step(builder, work->steps->pdata[i], i < work->n_applied);
+    json_builder_end_array(builder);
+    build_text(builder, "problem", work->problem);
+    build_text(builder, "outcome", work->outcome);
+    json_builder_end_object(builder);
+    ctl_print_json(json_builder_get_root(builder));
+}
+
+/* 0: nothing (more) is to be done. */
+static int
+work_status(const Work *work)
+{
+    guint n = work->steps ? work->steps->len : 0;
+
+    return work->problem || work->n_applied < n ? 1 : 0;
+}
+
+static int
+work_run(Work *work)
+{
+    acts_load(work->acts, on_done, work);
+    work_wait(work);
+    if (work->outcome)
+        fprintf(stderr, "guardianctl: limits: %s\n", work->outcome);
+    g_clear_pointer(&work->outcome, g_free);
+    if (work->arguments->what == DO_UNDO)
+        work_plan_undo(work);
+    else
+        work_plan(work);
+    if (work->arguments->what != DO_PLAN && !work->problem && work->steps->len > 0)
+        work_write(work);
+    if (work->arguments->options->is_json)
+        print_json(work);
+    else
+        print_text(work);
+    return work_status(work);
+}
+
+static int
+limits_of(const Arguments *arguments, const Host *host, Config *config)
+{
+    g_autoptr(GMainContext) context = g_main_context_new();
+    g_autoptr(Guardian) guardian = guardian_new(host, context, config);
+    g_autofree char *word = units_printable(arguments->word, -1);
+    Work work = {.arguments = arguments, .guardian = guardian, .context = context};
+    const GPtrArray *vms;
+    int status;
+
+    /* all VMs are looked at: one beside it on a suspect storage holds a write back */
+    guardian_look_twice(guardian, LOOK_APART_US);
+    vms = guardian_vms(guardian);
+    for (guint i = 0; i < vms->len; i++)
+        ((Vm *)vms->pdata[i])->memory_us = 0; /* once more, with the pages counted meanwhile */
+    guardian_look_twice(guardian, AGAIN_APART_US);
+    for (guint i = 0; i < vms->len; i++) {
+        if (!vm_matches(vms->pdata[i], arguments->word))
+            continue;
+        if (work.vm)
+            return ctl_fail("more than one VM is called \"%s\"; use its process id (guardianctl "
+                            "list)",
+                            word);
+        work.vm = vms->pdata[i];
+    }
+    if (!work.vm)
+        return ctl_fail("no VM is called \"%s\"; see guardianctl list", word);
+    work.acts = acts_new(host, context);
+    status = work_run(&work);
+    acts_free(work.acts);
+    g_clear_pointer(&work.steps, g_ptr_array_unref);
+    g_free(work.problem);
+    g_free(work.outcome);
+    return status;
+}
+
+int
+ctl_limits(const CtlOptions *options, int argc, char **argv)
+{
+    Arguments arguments = {.options = options};
+    g_autoptr(GError) error = NULL;
+    int status = arguments_parse(argc, argv, &arguments);
+    Host *host;
+    Config *config;
+
+    if (status != 0)
+        return status;
+    if (arguments.what != DO_PLAN && geteuid() != 0)
+        return ctl_fail("limits apply and undo are for root");
+    host = host_new(options->roots, &error);
+    config = host ? config_load(host, &error) : NULL;
+    status = config ? limits_of(&arguments, host, config) : ctl_fail("%s", error->message);
+    host_free(host);
+    return status;
+}
