@@ -102,7 +102,10 @@ is_being_written(const Acts *acts, const ActRecord *record)
     for (guint i = 0; i < acts->runs->len; i++)
         if (((const Run *)acts->runs->pdata[i])->record == record)
             return true;
-    if (pid <= 0 || pid == getpid())
+    if (pid ==
+        getpid()) /* of another engine in this process; else our number was somebody's before */
+        return record->realtime_us >= acts->started_us;
+    if (pid <= 0)
         return false;
     auto_fd fd = host_open(acts->host, HOST_PROC, path, O_PATH | O_DIRECTORY, NULL);
     return fd >= 0;

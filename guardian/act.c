@@ -24,6 +24,7 @@ acts_new(const Host *host, GMainContext *context)
 
     acts->host = host;
     acts->context = g_main_context_ref(context);
+    acts->started_us = host_realtime_us(host);
     acts->journal = act_journal_new(host, context);
     acts->children = children_new(context);
     acts->means = g_ptr_array_new();
@@ -60,6 +61,12 @@ const ActJournal *
 acts_journal(const Acts *acts)
 {
     return acts->journal;
+}
+
+bool
+acts_is_ending(const Acts *acts)
+{
+    return acts->is_ending;
 }
 
 void

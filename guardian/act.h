@@ -48,6 +48,8 @@ void acts_begin(Acts *acts, const ActTerms *terms, GPtrArray *steps, ActsDoneFun
 void acts_load(Acts *acts, ActsDoneFunc done, gpointer data);
 /* Is a plan for this process under way? */
 bool acts_is_busy(const Acts *acts, pid_t pid, guint64 start_ticks);
+/* acts_free() is under way: what is told now is only cleared up. */
+bool acts_is_ending(const Acts *acts);
 const ActJournal *acts_journal(const Acts *acts);
 /* The newest applied records of that VM and kind that are not undone, newest first, as records that
  * take them back; NULL kind: all. Unref. */

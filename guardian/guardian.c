@@ -54,6 +54,8 @@ struct Guardian {
     GuardianChangeFunc changed;
     GuardianMemoryFunc memory_changed;
     gpointer memory_data;
+    GuardianSampledFunc sampled;
+    gpointer sampled_data;
     gpointer changed_data;
 };
 
@@ -110,10 +112,13 @@ guardian_sampled(Vm *vm, gpointer data)
     habits_follow(guardian->habits, vm, guardian->is_looping);
     if (guardian->reconciler)
         reconciler_consider(guardian->reconciler, vm);
-    if (vm->sample.process_is_gone)
+    if (vm->sample.process_is_gone) {
         g_ptr_array_remove_fast(guardian->vms, vm);
-    else
-        guardian_plan_next(guardian, vm, host_monotonic_us(guardian->host));
+        return;
+    }
+    if (guardian->sampled)
+        guardian->sampled(vm, guardian->sampled_data);
+    guardian_plan_next(guardian, vm, host_monotonic_us(guardian->host));
 }
 
 static void
@@ -363,6 +368,13 @@ guardian_reconcile(Guardian *guardian, ReconcilerTellFunc tell, gpointer data)
 {
     guardian->reconciler = reconciler_new(guardian->host, guardian->context, guardian->vms);
     reconciler_set_tell_func(guardian->reconciler, tell, data);
+}
+
+void
+guardian_set_sampled_func(Guardian *guardian, GuardianSampledFunc func, gpointer data)
+{
+    guardian->sampled = func;
+    guardian->sampled_data = data;
 }
 
 void

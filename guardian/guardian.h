@@ -24,6 +24,9 @@ void guardian_set_memory_func(Guardian *guardian, GuardianMemoryFunc func, gpoin
 /* The daemon alone: brings limits of disks to what the policy wants, where that is enforced. Before
  * guardian_start(). */
 void guardian_reconcile(Guardian *guardian, ReconcilerTellFunc tell, gpointer data);
+/* After each complete sample of a VM that still runs, when everything of it is judged. */
+typedef void (*GuardianSampledFunc)(const Vm *vm, gpointer data);
+void guardian_set_sampled_func(Guardian *guardian, GuardianSampledFunc func, gpointer data);
 /* Look into every queue at every sample, as for a check in the middle of an incident. */
 void guardian_want_all_evidence(Guardian *guardian);
 

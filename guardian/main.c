@@ -2,6 +2,7 @@
 
 /* vm-guardiand: options, signals, who is told what; no logic. */
 
+#include "acting.h"
 #include "alert-hooks.h"
 #include "alerting.h"
 #include "control.h"
@@ -38,6 +39,7 @@ typedef struct {
     Control *control;
     Alerting *alerting;
     Service *service;
+    Acting *acting;
 } Daemon;
 
 /* What a person should not have to look for. */
@@ -145,6 +147,24 @@ daemon_warn(const char *line, gpointer data)
     report_journal_warn(JOURNAL_HOOK, "%s", line);
 }
 
+static void
+daemon_sampled(const Vm *vm, gpointer data)
+{
+    const Daemon *daemon = data;
+
+    acting_follow(daemon->acting, vm, guardian_vms(daemon->guardian),
+                  guardian_limits(daemon->guardian));
+}
+
+static void
+daemon_acted(const char *line, bool is_bad, gpointer data)
+{
+    if (is_bad)
+        report_journal_warn(JOURNAL_ACT, "%s", line);
+    else
+        report_journal_note(JOURNAL_ACT, "%s", line);
+}
+
 static bool
 daemon_reload(gpointer data, GError **error)
 {
@@ -156,6 +176,7 @@ daemon_reload(gpointer data, GError **error)
     config = config_load(daemon->host, &problem);
     if (config) {
         guardian_reconfigure(daemon->guardian, config);
+        acting_reset(daemon->acting);
         alerting_set_limits(daemon->alerting, guardian_limits(daemon->guardian));
         report_journal_note(JOURNAL_RELOADED, "configuration reloaded");
     } else {
@@ -215,6 +236,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     g_autoptr(Alerting) alerting = NULL;
     g_autoptr(Service) service = service_new(guardian, g_main_context_default());
     g_autoptr(Textfile) textfile = NULL;
+    g_autoptr(Acting) acting = NULL;
     g_autofree char *mode =
         setting_format(setting_find("guardian", "mode"), guardian_limits(guardian));
     const AlertingFuncs funcs = {.speak = daemon_speak, .warn = daemon_warn, .data = daemon};
@@ -231,6 +253,8 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     if (g_getenv("NOTIFY_SOCKET"))
         alert_hooks_leave_sandbox(alerting_hooks(alerting));
     daemon->alerting = alerting;
+    acting = acting_new(daemon->host, g_main_context_default(), daemon_acted, daemon);
+    daemon->acting = acting;
     control_set_alerting(control, alerting);
     textfile = textfile_new(guardian, alerting, g_main_context_default(), daemon_warn, daemon);
     guardian_set_change_func(guardian, daemon_changed, daemon);
@@ -238,6 +262,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     libvirt_set_news_func(guardian_libvirt(guardian), daemon_news, NULL);
     guardian_reconcile(guardian, daemon_reconciled, daemon);
     daemon_follow_host(daemon);
+    guardian_set_sampled_func(guardian, daemon_sampled, daemon);
     captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);
     captures_rescue(guardian_captures(guardian));
     g_unix_signal_add(SIGTERM, on_end, daemon);
@@ -253,6 +278,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     report_journal_note(JOURNAL_STOPPED, "stopped");
     guardian_set_change_func(guardian, NULL, NULL);
     guardian_set_memory_func(guardian, NULL, NULL);
+    guardian_set_sampled_func(guardian, NULL, NULL);
     return true;
 }
 

@@ -15,6 +15,7 @@ static const struct {
     [JOURNAL_ALERT] = {"alert", "0d9f6c0d5a0b4f64b1c7b6c1e8a0f2d3"},
     [JOURNAL_CHANGED] = {"changed", "6f6f2a6a5be84a0d9f1c54d7a1b9e3c4"},
     [JOURNAL_CAPTURED] = {"captured", "3e2f1a50a1364092981e891014a90c79"},
+    [JOURNAL_ACT] = {"act", "3c1f6a8e0b7d4c52a9e4d17f5b82c603"},
     [JOURNAL_HOOK] = {"hook", "89bfcfc7cf4d451599cb7f05e4bfe2d6"},
     [JOURNAL_LIBVIRT] = {"libvirt", "2b0d5f1a7c3e4d6b9a8847c6f1e20d53"},
     [JOURNAL_STARTED] = {"started", "deffaa6cf152411b89dfe98e030860f1"},

@@ -15,6 +15,7 @@ typedef enum {
     JOURNAL_CAPTURED,      /* evidence was saved, or could not be */
     JOURNAL_HOOK,          /* an executable of alert.d failed, was refused, works again */
     JOURNAL_LIBVIRT,       /* a libvirt daemon answers, is down, is silent */
+    JOURNAL_ACT,           /* a write to a VM was planned, done, or refused */
     JOURNAL_STARTED,       /* the daemon watches */
     JOURNAL_STOPPED,       /* and has ended as it was told to */
     JOURNAL_RELOADED,      /* a new configuration is in force */

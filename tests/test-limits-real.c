@@ -64,7 +64,8 @@ typedef struct {
 typedef struct {
     char *base, *pods[2], *containers[2];
     Tree *tree;
-    char *qemu; /* the copy */
+    char *qemu;     /* the copy */
+    char *names[2]; /* nobody else's: other tests run beside this one */
     Process guests[2], stranger;
 } Fixture;
 
@@ -201,10 +202,10 @@ guests_start(Fixture *fixture)
     assert_true(g_file_set_contents(stranger, self, (gssize)length, NULL));
     assert_int_equal(chmod(fixture->qemu, 0755), 0);
     assert_int_equal(chmod(stranger, 0755), 0);
-    fixture->guests[0] =
-        process_start(fixture->containers[0], fixture->qemu, "guilty", FIRST_MIB, GUEST_MIB);
-    fixture->guests[1] =
-        process_start(fixture->containers[1], fixture->qemu, "innocent", FIRST_MIB, GUEST_MIB);
+    fixture->guests[0] = process_start(fixture->containers[0], fixture->qemu, fixture->names[0],
+                                       FIRST_MIB, GUEST_MIB);
+    fixture->guests[1] = process_start(fixture->containers[1], fixture->qemu, fixture->names[1],
+                                       FIRST_MIB, GUEST_MIB);
     fixture->stranger =
         process_start(fixture->containers[0], stranger, "memhold", STRANGER_MIB, STRANGER_MIB);
 }
@@ -213,14 +214,18 @@ static int
 set_up(void **state)
 {
     Fixture *fixture = g_new0(Fixture, 1);
+    g_autofree char *configuration = NULL;
 
     *state = fixture;
     fixture->tree = tree_new();
     tree_directory(fixture->tree, "config");
     tree_directory(fixture->tree, "run");
     tree_directory(fixture->tree, "var");
-    /* nobody else's VMs: other tests run beside this one */
-    tree_file(fixture->tree, "config/guardian.conf", "[guardian]\ninclude = guilty innocent\n");
+    fixture->names[0] = g_strdup_printf("guilty-%d", (int)getpid());
+    fixture->names[1] = g_strdup_printf("innocent-%d", (int)getpid());
+    configuration =
+        g_strdup_printf("[guardian]\ninclude = %s %s\n", fixture->names[0], fixture->names[1]);
+    tree_file(fixture->tree, "config/guardian.conf", configuration);
     if (groups_make(fixture))
         guests_start(fixture);
     return 0;
@@ -241,6 +246,7 @@ tear_down(void **state)
             group_remove(fixture->pods[i]);
         g_free(fixture->containers[i]);
         g_free(fixture->pods[i]);
+        g_free(fixture->names[i]);
     }
     group_remove(kubepods);
     group_remove(fixture->base);
@@ -277,20 +283,20 @@ a_doomed_vm_is_raised_lives_and_is_taken_back(void **state)
     Fixture *fixture = *state;
 
     t_skip_unless(fixture->guests[1].pid > 0, NEEDS);
-    g_auto(Run) innocent = ctl(fixture, "plan", "innocent", NULL);
+    g_auto(Run) innocent = ctl(fixture, "plan", fixture->names[1], NULL);
     status_is(&innocent, 0);
-    g_auto(Run) plan = ctl(fixture, "plan", "guilty", NULL);
+    g_auto(Run) plan = ctl(fixture, "plan", fixture->names[0], NULL);
     status_is(&plan, 1);
     limit_is(fixture->containers[0], CONTAINER_LIMIT);
     limit_is(fixture->pods[0], POD_LIMIT);
     assert_true(strstr(plan.out, fixture->pods[0]) < strstr(plan.out, fixture->containers[0]));
 
-    g_auto(Run) observed = ctl(fixture, "apply", "guilty", NULL);
+    g_auto(Run) observed = ctl(fixture, "apply", fixture->names[0], NULL);
     status_is(&observed, 1);
     assert_non_null(strstr(observed.out, "nothing is written"));
     limit_is(fixture->containers[0], CONTAINER_LIMIT);
 
-    g_auto(Run) applied = ctl(fixture, "apply", "guilty", "--yes");
+    g_auto(Run) applied = ctl(fixture, "apply", fixture->names[0], "--yes");
     status_is(&applied, 0);
     g_autofree char *raised = v1_limit(fixture->containers[0]);
     assert_string_not_equal(raised, CONTAINER_LIMIT);
@@ -302,15 +308,16 @@ a_doomed_vm_is_raised_lives_and_is_taken_back(void **state)
     assert_true(process_lives(&fixture->guests[0]));
     assert_true(process_lives(&fixture->stranger));
 
-    g_auto(Run) again = ctl(fixture, "apply", "guilty", "--yes"); /* one write for each group */
+    g_auto(Run) again =
+        ctl(fixture, "apply", fixture->names[0], "--yes"); /* one write for each group */
     status_is(&again, 0);
     limit_is(fixture->containers[0], raised);
 
-    g_auto(Run) too_early = ctl(fixture, "undo", "guilty", NULL);
+    g_auto(Run) too_early = ctl(fixture, "undo", fixture->names[0], NULL);
     status_is(&too_early, 1);
     assert_non_null(strstr(too_early.out, "would kill"));
     process_end(&fixture->stranger);
-    g_auto(Run) undone = ctl(fixture, "undo", "guilty", "--yes");
+    g_auto(Run) undone = ctl(fixture, "undo", fixture->names[0], "--yes");
     status_is(&undone, 0);
     limit_is(fixture->containers[0], CONTAINER_LIMIT);
     limit_is(fixture->pods[0], POD_LIMIT);
