@@ -33,7 +33,7 @@ struct Acts {
     GPtrArray *means;    /* of const ActMeans */
     GPtrArray *runs;     /* of Run, owned */
     GHashTable *tripped; /* "pid:start", of VMs */
-    gint64 started_us; /* realtime */
+    gint64 started_us;   /* realtime */
     bool host_is_tripped, is_ending;
 };
 

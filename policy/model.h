@@ -127,8 +127,8 @@ typedef struct {
     bool limit_is_known;                 /* true with has_limit false: looked, and there is none */
     guint64 limited_unreclaimable_bytes; /* charge of the group that carries that limit */
     bool limit_is_own; /* with has_limit: of the VM's own groups; false: other VMs share it */
-    guint64 limited_usage_bytes;         /* the same with page cache */
-    MemoryKinds kinds;                   /* of that group; without a limit of the VM's own */
+    guint64 limited_usage_bytes; /* the same with page cache */
+    MemoryKinds kinds;           /* of that group; without a limit of the VM's own */
 
     bool has_swap_room; /* what of that group could still be swapped out; without: nothing */
     guint64 swap_room_bytes;
