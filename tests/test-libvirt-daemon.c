@@ -20,6 +20,7 @@ typedef struct {
     bool is_down;
     char *held; /* a domain whose calls hang, "" for a list; NULL none */
     guint n_opened, n_closed, n_running, n_running_max;
+    guint n_holders; /* calls on their way, begun or not */
 } Fake;
 
 typedef struct {
@@ -72,6 +73,28 @@ fake_close(LibvirtLink *link, gpointer data)
     g_free(link);
 }
 
+static gpointer
+fake_hold(gpointer data)
+{
+    Fake *fake = data;
+
+    g_mutex_lock(&fake->lock);
+    fake->n_holders++;
+    g_mutex_unlock(&fake->lock);
+    return fake;
+}
+
+static void
+fake_release(gpointer data)
+{
+    Fake *fake = data;
+
+    g_mutex_lock(&fake->lock);
+    fake->n_holders--;
+    g_cond_broadcast(&fake->changed);
+    g_mutex_unlock(&fake->lock);
+}
+
 static void
 fake_set(Fake *fake, const char *held, bool is_down)
 {
@@ -99,8 +122,11 @@ fixture_set_up(void **state)
     *state = fixture;
     g_mutex_init(&fixture->fake.lock);
     g_cond_init(&fixture->fake.changed);
-    fixture->library =
-        (LibvirtLibrary){.work = fake_work, .close = fake_close, .data = &fixture->fake};
+    fixture->library = (LibvirtLibrary){.work = fake_work,
+                                        .close = fake_close,
+                                        .data = &fixture->fake,
+                                        .hold = fake_hold,
+                                        .release = fake_release};
     context.context = fixture->context = g_main_context_new();
     fixture->news = g_ptr_array_new_with_free_func(g_free);
     fixture->told = g_string_new(NULL);
@@ -119,7 +145,8 @@ fixture_tear_down(void **state)
     libvirt_daemon_free(fixture->daemon);
     fake_set(fake, NULL, false);
     g_mutex_lock(&fake->lock);
-    while (fake->n_opened != fake->n_closed &&
+    /* a call whose thread has not begun yet has opened nothing, and still needs the fake */
+    while ((fake->n_holders > 0 || fake->n_opened != fake->n_closed) &&
            g_cond_wait_until(&fake->changed, &fake->lock, end_us))
         ;
     g_mutex_unlock(&fake->lock);
