@@ -49,25 +49,24 @@ static const struct {
                 "  --list       the bundles that are there\n"
                 "  --show NAME  what one holds, and why what is missing was not done\n\n"
                 "Exit status: 0 saved, 1 saved in memory only, 2 could not.\n"},
-    {"audit",
-     "Usage: guardianctl audit [VM] [--json]\n"
-     "Risks of the running processes (command line, cgroup) and of the configuration that\n"
-     "the next start takes, told apart; each with why, source, what to look at first and\n"
-     "the remedy on this host. Rows of /etc/vm-guardian/qemu-bugs.conf add to the QEMU\n"
-     "versions that are known to freeze:\n"
-     "  7.1.0 7.1.1 iothread+io_uring | what happens | where it is written\n"
-     "VM is a name, an id, a uuid or a process id.\n\n"
-     "Exit status: 0 nothing worse than a note, 1 a warning or a danger, 2 could not look.\n"},
-    {"drift",
-     "Usage: guardianctl drift [VM] [--json]\n"
-     "Where the limits of disks differ: what the policy wants ([disk NAME] in vm.d), what\n"
-     "the configuration brings at the next start (Proxmox), what QEMU does now; only the\n"
-     "fields that differ in effect, in bytes/s, operations/s and seconds.\n\n"
-     "  VM  look again, now, and ask QEMU itself (root). Limits of a -drive are shown by\n"
-     "      query-block only, which hangs a VM on a dead file system: it is asked when\n"
-     "      nothing is suspect and every open file has just answered from its storage.\n"
-     "      Without VM it is never asked.\n\n"
-     "Exit status: 0 nothing differs, 1 something does, 2 could not look.\n"},
+    {"audit", "Usage: guardianctl audit [VM] [--json]\n"
+              "Risks of the running processes (command line, cgroup) and of the configuration\n"
+              "that the next start takes, told apart; each with why, source, what to look at\n"
+              "first and the remedy on this host. Rows of /etc/vm-guardian/qemu-bugs.conf add\n"
+              "to the QEMU versions that are known to freeze:\n"
+              "  7.1.0 7.1.1 iothread+io_uring | what happens | where it is written\n"
+              "VM is a name, an id, a uuid or a process id.\n\n"
+              "Exit status: 0 nothing worse than a note, 1 a warning or a danger, 2 could not\n"
+              "look.\n"},
+    {"drift", "Usage: guardianctl drift [VM] [--json]\n"
+              "Where the limits of disks differ: what the policy wants ([disk NAME] in vm.d),\n"
+              "what the configuration brings at the next start (Proxmox), what QEMU does now;\n"
+              "only the fields that differ in effect, in bytes/s, operations/s and seconds.\n\n"
+              "  VM  look again, now, and ask QEMU itself (root). Limits of a -drive are\n"
+              "      shown by query-block only, which hangs a VM on a dead file system: it is\n"
+              "      asked when nothing is suspect and every open file has just answered\n"
+              "      from its storage. Without VM it is never asked.\n\n"
+              "Exit status: 0 nothing differs, 1 something does, 2 could not look.\n"},
     {"replay", "Usage: guardianctl replay FILE... [--config FILE] [--json]\n"
                "What the judge says of recorded samples, and whether it is what the file expects\n"
                "(offline). A FILE that begins with - is ./-\n\n"

@@ -24,9 +24,10 @@
 
 /* Help: one screen, and exactly what was agreed upon. UPDATE_GOLDEN=1 writes the files anew. */
 
-static const char *const helped_verbs[] = {
-    "ack",      "alerts",   "silence", "alert",  "capture", "status", "explain", "list",   "check",
-    "overhead", "throttle", "oom",     "replay", "config",  "hook",   "limits",  "version"};
+static const char *const helped_verbs[] = {"ack",      "alerts",  "silence", "alert",  "capture",
+                                           "status",   "explain", "list",    "check",  "overhead",
+                                           "throttle", "oom",     "replay",  "config", "hook",
+                                           "limits",   "version", "audit",   "drift"};
 
 static void
 assert_one_screen(const char *text)
