@@ -17,8 +17,8 @@ systemctl start vm-guardian.service
 
 check 'it is found' wait_for 60 is my-vm .source bare
 check 'by its uuid' is my-vm .uuid 12345678-9abc-def0-1234-56789abcdef0
-check 'its only monitor is shared with its owner' is my-vm .monitor.use shared
-check 'its limit is the one of its scope' is my-vm .memory.limit_bytes 314572800
+check 'its only monitor is shared with its owner' wait_for 60 is my-vm .monitor.use shared
+check 'its limit is the one of its scope' wait_for 60 is my-vm .memory.limit_bytes 314572800
 check 'the group is named as it stands in the hierarchy' matches \
     '^/user.slice/user-1000.slice/user@1000.service/.*/mine.scope$' "$(vm my-vm .memory.limit_group)"
 check 'it is fine once it is known' wait_for 90 is my-vm .state ok

@@ -39,10 +39,10 @@ systemctl start vm-guardian.service
 
 check 'a VM of Proxmox is found' wait_for 60 is web .source proxmox
 check 'by its id' is web .id 100
-check 'its monitor is shared with Proxmox' is web .monitor.use shared
-check 'its limit is the one of its scope' is web .memory.limit_bytes 536870912
-check 'and the scope is named' is web .memory.limit_group /qemu.slice/100.scope
-check 'its guest has the memory it was given' is web .memory.guest_ram_bytes 33554432
+check 'its monitor is shared with Proxmox' wait_for 60 is web .monitor.use shared
+check 'its limit is the one of its scope' wait_for 60 is web .memory.limit_bytes 536870912
+check 'and the scope is named' wait_for 60 is web .memory.limit_group /qemu.slice/100.scope
+check 'its guest has the memory it was given' wait_for 60 is web .memory.guest_ram_bytes 33554432
 check 'the first guest writes' wait_for 90 writes web
 check 'the second guest writes' wait_for 90 writes db
 check 'both are fine' wait_for 60 both_are_fine

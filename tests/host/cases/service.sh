@@ -68,7 +68,7 @@ check 'a VM that comes is in the status' wait_for 60 status_is '; 1 VM: 1 '
 
 printf '[guardian]\nmode = enforce\n' >/etc/vm-guardian/guardian.conf
 check 'a good configuration is taken over' systemctl reload vm-guardian.service
-check 'the status says so' status_is 'mode enforce;'
+check 'the status says so' wait_for 30 status_is 'mode enforce;'
 printf '[guardian]\nmode = perhaps\n' >/etc/vm-guardian/guardian.conf
 check 'a bad one fails the reload, and the old one stays' bad_reload_fails
 check 'a reload that fails does not stop it' equal 'active 0' "$(unit ActiveState) $(unit NRestarts)"
