@@ -15,6 +15,10 @@ runuser -u owner -- env XDG_RUNTIME_DIR=/run/user/1000 \
     -qmp unix:/home/owner/qmp,server=on,wait=off
 systemctl start vm-guardian.service
 
+disk_is_counted() {
+    matches '^[1-9]' "$(vm my-vm '.disks[0].write_operations')"
+}
+
 check 'it is found' wait_for 60 is my-vm .source bare
 check 'by its uuid' is my-vm .uuid 12345678-9abc-def0-1234-56789abcdef0
 check 'its only monitor is shared with its owner' wait_for 60 is my-vm .monitor.use shared
@@ -22,6 +26,5 @@ check 'its limit is the one of its scope' wait_for 60 is my-vm .memory.limit_byt
 check 'the group is named as it stands in the hierarchy' matches \
     '^/user.slice/user-1000.slice/user@1000.service/.*/mine.scope$' "$(vm my-vm .memory.limit_group)"
 check 'it is fine once it is known' wait_for 90 is my-vm .state ok
-check 'its disk is in sight, although homes are not' matches '^[1-9]' \
-    "$(vm my-vm '.disks[0].write_operations')"
+check 'its disk is in sight, although homes are not' wait_for 60 disk_is_counted
 loginctl disable-linger owner
