@@ -13,7 +13,7 @@ import threading
 import time
 import xml.etree.ElementTree
 
-from fixture import SAFE_CAPTURES, Fuse, Guardian, Nbd, Vm, check, run, wait_for
+from fixture import PATIENCE, SAFE_CAPTURES, Fuse, Guardian, Nbd, Vm, check, run, wait_for
 
 # reliability: whatever hangs.
 CAPTURE_SECONDS = 30
@@ -99,7 +99,7 @@ def case_nbd_stopped(scratch):
     listed = guardian.ctl("capture", "--list")
     check(listed.stdout.strip() == manifest["directory"], listed.stdout + listed.stderr)
     guilty.heal()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 20, "not ok after healing")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "not ok after healing")
     guardian.wait_writing(vm, "virtio0")
 
 
@@ -119,7 +119,7 @@ def case_paged(scratch):
     check(" wr=" in read(manifest, "samples-before"), read(manifest, "samples-before"))
     vm.check_asked()
     guilty.heal()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 20, "not ok after healing")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "not ok after healing")
 
 
 def case_main_loop_blocked(scratch):
@@ -142,7 +142,7 @@ def case_main_loop_blocked(scratch):
     check(len(vm.asked()) == before, "something was sent into a wedged QEMU")
     os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
     wedge.join()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 20, "not cleared")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "not cleared")
 
 
 def case_thread_in_d(scratch):
@@ -161,7 +161,7 @@ def case_thread_in_d(scratch):
     check(") D " in read(manifest, "threads"), read(manifest, "threads"))
     vm.check_asked()
     guilty.heal()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 20, "not ok after healing")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "not ok after healing")
     guardian.wait_writing(vm, "virtio0")
 
 
@@ -205,7 +205,7 @@ def case_shared_monitor(scratch):
     with open(f"/proc/{vm.pid}/stat") as file:
         check(file.read().rsplit(")", 1)[1].split()[0] == "T", "somebody else's stop was undone")
     os.kill(vm.pid, signal.SIGCONT)
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 15, "not cleared")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "not cleared")
     guardian.wait_writing(vm, "virtio0")
 
 

@@ -5,7 +5,7 @@
 usage: evidence.py [CASE...]
 """
 
-from fixture import Fuse, Guardian, Nbd, Vm, check, run, wait_for
+from fixture import PATIENCE, Fuse, Guardian, Nbd, Vm, check, run, wait_for
 
 # A suspect is looked at every 2 s, and is one after half of its patience.
 SEEN_WITHIN = 30
@@ -58,7 +58,7 @@ def blocked_thread(scratch, devices, labels):
     guardian.wait_writing(vm, labels[1])
     guilty.heal()
     guardian.wait_writing(vm, labels[0])
-    wait_for(lambda: not guardian.disk(vm, labels[0])["blocked_thread"], 20, "the thread did not go")
+    wait_for(lambda: not guardian.disk(vm, labels[0])["blocked_thread"], PATIENCE, "the thread did not go")
     vm.check_asked()
 
 
@@ -86,7 +86,7 @@ def stuck_ring(scratch, devices, labels, extra=()):
     guardian.wait_writing(vm, labels[1])
     guilty.heal()
     guardian.wait_writing(vm, labels[0])
-    wait_for(lambda: not guardian.disk(vm, labels[0])["ring_inflight"], 20, "the ring did not empty")
+    wait_for(lambda: not guardian.disk(vm, labels[0])["ring_inflight"], PATIENCE, "the ring did not empty")
     vm.check_asked()
 
 

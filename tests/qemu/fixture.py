@@ -26,6 +26,8 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 ALLOWED_CLASSES = {"tick", "suspect"}
 # What the capture of a paged alert may ask besides: of class capture, but safe in every freeze.
 SAFE_CAPTURES = {"query-jobs", "query-iothreads", "query-cpus-fast"}
+# Seconds for what only has to come, on a machine of any speed. What has a deadline of its own says it.
+PATIENCE = 90
 
 
 class Skipped(Exception):
@@ -42,14 +44,19 @@ def check(condition, text):
 
 
 def wait_for(what, seconds, text, every=0.25):
-    """Calls what() until it is true; returns its value and the seconds it took."""
+    """Calls what() until it is true; returns its value and the seconds it took.
+
+    What asks a VM that is not listed yet, or has no sample yet, stumbles over a None: not true yet."""
     begin = time.monotonic()
     while True:
-        value = what()
+        try:
+            value, stumbled = what(), ""
+        except (TypeError, KeyError) as error:
+            value, stumbled = None, f" ({type(error).__name__}: {error})"
         if value:
             return value, time.monotonic() - begin
         if time.monotonic() - begin > seconds:
-            raise Failed(f"after {seconds} s: {text}")
+            raise Failed(f"after {seconds} s: {text}{stumbled}")
         time.sleep(every)
 
 
@@ -153,7 +160,7 @@ class Nbd:
             file.truncate(megabytes << 20)
         self.process = scratch.spawn("qemu-nbd", "-f", "raw", "-k", self.socket, "-t", "-e", "8",
                                      "--cache=unsafe", image)
-        wait_for(lambda: os.path.exists(self.socket), 10, "qemu-nbd did not listen", 0.02)
+        wait_for(lambda: os.path.exists(self.socket), PATIENCE, "qemu-nbd did not listen", 0.02)
 
     def drive(self):
         return f"file=nbd:unix:{self.socket},format=raw,cache=none"
@@ -181,7 +188,7 @@ class Fuse:
             "--export", f"type=fuse,id=export,node-name=file,mountpoint={self.path},writable=on")
         # of a dead server the mount stays
         scratch.cleanups.append(lambda: subprocess.run(["umount", "-l", self.path], check=False))
-        wait_for(self.is_mounted, 10, "qemu-storage-daemon did not export", 0.05)
+        wait_for(self.is_mounted, PATIENCE, "qemu-storage-daemon did not export", 0.05)
 
     def is_mounted(self):
         if self.process.poll() is not None:
@@ -233,7 +240,7 @@ class Vm:
             argv += ["-kernel", os.path.join(guest, "kernel"), "-initrd", os.path.join(guest, "initrd"),
                      "-append", f"{append} {does}", "-serial", f"file:{self.console}"]
         self.process = scratch.spawn(*argv, preexec_fn=(lambda: join_group(group)) if group else None)
-        wait_for(lambda: os.path.exists(self.monitor) or self.is_dead(), 20, "no monitor", 0.02)
+        wait_for(lambda: os.path.exists(self.monitor) or self.is_dead(), PATIENCE, "no monitor", 0.02)
         if waits and not paused:
             self.wait_ready()
 
@@ -333,7 +340,7 @@ class Guardian:
             file.write("[guardian]\ninclude = %s\n%s" % (" ".join(vm.name for vm in vms), settings))
         self.roots = ["--config-root", self.config, "--run-root", self.run, "--var-root", self.var]
         self.process = scratch.spawn(os.path.join(BUILD, "vm-guardiand"), *self.roots)
-        wait_for(self.is_up, 10, "the daemon did not come up", 0.05)
+        wait_for(self.is_up, PATIENCE, "the daemon did not come up", 0.05)
 
     def is_up(self):
         if self.process.poll() is not None:
@@ -367,7 +374,7 @@ class Guardian:
                 return disk
         return {}
 
-    def wait_writing(self, vm, label, seconds=30):
+    def wait_writing(self, vm, label, seconds=PATIENCE):
         """A case whose guest was not really writing proves nothing."""
         first = {}
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 
-from fixture import Fuse, Guardian, check, run, wait_for
+from fixture import PATIENCE, Fuse, Guardian, check, run, wait_for
 from libvirtd import ALLOWED_QMP, Libvirtd, file_disk, threads_of
 
 # The guardian asks a VM of libvirt every 10 s (a shared monitor's period), every 2 s while it is suspect.
@@ -48,7 +48,7 @@ def case_tells(scratch):
     idle = libvirtd.create("idle", file_disk(scratch, "vda", "idle"))
     before = len(libvirtd.asked())
     guardian = Guardian(scratch, [busy, idle], settings=FAST)
-    wait_for(lambda: answered(guardian, busy) and answered(guardian, idle), 30, "libvirt does not tell")
+    wait_for(lambda: answered(guardian, busy) and answered(guardian, idle), PATIENCE, "libvirt does not tell")
     guardian.wait_writing(busy, "vda")
     vms = guardian.state()["vms"]
     check(sorted(vm["name"] for vm in vms) == ["busy", "idle"], f"one VM a domain: {vms}")
@@ -60,8 +60,8 @@ def case_tells(scratch):
     check(entry["disks"][0]["limit_bytes_per_s"] == 20000000, f"{entry['disks']}")
     check(entry["disks"][0]["storage"].startswith("dev:"), f"{entry['disks']}")
     check(guardian.vm(idle)["disks"][0]["limit_bytes_per_s"] is None, "a limit from nowhere")
-    wait_for(lambda: guardian.vm(busy)["state"] == "ok", 30, "the busy one is ok")
-    wait_for(lambda: guardian.vm(busy)["libvirt"]["vcpus"] == 1, 30, "no figures")
+    wait_for(lambda: guardian.vm(busy)["state"] == "ok", PATIENCE, "the busy one is ok")
+    wait_for(lambda: guardian.vm(busy)["libvirt"]["vcpus"] == 1, PATIENCE, "no figures")
     daemon = daemon_of(guardian)
     check(daemon["state"] == "connected" and daemon["domains"] == 2, f"{daemon}")
     check("connected since" in guardian.ctl("list").stdout, guardian.ctl("list").stdout)
@@ -90,7 +90,7 @@ def case_freeze(scratch):
     check(guardian.disk(vm, "vdb")["state"] != "frozen", f"{guardian.disk(vm, 'vdb')}")
     check(guardian.disk(other, "vda")["state"] == "ok", f"{guardian.disk(other, 'vda')}")
     guilty.heal()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 40, "did not close")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "did not close")
     check(set(libvirtd.asked()[-40:]) <= ALLOWED_QMP, f"{set(libvirtd.asked()[-40:])}")
 
 
@@ -99,7 +99,7 @@ def case_faults(scratch):
     libvirtd = Libvirtd(scratch)
     vm = libvirtd.create("web", file_disk(scratch, "vda", "web"))
     guardian = Guardian(scratch, [vm], settings=FAST)
-    wait_for(lambda: answered(guardian, vm), 30, "libvirt does not tell")
+    wait_for(lambda: answered(guardian, vm), PATIENCE, "libvirt does not tell")
     threads = threads_of(guardian.process.pid)
     libvirtd.kill()
     wait_for(lambda: daemon_of(guardian).get("state") == "down", 40, "not told that it is down")
@@ -132,7 +132,7 @@ def case_silent_vm(scratch):
     vm = libvirtd.create("guilty", file_disk(scratch, "vda", "guilty"))
     other = libvirtd.create("innocent", file_disk(scratch, "vda", "innocent"))
     guardian = Guardian(scratch, [vm, other], settings=FAST)
-    wait_for(lambda: answered(guardian, vm) and answered(guardian, other), 30, "libvirt does not tell")
+    wait_for(lambda: answered(guardian, vm) and answered(guardian, other), PATIENCE, "libvirt does not tell")
     fifo = scratch.path("fifo")
     os.mkfifo(fifo)
     hang = ('{"execute":"blockdev-add","arguments":{"driver":"blkdebug","node-name":"hang","config":"%s",'
@@ -153,7 +153,7 @@ def case_silent_vm(scratch):
     wait_for(lambda: fresh(guardian, other, begin), 10, "the other waits for it")
     check(daemon_of(guardian)["set_aside"] <= 4, f"{daemon_of(guardian)}")
     os.kill(vm.pid, signal.SIGKILL)
-    wait_for(lambda: guardian.vm(vm) is None, 30, "it does not go")
+    wait_for(lambda: guardian.vm(vm) is None, PATIENCE, "it does not go")
     begin = time.monotonic()
     wait_for(lambda: fresh(guardian, other, begin), 10, "the other waits for it")
     check("alert" not in guardian.log(), guardian.log())
@@ -164,7 +164,7 @@ def case_many(scratch):
     libvirtd = Libvirtd(scratch)
     domains = [libvirtd.create(f"vm-{i}", memory=16) for i in range(int(os.environ.get("DOMAINS", "50")))]
     guardian = Guardian(scratch, domains)
-    wait_for(lambda: all(answered(guardian, domain) for domain in domains), 60, "libvirt does not tell of all")
+    wait_for(lambda: all(answered(guardian, domain) for domain in domains), PATIENCE, "libvirt does not tell of all")
     os.kill(domains[7].pid, signal.SIGSTOP)
     wait_for(lambda: guardian.vm(domains[7])["layer"] == "process-stopped", 40, "it was not named")
     late = []

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 
-from fixture import Skipped, check, guest_dir, wait_for
+from fixture import PATIENCE, Skipped, check, guest_dir, wait_for
 
 # What the guardian's calls may make libvirtd ask a QEMU: nothing that looks at its images.
 ALLOWED_QMP = {"query-blockstats", "query-balloon", "query-cpus-fast", "query-iothreads", "query-status",
@@ -66,7 +66,7 @@ class Libvirtd:
         os.makedirs(self.directory)
         self.holder = scratch.spawn("unshare", "-m", "-n", "--propagation", "private", "sh", "-c", SET_UP,
                                     "set-up", self.directory)
-        wait_for(lambda: os.path.exists(self.path("ready")), 20, "the namespace was not set up", 0.05)
+        wait_for(lambda: os.path.exists(self.path("ready")), PATIENCE, "the namespace was not set up", 0.05)
         scratch.cleanups.append(self.kill_domains)
         self.process = None
         self.pids = set()
@@ -80,7 +80,7 @@ class Libvirtd:
 
     def start(self):
         self.process = self.scratch.spawn(*self.inside("libvirtd", "-f", "/etc/libvirt/libvirtd.conf"))
-        wait_for(lambda: self.virsh("uri", check_it=False).returncode == 0, 40, "libvirtd did not come up", 0.3)
+        wait_for(lambda: self.virsh("uri", check_it=False).returncode == 0, PATIENCE, "libvirtd did not come up", 0.3)
 
     def virsh(self, *argv, check_it=True, seconds=60):
         result = subprocess.run(self.inside("virsh", "-c", "qemu+unix:///system?socket=/run/libvirt/libvirt-sock",
@@ -129,7 +129,7 @@ class Libvirtd:
         domain = Domain(self, name)
         self.pids.add(domain.pid)
         if does is not None:
-            wait_for(domain.is_ready, 90, f"{name}: the guest did not get ready")
+            wait_for(domain.is_ready, PATIENCE, f"{name}: the guest did not get ready")
         return domain
 
     def asked(self):

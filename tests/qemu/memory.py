@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from fixture import Group, Guardian, Skipped, Vm, check, join_group, run, wait_for
+from fixture import PATIENCE, Group, Guardian, Skipped, Vm, check, join_group, run, wait_for
 
 MIB = 1 << 20
 GUEST = 512
@@ -46,7 +46,7 @@ def hold(scratch, group):
         check(holder.poll() is None, "the holder ended")
         with open(holder.log) as file:
             return "held" in file.read()
-    wait_for(holds, 60, "the holder does not hold")
+    wait_for(holds, PATIENCE, "the holder does not hold")
     return holder
 
 
@@ -76,18 +76,18 @@ def case_doomed(scratch):
     check(lost.process.poll() is None, "the VM died of it")
     # it is certain: what is missing is what the sum says
     check(told["guest_left_low_bytes"] - told["room_bytes"] == told["missing_low_bytes"], str(told))
-    wait_for(lambda: f"[{holder.pid}]" in guardian.ctl("explain", lost.name).stdout, 30, "no holder is named")
+    wait_for(lambda: f"[{holder.pid}]" in guardian.ctl("explain", lost.name).stdout, PATIENCE, "no holder is named")
     explained = guardian.ctl("explain", lost.name).stdout
     for words in ("DOOMED, alive", f"[{holder.pid}]", groups[0].name, "is not counted"):
         check(words in explained, f"{words!r} is not explained: {explained}")
     status = guardian.ctl("status")
     check(status.returncode == 1 and "DOOMED" in status.stdout, status.stdout)
-    wait_for(lambda: "alert: memory: DOOMED" in guardian.log(), 15, "nobody was told")
+    wait_for(lambda: "alert: memory: DOOMED" in guardian.log(), PATIENCE, "nobody was told")
     check(forecast(guardian, fine)["level"] == "ok", f"the innocent: {forecast(guardian, fine)}")
     holder.kill()
     holder.wait()
     wait_level(guardian, lost, "ok", seconds=120)
-    wait_for(lambda: "alert closed" in guardian.log(), 30, "nobody was told that it is over")
+    wait_for(lambda: "alert closed" in guardian.log(), PATIENCE, "nobody was told that it is over")
     check(fine.name not in guardian.log().replace("watching", ""), f"the innocent: {guardian.log()}")
     for vm in (lost, fine):
         vm.check_asked()
@@ -131,15 +131,15 @@ def case_counted(scratch):
     group = group_of(scratch, "counted", GUEST + ROOM)
     vm = vm_in(scratch, "memory-counted", group, does="guardian.touch=128")
     guardian = Guardian(scratch, [vm], settings="[memory]\nperiod = 1s\n")
-    wait_for(lambda: (guardian.vm(vm) or {}).get("memory", {}).get("guest_counted"), 60, "not counted")
-    wait_for(lambda: guardian.vm(vm)["memory"]["process_anon_bytes"] is not None, 10, "no reading")
+    wait_for(lambda: (guardian.vm(vm) or {}).get("memory", {}).get("guest_counted"), PATIENCE, "not counted")
+    wait_for(lambda: guardian.vm(vm)["memory"]["process_anon_bytes"] is not None, PATIENCE, "no reading")
 
     def agrees():
         """Between two looks at the truth nothing must have changed."""
         before = truth(vm)
         memory = guardian.vm(vm)["memory"]
         return before == truth(vm) and (before, memory)
-    ((ram, own), memory), _ = wait_for(agrees, 60, "the VM never stands still")
+    ((ram, own), memory), _ = wait_for(agrees, PATIENCE, "the VM never stands still")
     low, high = memory["guest_touched_low_bytes"], memory["guest_touched_high_bytes"]
     check(low <= ram <= high, f"guest: {low} <= {ram} <= {high}")
     low, high = memory["qemu_own_low_bytes"], memory["qemu_own_high_bytes"]

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from fixture import BUILD, Group, Guardian, Nbd, Skipped, Vm, check, run, wait_for
+from fixture import BUILD, PATIENCE, Group, Guardian, Nbd, Skipped, Vm, check, run, wait_for
 
 # Issue: virtio on a monitor of our own is named within 30 s of the freeze.
 NAMED_WITHIN = 30
@@ -49,10 +49,10 @@ def nbd_stopped(scratch, device, labels, extra=()):
     check(guardian.ctl("status").returncode == 1, "status must end with 1 while a disk is frozen")
     explained = guardian.ctl("explain", vm.name)
     check(explained.returncode == 1 and "block-path" in explained.stdout, explained.stdout)
-    wait_for(lambda: "alert: frozen" in guardian.log(), 10, "the alert was not told")
+    wait_for(lambda: "alert: frozen" in guardian.log(), PATIENCE, "the alert was not told")
     guilty.heal()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 20, "the verdict did not close after healing")
-    wait_for(lambda: "alert closed" in guardian.log(), 10, "the end of the alert was not told")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "the verdict did not close after healing")
+    wait_for(lambda: "alert closed" in guardian.log(), PATIENCE, "the end of the alert was not told")
     check(guardian.ctl("status").returncode == 0, "status must end with 0 when all is well again")
     log = guardian.log()
     check(log.count("alert: frozen") == 1, f"one alert, not more:\n{log}")
@@ -85,7 +85,7 @@ def case_page(scratch):
     time.sleep(5)
     check(guardian.log().count("PAGE: frozen") == 1, guardian.log())
     guilty.heal()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 20, "did not close")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "did not close")
 
 
 def case_throttle(scratch):
@@ -124,7 +124,7 @@ def case_habit(scratch):
     check(disk["cause"] == "habit-broken", f"{disk}")
     expect_ok(guardian, vm, "ide1")
     guilty.heal()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 30, "did not close")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "did not close")
     check("alert" not in guardian.log(), guardian.log())
     vm.check_asked()
 
@@ -137,7 +137,7 @@ def case_canary(scratch):
     canaries = [entry for entry in vm.asked() if entry["class"] == "canary"]
     check(len(canaries) == 1, f"{len(canaries)} canaries")
     guilty.heal()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 40, "did not close")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "did not close")
     expect_ok(guardian, vm, "ide0", "ide1")
 
 
@@ -181,7 +181,7 @@ def case_process_stopped(scratch):
         check(age < 2000 + 200 + 500, f"the other VM's sample is {age} ms old")
         time.sleep(0.5)
     os.kill(stopped.pid, signal.SIGCONT)
-    wait_for(lambda: guardian.vm(stopped)["state"] == "ok", 8, "not cleared")
+    wait_for(lambda: guardian.vm(stopped)["state"] == "ok", PATIENCE, "not cleared")
 
 
 def case_main_loop_blocked(scratch):
@@ -212,7 +212,7 @@ def case_main_loop_blocked(scratch):
     check(len(vm.asked()) == before, "something was sent into a wedged QEMU")
     os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
     client.close()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 20, "not cleared")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "not cleared")
 
 
 def case_foreign_client(scratch):
@@ -224,7 +224,7 @@ def case_foreign_client(scratch):
     client.settimeout(5)
     client.connect(vm.monitor)
     client.recv(4096)
-    wait_for(lambda: guardian.vm(vm)["layer"] == "socket-busy", 15, "not seen as busy")
+    wait_for(lambda: guardian.vm(vm)["layer"] == "socket-busy", PATIENCE, "not seen as busy")
     until = time.monotonic() + 20
     while time.monotonic() < until:
         entry = guardian.vm(vm)
@@ -234,7 +234,7 @@ def case_foreign_client(scratch):
         check(pending <= 1, f"{pending} connections of ours wait")
         time.sleep(1)
     client.close()
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 10, "not ok after the client left")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "not ok after the client left")
     check("alert" not in guardian.log(), guardian.log())
 
 
@@ -273,7 +273,7 @@ def case_bare_details(scratch):
                 "-device", "ide-cd,id=cd1"])
     other = Vm(scratch, "ring-plain", paused=True)
     guardian = Guardian(scratch, [vm, other])
-    wait_for(lambda: guardian.vm(vm)["memory"]["guest_ram_bytes"] is not None, 20, "no guest RAM")
+    wait_for(lambda: guardian.vm(vm)["memory"]["guest_ram_bytes"] is not None, PATIENCE, "no guest RAM")
     entry = guardian.vm(vm)
     check((entry["source"], entry["uuid"], entry["run"]) == ("bare", uuid, "prelaunch"), f"{entry}")
     check(entry["monitor"]["path"] == vm.monitor and entry["monitor"]["use"] == "own", f"{entry['monitor']}")
@@ -287,9 +287,10 @@ def case_bare_details(scratch):
         {"execute": "device_add", "arguments": {"driver": "scsi-hd", "id": "plugged", "bus": "scsi0.0",
                                                 "drive": "plugged-node"}})
     check(all("return" in reply for reply in replies), f"{replies}")
-    wait_for(lambda: {disk["label"] for disk in guardian.vm(vm)["disks"]} == {"first", "plugged"}, 20,
+    wait_for(lambda: {disk["label"] for disk in guardian.vm(vm)["disks"]} == {"first", "plugged"}, PATIENCE,
              "the plugged disk is not seen")
-    wait_for(lambda: guardian.vm(vm)["memory"]["guest_ram_bytes"] == 128 << 20, 90, "the plugged memory is not seen")
+    wait_for(lambda: guardian.vm(vm)["memory"]["guest_ram_bytes"] == 128 << 20, PATIENCE,
+             "the plugged memory is not seen")
     plain = guardian.vm(other)
     check((plain["uuid"], plain["disks"], plain["memory"]["guest_ram_bytes"]) == (None, [], 96 << 20), f"{plain}")
     check(guardian.ctl("explain", uuid).returncode == 0, "not found by its uuid")

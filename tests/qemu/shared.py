@@ -9,7 +9,7 @@ import json
 import socket
 import time
 
-from fixture import Guardian, Nbd, Vm, check, run, wait_for
+from fixture import PATIENCE, Guardian, Nbd, Vm, check, run, wait_for
 
 # Issue: a foreign client that holds the socket this long is no alert.
 FOREIGN_SECONDS = 600
@@ -43,14 +43,14 @@ def case_foreign_client(scratch):
     guardian.wait_writing(vm, "virtio0")
     with connect(vm.monitor) as client:
         client.recv(4096)
-        wait_for(lambda: guardian.vm(vm)["layer"] == "socket-busy", 15, "not seen as busy")
+        wait_for(lambda: guardian.vm(vm)["layer"] == "socket-busy", PATIENCE, "not seen as busy")
         until = time.monotonic() + FOREIGN_SECONDS
         while time.monotonic() < until:
             entry = guardian.vm(vm)
             check((entry["state"], entry["layer"]) == ("unknown", "socket-busy"), str(entry))
             check(pending(vm.monitor) <= 1, f"{pending(vm.monitor)} connections wait")
             time.sleep(2)
-    wait_for(lambda: guardian.vm(vm)["state"] == "ok", 15, "not ok after the client left")
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "not ok after the client left")
     check("alert" not in guardian.log() and "PAGE" not in guardian.log(), guardian.log())
 
 
