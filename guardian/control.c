@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -251,7 +252,8 @@ fail_errno(GError **error, const char *what)
     return false;
 }
 
-/* One guardian a host. The lock is the living socket itself: it cannot outlive its process. */
+/* One guardian a host. The lock is the living socket itself. It outlives its process only in a
+ * child of a killed one that has not come to closing it yet; then who listened is dead. */
 static bool
 nobody_answers(const Control *control, const Host *host, GError **error)
 {
@@ -263,8 +265,10 @@ nobody_answers(const Control *control, const Host *host, GError **error)
     if (fd < 0 && !g_error_matches(problem, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY))
         return true;
     if (fd >= 0) {
-        who = g_strdup_printf("process %d, ", (int)peer);
         close(fd);
+        if (kill(peer, 0) < 0 && errno == ESRCH)
+            return true;
+        who = g_strdup_printf("process %d, ", (int)peer);
     }
     g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_BUSY,
                 "another vm-guardiand is running already (%ssocket %s/%s)", who ? who : "",

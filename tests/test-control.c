@@ -278,6 +278,30 @@ a_second_guardian_is_refused(void **state)
 }
 
 static void
+a_dead_guardians_open_socket_is_replaced(void **state)
+{
+    Fixture *fixture = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), wait_status;
+    g_autofree char *answer = NULL;
+    pid_t dead;
+
+    tree_directory(fixture->tree, "run/vm-guardian");
+    g_strlcpy(address.sun_path, tree_path(fixture->tree, SOCKET), sizeof address.sun_path);
+    dead = fork(); /* listens, dies, and we still have its socket open, as a child of it would */
+    if (dead == 0)
+        _exit(bind(fd, (const struct sockaddr *)&address, sizeof address) || listen(fd, 1));
+    assert_int_equal(waitpid(dead, &wait_status, 0), dead);
+    assert_int_equal(wait_status, 0);
+    close(connect_here(fixture)); /* it does answer */
+    fixture->control = listen_here(fixture, NULL);
+    assert_non_null(fixture->control);
+    answer = ask(fixture, NEGOTIATE);
+    assert_non_null(strstr(answer, "return"));
+    close(fd);
+}
+
+static void
 a_socket_that_nobody_listens_on_is_replaced(void **state)
 {
     Fixture *fixture = *state;
@@ -393,6 +417,7 @@ main(void)
         row(a_hook_is_heard_and_garbage_is_refused),
         row(the_socket_is_for_owner_and_group),
         row(a_second_guardian_is_refused),
+        row(a_dead_guardians_open_socket_is_replaced),
         row(a_socket_that_nobody_listens_on_is_replaced),
         row(the_end_removes_the_socket),
         row(a_run_directory_of_somebody_else_is_refused),
