@@ -196,25 +196,6 @@ add_setting(JsonBuilder *builder, const View *view, const Setting *setting)
     json_builder_end_object(builder);
 }
 
-/* {"schema": 1, and open for more. */
-static JsonBuilder *
-begin_json(void)
-{
-    JsonBuilder *builder = json_builder_new();
-
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "schema");
-    json_builder_add_int_value(builder, 1);
-    return builder;
-}
-
-static void
-end_json(JsonBuilder *builder)
-{
-    json_builder_end_object(builder);
-    ctl_print_json(json_builder_get_root(builder));
-}
-
 static void
 add_disks(JsonBuilder *builder, const View *view)
 {
@@ -261,7 +242,7 @@ add_refused(JsonBuilder *builder, const View *view, const OwnerWord *word)
 static void
 print_json(const View *view)
 {
-    g_autoptr(JsonBuilder) builder = begin_json();
+    g_autoptr(JsonBuilder) builder = ctl_begin_json();
     g_auto(GStrv) files = config_matching_files(view->config, view->subject);
 
     add_string(builder, "vm", view->vm);
@@ -278,7 +259,7 @@ print_json(const View *view)
         add_setting(builder, view, &settings[i]);
     json_builder_end_array(builder);
     add_disks(builder, view);
-    end_json(builder);
+    ctl_end_json(builder);
 }
 
 /* The errors of a configuration are lines of their own, each with its file: editors jump there. */
@@ -356,7 +337,7 @@ config_show(const CtlOptions *options, const char *vm)
 static void
 print_check_json(const Config *config, const GError *error)
 {
-    g_autoptr(JsonBuilder) builder = begin_json();
+    g_autoptr(JsonBuilder) builder = ctl_begin_json();
     ConfigCount count = config != NULL ? config_count(config) : (ConfigCount){0};
     g_auto(GStrv) errors = g_strsplit(error != NULL ? error->message : "", "\n", -1);
 
@@ -372,7 +353,7 @@ print_check_json(const Config *config, const GError *error)
     }
     json_builder_set_member_name(builder, "errors");
     add_strings(builder, errors);
-    end_json(builder);
+    ctl_end_json(builder);
 }
 
 static int

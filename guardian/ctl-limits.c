@@ -263,10 +263,8 @@ build_step(JsonBuilder *builder, const ActRecord *step, bool is_applied)
 static void
 print_json(const Work *work)
 {
-    g_autoptr(JsonBuilder) builder = json_builder_new();
+    g_autoptr(JsonBuilder) builder = ctl_begin_json();
 
-    json_builder_begin_object(builder);
-    build_u64(builder, "schema", true, 1);
     build_text(builder, "vm", work->vm->name);
     build_u64(builder, "pid", true, (guint64)proc_pid(work->vm->proc));
     json_builder_set_member_name(builder, "steps");
@@ -276,8 +274,7 @@ print_json(const Work *work)
     json_builder_end_array(builder);
     build_text(builder, "problem", work->problem);
     build_text(builder, "outcome", work->outcome);
-    json_builder_end_object(builder);
-    ctl_print_json(json_builder_get_root(builder));
+    ctl_end_json(builder);
 }
 
 /* 0: nothing (more) is to be done. */

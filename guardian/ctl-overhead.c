@@ -301,11 +301,9 @@ build_terms(JsonBuilder *builder, const OverheadResult *result)
 static void
 print_json(const OverheadInput *input, const OverheadResult *result, bool is_kubevirt)
 {
-    g_autoptr(JsonBuilder) builder = json_builder_new();
+    g_autoptr(JsonBuilder) builder = ctl_begin_json();
     g_autofree char *version = units_format_version(input->kubevirt_version);
 
-    json_builder_begin_object(builder);
-    build_integer(builder, "schema", 1);
     build_string(builder, "model", is_kubevirt ? "kubevirt" : "table");
     build_integer(builder, "configured_bytes", input->configured_bytes);
     if (is_kubevirt) {
@@ -319,8 +317,7 @@ print_json(const OverheadInput *input, const OverheadResult *result, bool is_kub
     build_integer(builder, "limit_bytes", result->limit_bytes);
     build_integer(builder, "pod_limit_bytes", result->pod_limit_bytes);
     build_integer(builder, "guest_bytes", result->guest_bytes);
-    json_builder_end_object(builder);
-    ctl_print_json(json_builder_get_root(builder));
+    ctl_end_json(builder);
 }
 
 static int

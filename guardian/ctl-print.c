@@ -18,6 +18,24 @@ ctl_print_json(JsonNode *root)
     json_node_unref(root);
 }
 
+JsonBuilder *
+ctl_begin_json(void)
+{
+    JsonBuilder *builder = json_builder_new();
+
+    json_builder_begin_object(builder);
+    json_builder_set_member_name(builder, "schema");
+    json_builder_add_int_value(builder, 1);
+    return builder;
+}
+
+void
+ctl_end_json(JsonBuilder *builder)
+{
+    json_builder_end_object(builder);
+    ctl_print_json(json_builder_get_root(builder));
+}
+
 int
 ctl_fail(const char *format, ...)
 {

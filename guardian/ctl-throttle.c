@@ -162,24 +162,6 @@ build_side(JsonBuilder *builder, const Throttle *throttle)
     build_notes(builder, throttle->notes);
 }
 
-static JsonBuilder *
-begin_json(void)
-{
-    JsonBuilder *builder = json_builder_new();
-
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "schema");
-    json_builder_add_int_value(builder, 1);
-    return builder;
-}
-
-static void
-end_json(JsonBuilder *builder)
-{
-    json_builder_end_object(builder);
-    ctl_print_json(json_builder_get_root(builder));
-}
-
 static int
 run_normalize(bool is_json, const char *form, const char *word)
 {
@@ -190,9 +172,9 @@ run_normalize(bool is_json, const char *form, const char *word)
     if (throttle == NULL)
         return 2;
     if (is_json) {
-        builder = begin_json();
+        builder = ctl_begin_json();
         build_side(builder, throttle);
-        end_json(builder);
+        ctl_end_json(builder);
         return 0;
     }
     canonical = throttle_text_print(throttle);
@@ -218,7 +200,7 @@ print_differences_json(const Throttle *a, const Throttle *b, const GPtrArray *no
 {
     const Throttle *const sides[] = {a, b};
     static const char *const names[] = {"a", "b"};
-    g_autoptr(JsonBuilder) builder = begin_json();
+    g_autoptr(JsonBuilder) builder = ctl_begin_json();
 
     json_builder_set_member_name(builder, "is_equal");
     json_builder_add_boolean_value(builder, throttle_equal(a, b));
@@ -248,7 +230,7 @@ print_differences_json(const Throttle *a, const Throttle *b, const GPtrArray *no
         json_builder_end_object(builder);
     }
     build_notes(builder, notes);
-    end_json(builder);
+    ctl_end_json(builder);
 }
 
 static void

@@ -166,13 +166,9 @@ ctl_version(const CtlOptions *options, int argc, char **argv)
         printf("guardianctl %s\n", VERSION);
         return 0;
     }
-    builder = json_builder_new();
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "schema");
-    json_builder_add_int_value(builder, 1);
+    builder = ctl_begin_json();
     json_builder_set_member_name(builder, "version");
     json_builder_add_string_value(builder, VERSION);
-    json_builder_end_object(builder);
-    ctl_print_json(json_builder_get_root(builder));
+    ctl_end_json(builder);
     return 0;
 }

@@ -42,6 +42,9 @@ int ctl_version(const CtlOptions *options, int argc, char **argv);
 
 /* Prints {"schema": 1, ...} on stdout, indented, with a newline; takes the node. */
 void ctl_print_json(JsonNode *root);
+/* Begins {"schema": 1, and is open for more; ctl_end_json() closes and prints it. Unref after. */
+JsonBuilder *ctl_begin_json(void);
+void ctl_end_json(JsonBuilder *builder);
 /* "guardianctl: <message>" on stderr; returns 2, so that a verb can `return ctl_fail(...)`. */
 int ctl_fail_argument(char **argv); /* that the verb argv[0] does not take argv[1] */
 int ctl_fail(const char *format, ...) G_GNUC_PRINTF(1, 2);

@@ -3,8 +3,6 @@
 
 #include "run-ctl.h"
 
-#include "ctl.h"
-
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -35,23 +33,36 @@ stream_restore(FILE *stream, int captured, int kept)
     return text;
 }
 
+static int
+whole_tool(const CtlOptions *options, int argc, char **argv)
+{
+    return ctl_main(argc, argv);
+}
+
+Run
+run_verb(CtlVerbFunc verb, const CtlOptions *options, char **argv)
+{
+    int kept_out, kept_err, out, err;
+    Run run;
+
+    out = stream_divert(stdout, &kept_out);
+    err = stream_divert(stderr, &kept_err);
+    run.status = verb(options, (int)g_strv_length(argv), argv);
+    run.err = stream_restore(stderr, err, kept_err);
+    run.out = stream_restore(stdout, out, kept_out);
+    return run;
+}
+
 Run
 run_ctl(const char *const *words)
 {
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    int kept_out, kept_err, out, err;
-    Run run;
 
     g_ptr_array_add(argv, (gpointer) "guardianctl");
     for (guint i = 0; words[i]; i++)
         g_ptr_array_add(argv, (gpointer)words[i]);
     g_ptr_array_add(argv, NULL);
-    out = stream_divert(stdout, &kept_out);
-    err = stream_divert(stderr, &kept_err);
-    run.status = ctl_main((int)argv->len - 1, (char **)argv->pdata);
-    run.err = stream_restore(stderr, err, kept_err);
-    run.out = stream_restore(stdout, out, kept_out);
-    return run;
+    return run_verb(whole_tool, NULL, (char **)argv->pdata);
 }
 
 void

@@ -1,74 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "t.h"
 
-#include "ctl.h"
 #include "fd.h"
+#include "run-ctl.h"
 #include "settings.h"
 #include "tree.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-
-/* One run of the verb: what it returned and printed. */
-typedef struct {
-    int status;
-    char *out, *err;
-} Run;
-
-static void
-run_clear(Run *run)
-{
-    g_free(run->out);
-    g_free(run->err);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
-
-/* Puts a file in memory in the place of a stream; what was there is kept in *ret_kept. */
-static int
-stream_divert(FILE *stream, int *ret_kept)
-{
-    int fd = memfd_create("captured", MFD_CLOEXEC);
-
-    fflush(stream);
-    *ret_kept = dup(fileno(stream));
-    assert_int_not_equal(dup2(fd, fileno(stream)), -1);
-    return fd;
-}
-
-static char *
-stream_restore(FILE *stream, int captured, int kept)
-{
-    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", captured);
-    char *text = NULL;
-
-    fflush(stream);
-    assert_int_not_equal(dup2(kept, fileno(stream)), -1);
-    assert_true(g_file_get_contents(path, &text, NULL, NULL));
-    close(kept);
-    close(captured);
-    return text;
-}
 
 /* words: after `guardianctl config`, blanks between them. */
 static Run
-run_verb(Tree *tree, bool is_json, const char *words)
+run_words(Tree *tree, bool is_json, const char *words)
 {
     g_autofree char *line = g_strconcat("config ", words, NULL);
     g_auto(GStrv) argv = g_strsplit(g_strchomp(line), " ", -1);
     CtlOptions options = {.is_json = is_json};
-    Run run;
-    int out, err, kept_out, kept_err;
 
     for (guint i = 0; i < HOST_N_ROOTS; i++)
         options.roots[i] = tree_root(tree);
-    out = stream_divert(stdout, &kept_out);
-    err = stream_divert(stderr, &kept_err);
-    run.status = ctl_config(&options, (int)g_strv_length(argv), argv);
-    run.out = stream_restore(stdout, out, kept_out);
-    run.err = stream_restore(stderr, err, kept_err);
-    return run;
+    return run_verb(ctl_config, &options, argv);
 }
 
 static int
@@ -120,7 +70,7 @@ assert_line(Tree *tree, const Run *run, const char *name, const char *expected)
 static void
 show_names_every_value_and_its_origin(void **state)
 {
-    g_auto(Run) run = run_verb(*state, false, "show");
+    g_auto(Run) run = run_words(*state, false, "show");
     g_auto(GStrv) lines = g_strsplit(run.out, "\n", -1);
 
     assert_int_equal(run.status, 0);
@@ -136,7 +86,7 @@ show_names_every_value_and_its_origin(void **state)
 static void
 show_of_a_vm_knows_its_files(void **state)
 {
-    g_auto(Run) run = run_verb(*state, false, "show web1");
+    g_auto(Run) run = run_words(*state, false, "show web1");
 
     assert_int_equal(run.status, 0);
     assert_true(g_str_has_prefix(
@@ -148,7 +98,7 @@ show_of_a_vm_knows_its_files(void **state)
 static void
 show_of_another_vm_does_not(void **state)
 {
-    g_auto(Run) run = run_verb(*state, false, "show db\033[2J");
+    g_auto(Run) run = run_words(*state, false, "show db\033[2J");
 
     assert_int_equal(run.status, 0);
     assert_true(g_str_has_prefix(run.out, "# db\\x1b[2J, taken as name, id or uuid; files in vm.d "
@@ -185,7 +135,7 @@ find_setting(JsonObject *root, const char *section, const char *key)
 static void
 show_gives_programs_typed_values(void **state)
 {
-    g_auto(Run) run = run_verb(*state, true, "show web1");
+    g_auto(Run) run = run_words(*state, true, "show web1");
     g_autoptr(JsonParser) parser = json_parser_new();
     JsonObject *root = parse_json(parser, &run);
     JsonObject *patience = find_setting(root, "freeze", "patience");
@@ -220,7 +170,7 @@ show_gives_programs_typed_values(void **state)
 static void
 show_of_the_host_has_no_vm(void **state)
 {
-    g_auto(Run) run = run_verb(*state, true, "show");
+    g_auto(Run) run = run_words(*state, true, "show");
     g_autoptr(JsonParser) parser = json_parser_new();
     JsonObject *root = parse_json(parser, &run);
 
@@ -231,7 +181,7 @@ show_of_the_host_has_no_vm(void **state)
 static void
 check_counts_what_is_good(void **state)
 {
-    g_auto(Run) run = run_verb(*state, false, "check");
+    g_auto(Run) run = run_words(*state, false, "check");
 
     assert_int_equal(run.status, 0);
     assert_string_equal(run.err, "");
@@ -251,7 +201,7 @@ check_names_each_error_on_a_line(void **state)
                                "%1$s/guardian.conf:3: unknown key \"patiense\" in [freeze]; did "
                                "you mean \"patience\"?\n",
                                tree_path(tree, "bad"));
-    g_auto(Run) run = run_verb(tree, false, words);
+    g_auto(Run) run = run_words(tree, false, words);
 
     assert_int_equal(run.status, 2);
     assert_string_equal(run.out, "");
@@ -267,7 +217,7 @@ check_gives_programs_the_errors(void **state)
     JsonArray *errors = NULL;
 
     tree_file(tree, "guardian.conf.d/bad.conf", "[freeze]\npatience = abc\nsettle = abc\n");
-    g_auto(Run) run = run_verb(tree, true, "check");
+    g_auto(Run) run = run_words(tree, true, "check");
 
     assert_int_equal(run.status, 2);
     root = parse_json(parser, &run);
@@ -281,7 +231,7 @@ check_gives_programs_the_errors(void **state)
 static void
 check_gives_programs_the_counts(void **state)
 {
-    g_auto(Run) run = run_verb(*state, true, "check");
+    g_auto(Run) run = run_words(*state, true, "check");
     g_autoptr(JsonParser) parser = json_parser_new();
     JsonObject *root = parse_json(parser, &run);
 
@@ -296,7 +246,7 @@ check_gives_programs_the_counts(void **state)
 static void
 a_directory_that_is_not_there_is_not_good(void **state)
 {
-    g_auto(Run) run = run_verb(*state, false, "check /nonexistent/vm-guardian");
+    g_auto(Run) run = run_words(*state, false, "check /nonexistent/vm-guardian");
 
     assert_int_equal(run.status, 2);
     assert_string_equal(run.out, "");
@@ -307,7 +257,7 @@ a_directory_that_is_not_there_is_not_good(void **state)
 static void
 sample_prints_the_table(void **state)
 {
-    g_auto(Run) run = run_verb(*state, false, "sample");
+    g_auto(Run) run = run_words(*state, false, "sample");
     g_autofree char *sample = settings_print_sample();
 
     assert_int_equal(run.status, 0);
@@ -321,7 +271,7 @@ wrong_usage_is_one_line_and_two(void **state)
                                         "sample a", "reload a",   "show --verbose"};
 
     for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
-        g_auto(Run) run = run_verb(*state, false, wrong[i]);
+        g_auto(Run) run = run_words(*state, false, wrong[i]);
 
         assert_int_equal(run.status, 2);
         assert_string_equal(run.out, "");

@@ -1,28 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "t.h"
 
-#include "ctl.h"
+#include "run-ctl.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-/* One run of the verb: its exit status and all it printed. */
-typedef struct {
-    int status;
-    char *out, *err;
-} Run;
-
-static void
-run_clear(Run *run)
-{
-    g_free(run->out);
-    g_free(run->err);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
 
 static char *
 data_path(const char *file)
@@ -30,51 +13,21 @@ data_path(const char *file)
     return g_build_filename(g_getenv("SOURCE_ROOT"), "tests", "data", "oom", file, NULL);
 }
 
-/* Puts a file in memory in the place of a stream; what was there is kept in *ret_kept. */
-static int
-stream_divert(FILE *stream, int *ret_kept)
-{
-    int fd = memfd_create("captured", MFD_CLOEXEC);
-
-    fflush(stream);
-    *ret_kept = dup(fileno(stream));
-    assert_int_not_equal(dup2(fd, fileno(stream)), -1);
-    return fd;
-}
-
-static char *
-stream_restore(FILE *stream, int captured, int kept)
-{
-    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", captured);
-    char *text = NULL;
-
-    fflush(stream);
-    assert_int_not_equal(dup2(kept, fileno(stream)), -1);
-    assert_true(g_file_get_contents(path, &text, NULL, NULL));
-    close(kept);
-    close(captured);
-    return text;
-}
-
 /* words: after `guardianctl oom`, "" = none; in: a fixture as standard input, NULL = /dev/null. */
 static Run
-run_verb(const char *words, bool is_json, const char *in)
+run_words(const char *words, bool is_json, const char *in)
 {
     g_autofree char *line = g_strconcat("oom", *words ? " " : "", words, NULL);
     g_auto(GStrv) argv = g_strsplit(line, " ", -1);
     g_autofree char *in_path = in ? data_path(in) : g_strdup("/dev/null");
     CtlOptions options = {.is_json = is_json};
-    int out, err, kept_out, kept_err, kept_in = dup(STDIN_FILENO);
+    int kept_in = dup(STDIN_FILENO);
     int in_fd = open(in_path, O_RDONLY | O_CLOEXEC);
     Run run;
 
     assert_int_not_equal(in_fd, -1);
     assert_int_not_equal(dup2(in_fd, STDIN_FILENO), -1);
-    out = stream_divert(stdout, &kept_out);
-    err = stream_divert(stderr, &kept_err);
-    run.status = ctl_oom(&options, (int)g_strv_length(argv), argv);
-    run.out = stream_restore(stdout, out, kept_out);
-    run.err = stream_restore(stderr, err, kept_err);
+    run = run_verb(ctl_oom, &options, argv);
     if (kept_in >= 0)
         assert_int_not_equal(dup2(kept_in, STDIN_FILENO), -1);
     close(kept_in);
@@ -105,7 +58,7 @@ static void
 run_error(void **state)
 {
     const ErrorRow *row = *state;
-    g_auto(Run) run = run_verb(row->words, false, NULL);
+    g_auto(Run) run = run_words(row->words, false, NULL);
     g_autofree char *err = g_strdup_printf("guardianctl: %s\n", row->err);
 
     assert_int_equal(run.status, 2);
@@ -116,7 +69,7 @@ run_error(void **state)
 static void
 a_directory_cannot_be_read(void **state)
 {
-    g_auto(Run) run = run_verb("/", false, NULL);
+    g_auto(Run) run = run_words("/", false, NULL);
 
     assert_int_equal(run.status, 2);
     assert_non_null(strstr(run.err, "directory"));
@@ -125,7 +78,7 @@ a_directory_cannot_be_read(void **state)
 static void
 the_help_fits_one_screen(void **state)
 {
-    g_auto(Run) run = run_verb("--help", false, NULL);
+    g_auto(Run) run = run_words("--help", false, NULL);
     g_auto(GStrv) lines = g_strsplit(run.out, "\n", -1);
 
     assert_int_equal(run.status, 0);
@@ -139,8 +92,8 @@ the_help_fits_one_screen(void **state)
 static void
 a_log_without_a_report_is_all_well(void **state)
 {
-    g_auto(Run) text = run_verb("-", false, NULL);
-    g_auto(Run) json = run_verb("", true, NULL);
+    g_auto(Run) text = run_words("-", false, NULL);
+    g_auto(Run) json = run_words("", true, NULL);
 
     assert_int_equal(text.status, 0);
     assert_string_equal(text.out, "no OOM report found\n");
@@ -151,7 +104,7 @@ a_log_without_a_report_is_all_well(void **state)
 static void
 json_says_all_of_a_report(void **state)
 {
-    g_auto(Run) run = run_verb("- --guest 32Mi", true, "v2-6.1-group-kill.txt");
+    g_auto(Run) run = run_words("- --guest 32Mi", true, "v2-6.1-group-kill.txt");
     g_autofree char *path = data_path("v2-6.1-group-kill.json"), *expected = NULL;
 
     assert_true(g_file_get_contents(path, &expected, NULL, NULL));
@@ -163,7 +116,7 @@ json_says_all_of_a_report(void **state)
 static void
 json_says_null_for_what_is_unknown(void **state)
 {
-    g_auto(Run) run = run_verb("", true, "v1-5.14-snip.txt");
+    g_auto(Run) run = run_words("", true, "v1-5.14-snip.txt");
 
     assert_int_equal(run.status, 1);
     assert_non_null(strstr(run.out, "\"cache_bytes\" : null"));
@@ -175,7 +128,7 @@ json_says_null_for_what_is_unknown(void **state)
 static void
 json_keeps_systemds_escapes_in_a_path(void **state)
 {
-    g_auto(Run) run = run_verb("", true, "v2-6.8-two-threads.txt");
+    g_auto(Run) run = run_words("", true, "v2-6.8-two-threads.txt");
 
     assert_non_null(
         strstr(run.out, "\"/machine.slice/machine-qemu\\\\x2d4\\\\x2dweb.scope/libvirt\""));
@@ -201,7 +154,7 @@ static void
 text_answers_at_three_in_the_morning(void **state)
 {
     g_autofree char *path = data_path("v1-6.18-stranger-beside-shared-guest.txt");
-    g_auto(Run) run = run_verb(path, false, NULL);
+    g_auto(Run) run = run_words(path, false, NULL);
 
     assert_int_equal(run.status, 1);
     assert_string_equal(run.out, text_expected);
@@ -210,7 +163,7 @@ text_answers_at_three_in_the_morning(void **state)
 static void
 text_says_why_the_innocent_died(void **state)
 {
-    g_auto(Run) run = run_verb("", false, "global-6.1-innocent-first.txt");
+    g_auto(Run) run = run_words("", false, "global-6.1-innocent-first.txt");
 
     assert_int_equal(run.status, 1);
     assert_non_null(strstr(run.out, "its oom_score_adj 500 outweighed its 3.8M: kvm["));
@@ -221,7 +174,7 @@ text_says_why_the_innocent_died(void **state)
 static void
 text_marks_what_the_log_does_not_tell(void **state)
 {
-    g_auto(Run) run = run_verb("", false, "v2-6.8-two-mixed.txt");
+    g_auto(Run) run = run_words("", false, "v2-6.8-two-mixed.txt");
 
     assert_int_equal(run.status, 1);
     assert_non_null(strstr(run.out, "  helpers           ?\n"));

@@ -1,55 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl.h"
-
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "t.h"
 
-/* One run of the verb: its exit status and all it printed. */
-typedef struct {
-    int status;
-    char *out, *err;
-} Run;
+#include "run-ctl.h"
 
-static void
-run_clear(Run *run)
-{
-    g_free(run->out);
-    g_free(run->err);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
-
-/* Lets a stream end in a file of no name; returns the descriptor it had before. */
-static int
-stream_divert(FILE *stream, FILE *file)
-{
-    int kept = dup(fileno(stream));
-
-    assert_true(kept >= 0);
-    fflush(stream);
-    assert_true(dup2(fileno(file), fileno(stream)) >= 0);
-    return kept;
-}
-
-static char *
-stream_restore(FILE *stream, FILE *file, int kept)
-{
-    GString *text = g_string_new(NULL);
-    char buffer[1024];
-    size_t length;
-
-    fflush(stream);
-    dup2(kept, fileno(stream));
-    close(kept);
-    rewind(file);
-    while ((length = fread(buffer, 1, sizeof buffer, file)) > 0)
-        g_string_append_len(text, buffer, (gssize)length);
-    fclose(file);
-    return g_string_free(text, FALSE);
-}
+#include <string.h>
 
 /* words: as on the command line behind "guardianctl overhead", separated by single spaces; --json
  * is taken out as ctl_main() does. */
@@ -59,19 +13,11 @@ run_words(const char *words)
     CtlOptions options = {.is_json = strstr(words, " --json") != NULL};
     g_auto(GStrv) argv = NULL;
     g_autofree char *line = g_strconcat("overhead ", words, NULL);
-    FILE *out = tmpfile(), *err = tmpfile();
-    Run run;
 
     if (options.is_json)
         *strstr(line, " --json") = '\0';
     argv = g_strsplit(line, " ", -1);
-    assert_true(out != NULL && err != NULL);
-    int kept_out = stream_divert(stdout, out), kept_err = stream_divert(stderr, err);
-
-    run.status = ctl_overhead(&options, (int)g_strv_length(argv), argv);
-    run.out = stream_restore(stdout, out, kept_out);
-    run.err = stream_restore(stderr, err, kept_err);
-    return run;
+    return run_verb(ctl_overhead, &options, argv);
 }
 
 typedef struct {

@@ -1,57 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl.h"
-
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "t.h"
 
 #include "fd.h"
-#include "t.h"
+#include "run-ctl.h"
+
+#include <string.h>
+#include <sys/mman.h>
 
 #define ZEROS "\"bps\":0,\"bps_rd\":0,\"iops\":0,\"iops_rd\":0,\"iops_wr\":0"
 #define WRITE_60 "{" ZEROS ",\"bps_wr\":62914560}"
-
-/* One run of the verb: what it returned and printed. */
-typedef struct {
-    int status;
-    char *out, *err;
-} Run;
-
-static void
-run_clear(Run *run)
-{
-    g_free(run->out);
-    g_free(run->err);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
-
-/* Puts a file in memory in the place of a stream; what was there is kept in *ret_kept. */
-static int
-stream_divert(FILE *stream, int *ret_kept)
-{
-    int fd = memfd_create("captured", MFD_CLOEXEC);
-
-    fflush(stream);
-    *ret_kept = dup(fileno(stream));
-    assert_int_not_equal(dup2(fd, fileno(stream)), -1);
-    return fd;
-}
-
-static char *
-stream_restore(FILE *stream, int captured, int kept)
-{
-    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", captured);
-    char *text = NULL;
-
-    fflush(stream);
-    assert_int_not_equal(dup2(kept, fileno(stream)), -1);
-    assert_true(g_file_get_contents(path, &text, NULL, NULL));
-    close(kept);
-    close(captured);
-    return text;
-}
 
 /* words: of `guardianctl throttle`, ended by NULL. */
 static Run
@@ -59,18 +16,12 @@ run_words(bool is_json, const char *const *words)
 {
     CtlOptions options = {.is_json = is_json};
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    int out, err, kept_out, kept_err;
-    Run run;
 
     g_ptr_array_add(argv, (gpointer) "throttle");
     for (; *words != NULL; words++)
         g_ptr_array_add(argv, (gpointer)*words);
-    out = stream_divert(stdout, &kept_out);
-    err = stream_divert(stderr, &kept_err);
-    run.status = ctl_throttle(&options, (int)argv->len, (char **)argv->pdata);
-    run.out = stream_restore(stdout, out, kept_out);
-    run.err = stream_restore(stderr, err, kept_err);
-    return run;
+    g_ptr_array_add(argv, NULL);
+    return run_verb(ctl_throttle, &options, (char **)argv->pdata);
 }
 
 typedef struct {

@@ -127,7 +127,7 @@ test_no_sample_is_no_pass(void **state)
 
 /* Runs the verb with its output in a string. */
 static int
-run_verb(bool is_json, char **argv, char **ret_output)
+run_replay(bool is_json, char **argv, char **ret_output)
 {
     CtlOptions options = {.is_json = is_json};
     FILE *capture = tmpfile();
@@ -170,15 +170,15 @@ test_exit_status(void **state)
     g_autofree char *bad = write_story("expect a ok");
     char *output[7] = {NULL};
 
-    assert_int_equal(run_verb(false, (char *[]){"replay", good, NULL}, &output[0]), 0);
+    assert_int_equal(run_replay(false, (char *[]){"replay", good, NULL}, &output[0]), 0);
     assert_non_null(strstr(output[0], "  PASS line 8: expect a frozen\n"));
-    assert_int_equal(run_verb(false, (char *[]){"replay", bad, good, NULL}, &output[1]), 1);
+    assert_int_equal(run_replay(false, (char *[]){"replay", bad, good, NULL}, &output[1]), 1);
     assert_non_null(strstr(output[1], "  FAIL line 8: expect a ok: from 1m it was frozen"));
-    assert_int_equal(run_verb(false, (char *[]){"replay", bad, "/", NULL}, &output[2]), 2);
-    assert_int_equal(run_verb(false, (char *[]){"replay", "/dev/null", NULL}, &output[3]), 2);
-    assert_int_equal(run_verb(false, (char *[]){"replay", NULL}, &output[4]), 2);
-    assert_int_equal(run_verb(false, (char *[]){"replay", "--foo", good, NULL}, &output[5]), 2);
-    assert_int_equal(run_verb(false, (char *[]){"replay", "/dev/zero", NULL}, &output[6]), 2);
+    assert_int_equal(run_replay(false, (char *[]){"replay", bad, "/", NULL}, &output[2]), 2);
+    assert_int_equal(run_replay(false, (char *[]){"replay", "/dev/null", NULL}, &output[3]), 2);
+    assert_int_equal(run_replay(false, (char *[]){"replay", NULL}, &output[4]), 2);
+    assert_int_equal(run_replay(false, (char *[]){"replay", "--foo", good, NULL}, &output[5]), 2);
+    assert_int_equal(run_replay(false, (char *[]){"replay", "/dev/zero", NULL}, &output[6]), 2);
     for (guint i = 0; i < G_N_ELEMENTS(output); i++)
         g_free(output[i]);
     unlink(good);
@@ -190,7 +190,7 @@ test_json(void **state)
 {
     g_autofree char *path = write_story("expect a ok");
     g_autofree char *output = NULL;
-    int status = run_verb(true, (char *[]){"replay", path, "/", NULL}, &output);
+    int status = run_replay(true, (char *[]){"replay", path, "/", NULL}, &output);
     g_autoptr(JsonNode) root = json_from_string(output, NULL);
     JsonObject *object, *file, *last, *expectation;
     JsonArray *verdicts;
@@ -246,13 +246,13 @@ test_config(void **state)
     g_autofree char *joined = g_strconcat("--config=", patient, NULL);
     char *output[5];
 
-    assert_int_equal(run_verb(false, (char *[]){"replay", suspect, NULL}, &output[0]), 1);
+    assert_int_equal(run_replay(false, (char *[]){"replay", suspect, NULL}, &output[0]), 1);
     assert_int_equal(
-        run_verb(false, (char *[]){"replay", suspect, "--config", patient, NULL}, &output[1]), 0);
-    assert_int_equal(run_verb(false, (char *[]){"replay", joined, suspect, NULL}, &output[2]), 0);
-    assert_int_equal(run_verb(false, (char *[]){"replay", joined, frozen, NULL}, &output[3]), 1);
+        run_replay(false, (char *[]){"replay", suspect, "--config", patient, NULL}, &output[1]), 0);
+    assert_int_equal(run_replay(false, (char *[]){"replay", joined, suspect, NULL}, &output[2]), 0);
+    assert_int_equal(run_replay(false, (char *[]){"replay", joined, frozen, NULL}, &output[3]), 1);
     assert_int_equal(
-        run_verb(false, (char *[]){"replay", "--config", same, frozen, NULL}, &output[4]), 0);
+        run_replay(false, (char *[]){"replay", "--config", same, frozen, NULL}, &output[4]), 0);
     unlink(frozen);
     unlink(suspect);
     unlink(patient);
