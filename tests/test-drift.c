@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "t.h"
+#include "throttle-rows.h"
 
 #include "drift.h"
 
@@ -35,29 +35,13 @@ static const Row rows[] = {
     {"a group that Proxmox cannot know", "mbps_wr=60,group=web", "x:1,mbps_wr=60", NULL, "group "},
 };
 
-static Throttle *
-read_side(ThrottleForm form, const char *text)
-{
-    g_autofree char *wrong = NULL;
-    g_auto(GStrv) pairs = NULL;
-    Throttle *throttle;
-
-    if (text == NULL)
-        return NULL;
-    pairs = throttle_split_drive(text, &wrong);
-    throttle = pairs != NULL ? throttle_parse(form, (const char *const *)pairs, &wrong) : NULL;
-    if (throttle == NULL)
-        fail_msg("%s: %s", text, wrong);
-    return throttle;
-}
-
 static void
 check_row(void **state)
 {
     const Row *row = *state;
-    g_autoptr(Throttle) policy = read_side(THROTTLE_POLICY, row->policy);
-    g_autoptr(Throttle) configuration = read_side(THROTTLE_PROXMOX, row->configuration);
-    g_autoptr(Throttle) live = read_side(THROTTLE_QEMU, row->live);
+    g_autoptr(Throttle) policy = throttle_row_side(THROTTLE_POLICY, row->policy);
+    g_autoptr(Throttle) configuration = throttle_row_side(THROTTLE_PROXMOX, row->configuration);
+    g_autoptr(Throttle) live = throttle_row_side(THROTTLE_QEMU, row->live);
     Drift drift = {.sides = {policy, configuration, live}};
     g_autoptr(GString) fields = g_string_new(NULL);
     guint n = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "t.h"
+#include "throttle-rows.h"
 
 #include "reconcile.h"
 
@@ -90,29 +90,13 @@ static const Row rows[] = {
      RECONCILE_LEAVE, "the configuration has no word", ""},
 };
 
-static Throttle *
-read_side(ThrottleForm form, const char *text)
-{
-    g_autofree char *wrong = NULL;
-    g_auto(GStrv) pairs = NULL;
-    Throttle *throttle;
-
-    if (text == NULL)
-        return NULL;
-    pairs = throttle_split_drive(text, &wrong);
-    throttle = pairs != NULL ? throttle_parse(form, (const char *const *)pairs, &wrong) : NULL;
-    if (throttle == NULL)
-        fail_msg("%s: %s", text, wrong);
-    return throttle;
-}
-
 static void
 check_row(void **state)
 {
     const Row *row = *state;
-    g_autoptr(Throttle) policy = read_side(THROTTLE_POLICY, row->policy);
-    g_autoptr(Throttle) configuration = read_side(THROTTLE_PROXMOX, row->configuration);
-    g_autoptr(Throttle) live = read_side(THROTTLE_QEMU, row->live);
+    g_autoptr(Throttle) policy = throttle_row_side(THROTTLE_POLICY, row->policy);
+    g_autoptr(Throttle) configuration = throttle_row_side(THROTTLE_PROXMOX, row->configuration);
+    g_autoptr(Throttle) live = throttle_row_side(THROTTLE_QEMU, row->live);
     Drift drift = {.sides = {policy, configuration, live}};
     ReconcileFacts facts = facts_of(row->spoilt);
     ReconcilePlan plan = reconcile_disk(&drift, &facts);
@@ -138,10 +122,11 @@ a_day_of_other_words_is_nothing_to_do(void **state)
     const ReconcileFacts facts = facts_of("");
 
     for (guint i = 0; i < 24 * 60; i++) {
-        g_autoptr(Throttle) policy = read_side(
+        g_autoptr(Throttle) policy = throttle_row_side(
             THROTTLE_POLICY, i % 2 ? "mbps_rd=60,mbps_wr=60.0" : "bps_wr=60M,bps_rd=62914560");
-        g_autoptr(Throttle) configuration = read_side(THROTTLE_PROXMOX, configurations[i % 3]);
-        g_autoptr(Throttle) live = read_side(THROTTLE_QEMU, lives[i / 3 % 3]);
+        g_autoptr(Throttle) configuration =
+            throttle_row_side(THROTTLE_PROXMOX, configurations[i % 3]);
+        g_autoptr(Throttle) live = throttle_row_side(THROTTLE_QEMU, lives[i / 3 % 3]);
         Drift drift = {.sides = {policy, configuration, live}};
 
         assert_int_equal(reconcile_disk(&drift, &facts).kind, RECONCILE_NOTHING);

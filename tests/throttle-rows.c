@@ -19,6 +19,20 @@ throttle_row_read(ThrottleForm form, const char *text, char **ret_wrong)
     return pairs != NULL ? throttle_parse(form, (const char *const *)pairs, ret_wrong) : NULL;
 }
 
+Throttle *
+throttle_row_side(ThrottleForm form, const char *text)
+{
+    g_autofree char *wrong = NULL;
+    Throttle *throttle;
+
+    if (text == NULL)
+        return NULL;
+    throttle = throttle_row_read(form, text, &wrong);
+    if (throttle == NULL)
+        fail_msg("%s: %s", text, wrong);
+    return throttle;
+}
+
 static char *
 canonical(const Throttle *throttle)
 {

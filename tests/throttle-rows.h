@@ -20,5 +20,7 @@ typedef struct {
 void throttle_row_check(void **state);
 /* NULL and a new string in *ret_wrong. */
 Throttle *throttle_row_read(ThrottleForm form, const char *text, char **ret_wrong);
+/* One side of a comparison, NULL for NULL; what cannot be read fails the test. */
+Throttle *throttle_row_side(ThrottleForm form, const char *text);
 /* The notes with "; " between them; a new string. */
 char *throttle_row_join(const GPtrArray *notes);
