@@ -19,28 +19,36 @@
  *   of one disk (freeze-disk.c)
  *     it made progress                    ok; suspect / throttle where its own limit made that
  *                                         request older than everybody's patience, and lets as much
- *                                         pass as it should
- *                                         suspect / storage / storage-saturated where requests
- * older than the patience complete in three samples in a row its virtqueue is empty ok: that is
- * proof two completions in a row, each      frozen: a controller's reset loop lets one 47 s old
- * write older than the patience             through every 47 s, and that is no progress; / throttle
+ *                                         pass as it should; suspect / storage / storage-saturated
+ *                                         where requests older than the patience complete in three
+ *                                         samples in a row
+ *     its virtqueue is empty              ok: that is proof
+ *     two completions in a row, each      frozen: a controller's reset loop lets one 47 s old write
+ *     older than the patience             through every 47 s, and that is no progress; / throttle
  *                                         where its limit explains it, and then at the cap
  *     in flight, patience over            frozen / block-path; / storage when the host's device
- *                                         holds it or the neighbours stand still too;
- *                                         / backup-target when a block job stands still with it;
- *                                         / throttle at the cap of patience
- *     the host's device is slow for all   suspect / storage / storage-saturated up to the cap,
- * where it would be frozen (freeze-device.h) its limit explains the wait         suspect / throttle
- * / throttle-bound, at once in flight for half the patience     suspect, same layer as above the
- * canary is not back after 10 s   frozen / block-path nothing known, not yet settled      unknown
+ *                                         holds it or the neighbours stand still too; /
+ *                                         backup-target when a block job stands still with it; /
+ *                                         throttle at the cap of patience
+ *     the host's device is slow for all   suspect / storage / storage-saturated up to the cap
+ *     where it would be frozen            (freeze-device.h)
+ *     its limit explains the wait         suspect / throttle / throttle-bound, at once
+ *     in flight for half the patience     suspect, same layer as above
+ *     the canary is not back after 10 s   frozen / block-path
+ *     and the silence breaks its habit
+ *     nothing known, not yet settled      unknown
  *     its block job stands still with it  frozen / backup-target when the job used to move by
- * itself and has no speed limit, else suspect (freeze-job.h) quiet under a limit that lets not
- * suspect / throttle after half the patience, frozen at the even a page pass within the cap cap: a
- * writer, or old writes that a drain let through quiet for less than the patience    suspect /
- * throttle that its limit earns quiet for longer than its habit     suspect / unknown /
- * habit-broken; / device-model where allows (habit.h), no evidence       the canary came back;
- * frozen / device-model only after a day of learning, when its CPU ramps while the neighbours on
- * the same storage move else                                ok
+ *                                         itself and has no speed limit, else suspect
+ *                                         (freeze-job.h)
+ *     quiet under a limit that lets not   suspect / throttle after half the patience, frozen at the
+ *     even a page pass within the cap     cap: a writer, or old writes that a drain let through
+ *     quiet for less than the patience    suspect / throttle
+ *     that its limit earns
+ *     quiet for longer than its habit     suspect / unknown / habit-broken; / device-model where
+ *     allows (habit.h), no evidence       the canary came back; frozen / device-model only after a
+ *                                         day of learning, when its CPU ramps while the neighbours
+ *                                         on the same storage move
+ *     else                                ok
  *
  * In flight means: in every sample that looked, and the same request, because the evidence's mark
  * stands still (evidence.h). Progress is a completed or failed operation, unless what completed was
