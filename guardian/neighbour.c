@@ -69,7 +69,7 @@ neighbours_note(Vm *vm)
         g_hash_table_remove_all(vm->motions);
     for (guint i = 0; i < vm->sample.n_disks; i++) {
         const DiskSample *disk = &vm->sample.disks[i];
-        guint64 ops = disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
+        guint64 ops = disk_operations(disk);
         Motion *motion = g_hash_table_lookup(vm->motions, disk->id);
 
         if (!disk->has_counters)

@@ -65,7 +65,7 @@ is_vanished(gpointer id, gpointer progress, gpointer now_us)
 static void
 follow_disk(Recorder *recorder, const DiskSample *disk, gint64 now_us)
 {
-    guint64 ops = disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
+    guint64 ops = disk_operations(disk);
     Progress *progress = disk->id ? g_hash_table_lookup(recorder->progress, disk->id) : NULL;
 
     if (!disk->id || !disk->has_counters)

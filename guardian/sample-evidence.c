@@ -22,7 +22,7 @@ bool
 sample_disk_wants_evidence(const Sampling *sampling, const DiskSample *disk)
 {
     const DiskTrack *track = track_find_disk(&sampling->vm->track, disk->id);
-    guint64 ops = disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
+    guint64 ops = disk_operations(disk);
 
     if (sampling->context.wants_all_evidence)
         return true;

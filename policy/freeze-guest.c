@@ -32,7 +32,7 @@ sum_counters(const Sample *sample, guint64 *ret_ops, guint64 *ret_writes)
 
         if (!disk->has_counters)
             continue;
-        *ret_ops += disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
+        *ret_ops += disk_operations(disk);
         *ret_writes += disk->wr_ops;
     }
 }

@@ -88,7 +88,7 @@ old_step(DiskTrack *track, const DiskContext *context, gint64 elapsed_us, gint64
 Step
 freeze_step(DiskTrack *track, const DiskSample *disk, const DiskContext *context)
 {
-    DiskCounters now = {.ops = disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops,
+    DiskCounters now = {.ops = disk_operations(disk),
                         .flushes = disk->flush_ops,
                         .bytes = disk->rd_bytes + disk->wr_bytes,
                         .failed_ops = disk->failed_ops,

@@ -191,3 +191,9 @@ sample_find_disk(const Sample *sample, const char *id)
             return &sample->disks[i];
     return NULL;
 }
+
+guint64
+disk_operations(const DiskSample *disk)
+{
+    return disk->rd_ops + disk->wr_ops + disk->flush_ops + disk->unmap_ops;
+}

@@ -230,5 +230,7 @@ void sample_clear(Sample *sample);
 /* A deep copy; the caller clears it. */
 void sample_copy(const Sample *sample, Sample *ret_copy);
 const DiskSample *sample_find_disk(const Sample *sample, const char *id);
+/* Completed since the VM started, of every kind. */
+guint64 disk_operations(const DiskSample *disk);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Sample, sample_clear)
