@@ -35,8 +35,9 @@ canary_note(Vm *vm, DiskSample *disk, gint64 now_us)
         disk->rd_ops--;
         disk->rd_bytes -= MIN(disk->rd_bytes, CANARY_BYTES);
     }
-    /* the suspicion is over: the next one deserves a canary of its own */
-    if (canary->is_back && track && track->verdict.state < STATE_SUSPECT)
+    /* the silence is over: the next one deserves a canary of its own */
+    if (canary->is_back && track &&
+        (track->habit.last_progress_us > canary->sent_us || vm->run != RUN_RUNNING))
         canary->is_back = false;
     disk->has_canary = canary->is_out || canary->is_back;
     disk->canary_is_back = canary->is_back;
@@ -44,13 +45,13 @@ canary_note(Vm *vm, DiskSample *disk, gint64 now_us)
 }
 
 bool
-canary_is_wanted(const Vm *vm, const DiskSample *disk)
+canary_is_wanted(const Vm *vm, const DiskSample *disk, gint64 now_us)
 {
     const Canary *canary = canary_of(vm, disk);
 
     return disk->has_counters && vm->run == RUN_RUNNING &&
            !(canary && (canary->is_out || canary->is_back)) &&
-           freeze_wants_canary(track_find_disk(&vm->track, disk->id), &vm->limits);
+           freeze_wants_canary(track_find_disk(&vm->track, disk->id), disk, &vm->limits, now_us);
 }
 
 void

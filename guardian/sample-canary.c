@@ -30,7 +30,7 @@ sample_ask_canaries(Sampling *sampling)
         bool is_qdev = !drive && *disk->id == '/';
         g_autofree char *arguments = NULL;
 
-        if (!canary_is_wanted(vm, disk) || (!drive && !is_qdev))
+        if (!canary_is_wanted(vm, disk, sampling->context.now_us) || (!drive && !is_qdev))
             continue;
         arguments = qmp_arguments_canary(drive ? drive : disk->id, is_qdev);
         if (!arguments)

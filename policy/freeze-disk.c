@@ -17,6 +17,10 @@
 #define OLD_COMPLETIONS_MIN 2
 /* A 512-byte read takes milliseconds, and on storage of 15 s a write its turn comes too. */
 #define CANARY_PATIENCE_US (10 * (gint64)G_USEC_PER_SEC)
+/* Of the silence that is strange: at half of it, 10 s, the canary is late when the silence is
+ * strange, 20 s, and the block layer is named before a guest's error handling, 30 s after its
+ * request, blocks the main loop. */
+#define CANARY_SENT_AT 0.5
 
 const Verdict freeze_late = {
     .state = STATE_UNKNOWN,
@@ -182,6 +186,25 @@ judge_trickle(const DiskTrack *track, const DiskSample *disk, const DiskContext 
     return verdict;
 }
 
+/* For how long has nothing completed that counts, of the time after which that is strange? */
+static double
+strangeness(const DiskTrack *track, const Limits *limits, gint64 now_us)
+{
+    gint64 allowed = habit_patience_us(&track->habit, now_us, limits->patience_us, false);
+
+    return (double)(now_us - track->habit.last_progress_us) / (double)allowed;
+}
+
+/* It was sent before the silence was strange, so that it is late when the silence is. */
+static bool
+canary_is_late(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
+{
+    return disk->has_canary && !disk->canary_is_back &&
+           disk->canary_waited_us >= CANARY_PATIENCE_US && !limit_explains(disk, context->limits) &&
+           (track->verdict.state >= STATE_SUSPECT ||
+            strangeness(track, context->limits, context->sample->now_us) >= 1);
+}
+
 static Verdict
 judge_canary(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
 {
@@ -258,7 +281,7 @@ judge_still(const DiskTrack *track, const DiskSample *disk, const DiskContext *c
         return judge_trickle(track, disk, context);
     if (evidence_longest(&track->evidence, &kind))
         return judge_inflight(track, disk, context, kind);
-    if (disk->has_canary && !disk->canary_is_back && disk->canary_waited_us >= CANARY_PATIENCE_US)
+    if (canary_is_late(track, disk, context))
         return judge_canary(track, disk, context);
     if (!context->is_settled && track->habit.progress_samples == 0)
         return (Verdict){.state = STATE_UNKNOWN,
@@ -310,10 +333,16 @@ freeze_wants_evidence(const DiskTrack *disk, gint64 now_us)
 }
 
 bool
-freeze_wants_canary(const DiskTrack *disk, const Limits *limits)
+freeze_wants_canary(const DiskTrack *track, const DiskSample *disk, const Limits *limits,
+                    gint64 now_us)
 {
     EvidenceKind kind;
 
-    return limits->canary == CANARY_SUSPECT && disk && disk->verdict.state >= STATE_SUSPECT &&
-           !disk->queue_is_visible && !evidence_longest(&disk->evidence, &kind);
+    /* under a limit that explains the wait a read would wait, too, and tell nothing */
+    if (limits->canary != CANARY_SUSPECT || !track || track->queue_is_visible ||
+        evidence_longest(&track->evidence, &kind) || track->last.ops != disk_operations(disk) ||
+        limit_explains(disk, limits))
+        return false;
+    return track->verdict.state >= STATE_SUSPECT ||
+           strangeness(track, limits, now_us) >= CANARY_SENT_AT;
 }

@@ -12,8 +12,11 @@ void freeze_judge(Track *track, const Sample *sample, const Limits *limits);
 /* Is costly evidence of this disk worth its price in the sample being made, in which its counters
  * stand still? disk may be NULL: never seen yet. */
 bool freeze_wants_evidence(const DiskTrack *disk, gint64 now_us);
-/* Would a canary tell more about this disk: strangely quiet, and without any evidence? */
-bool freeze_wants_canary(const DiskTrack *disk, const Limits *limits);
+/* Would a canary tell more about this disk: without any evidence and any limit that explains the
+ * wait, and suspect, or quiet for half of what would make it suspect, so that the answer is there
+ * then? track may be NULL: never seen. */
+bool freeze_wants_canary(const DiskTrack *track, const DiskSample *disk, const Limits *limits,
+                         gint64 now_us);
 /* Is any verdict open, so that a shared monitor is worth asking at the suspect's period? */
 bool freeze_is_suspect(const Track *track);
 /* How long a request may be in flight: max(patience, 3 x max(1.25 MiB / bps, 1 / iops)), capped.

@@ -107,9 +107,9 @@ const Setting settings[] = {
 
     {"freeze", "canary", SETTING_CHOICE, SCOPE_DISK, OWNER_HOST, APPLY_RELOAD, "off", 0, 0,
      canary_words, G_STRUCT_OFFSET(Limits, canary),
-     "Whether one read of 512 bytes may be sent into the block layer below a suspect disk whose "
-     "controller shows nothing in flight. It tells where a stall is, and acquits nobody. off "
-     "because to observe is to inject nothing."},
+     "Whether one read of 512 bytes may be sent into the block layer below a disk whose controller "
+     "shows nothing in flight: when it is suspect, or quiet for half of what would make it so. It "
+     "tells where a stall is, and acquits nobody. off because to observe is to inject nothing."},
 
     {"memory", "period", SETTING_DURATION, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "5s", SECOND, HOUR,
      NULL, G_STRUCT_OFFSET(Limits, memory_period_us),
