@@ -2,6 +2,7 @@
 #include "textfile.h"
 
 #include "message.h"
+#include "pressure.h"
 
 #include <string.h>
 
@@ -14,8 +15,10 @@ typedef struct {
 typedef struct {
     const char *name, *help;
     bool is_of_disk;
-    /* false: not known, and then not written. */
-    bool (*value)(JsonObject *object, gint64 *ret_value);
+    const char *inside; /* object of the VM or disk it is in, "" itself; a blank: one more inside */
+    const char *member; /* absent or null: not known, and then not written */
+    /* What a member that is a word counts as; NULL: it is a number. */
+    bool (*rank)(const char *word, gint64 *ret_value);
     bool is_in_ms;
 } Metric;
 
@@ -115,54 +118,65 @@ number_of(JsonObject *object, const char *member, gint64 *ret_value)
 }
 
 static bool
-state_value(JsonObject *object, gint64 *ret_value)
+rank_of_state(const char *word, gint64 *ret_value)
 {
     State state;
 
-    if (!state_from_name(message_get_string(object, "state"), &state))
+    if (!state_from_name(word, &state))
         return false;
     *ret_value = (gint64)state;
     return true;
 }
 
 static bool
-since_value(JsonObject *object, gint64 *ret_value)
+rank_of_level(const char *word, gint64 *ret_value)
 {
-    return number_of(object, "since_s", ret_value);
+    for (int i = PRESSURE_OK; i <= PRESSURE_IMMINENT; i++)
+        if (g_strcmp0(word, pressure_level_name((PressureLevel)i)) == 0) {
+            *ret_value = i - PRESSURE_OK;
+            return true;
+        }
+    return false;
 }
 
 static bool
-sample_age_value(JsonObject *object, gint64 *ret_value)
+metric_value(const Metric *metric, JsonObject *object, gint64 *ret_value)
 {
-    return number_of(object, "sample_age_ms", ret_value);
-}
+    g_auto(GStrv) inside = g_strsplit(metric->inside, " ", -1);
 
-static bool
-headroom_value(JsonObject *object, gint64 *ret_value)
-{
-    return number_of(message_get_object(object, "memory"), "headroom_bytes", ret_value);
-}
-
-static bool
-limit_value(JsonObject *object, gint64 *ret_value)
-{
-    return number_of(message_get_object(object, "memory"), "limit_bytes", ret_value);
+    for (guint i = 0; object && inside[i]; i++)
+        object = message_get_object(object, inside[i]);
+    if (metric->rank)
+        return metric->rank(message_get_string(object, metric->member), ret_value);
+    return number_of(object, metric->member, ret_value);
 }
 
 static const Metric metrics[] = {
-    {"vm_guardian_vm_state", "Verdict of the VM: 0 ok, 1 unknown, 2 suspect, 3 frozen.", false,
-     state_value, false},
-    {"vm_guardian_vm_state_age_seconds", "How long that has lasted.", false, since_value, false},
-    {"vm_guardian_vm_sample_age_seconds", "Age of the newest sample of the VM.", false,
-     sample_age_value, true},
+    {"vm_guardian_vm_state", "Verdict of the VM: 0 ok, 1 unknown, 2 suspect, 3 frozen.", false, "",
+     "state", rank_of_state, false},
+    {"vm_guardian_vm_state_age_seconds", "How long that has lasted.", false, "", "since_s", NULL,
+     false},
+    {"vm_guardian_vm_sample_age_seconds", "Age of the newest sample of the VM.", false, "",
+     "sample_age_ms", NULL, true},
+    {"vm_guardian_vm_memory_forecast",
+     "Forecast of its memory: 0 ok, 1 watch, 2 doomed, 3 oom-imminent.", false, "memory forecast",
+     "level", rank_of_level, false},
+    {"vm_guardian_vm_memory_missing_bytes",
+     "What is short when the guest takes all its RAM; upper bound.", false, "memory forecast",
+     "missing_high_bytes", NULL, false},
     {"vm_guardian_vm_memory_headroom_bytes",
-     "What is left below the VM's tightest memory limit; negative above it.", false, headroom_value,
-     false},
-    {"vm_guardian_vm_memory_limit_bytes", "The VM's tightest memory limit.", false, limit_value,
-     false},
+     "What is left below the VM's tightest memory limit; negative above it.", false, "memory",
+     "headroom_bytes", NULL, false},
+    {"vm_guardian_vm_memory_limit_bytes", "The VM's tightest memory limit.", false, "memory",
+     "limit_bytes", NULL, false},
+    {"vm_guardian_vm_memory_guest_ram_bytes", "RAM of the guest, as QEMU says.", false, "memory",
+     "guest_ram_bytes", NULL, false},
+    {"vm_guardian_vm_memory_overhead_bytes", "Memory beside the guest's RAM; upper bound.", false,
+     "memory", "overhead_high_bytes", NULL, false},
     {"vm_guardian_disk_state", "Verdict of the disk: 0 ok, 1 unknown, 2 suspect, 3 frozen.", true,
-     state_value, false},
-    {"vm_guardian_disk_state_age_seconds", "How long that has lasted.", true, since_value, false},
+     "", "state", rank_of_state, false},
+    {"vm_guardian_disk_state_age_seconds", "How long that has lasted.", true, "", "since_s", NULL,
+     false},
 };
 
 static void
@@ -179,7 +193,7 @@ append_metric(GString *text, const Metric *metric, const GPtrArray *all)
         const Series *series = all->pdata[i];
         gint64 value;
 
-        if (!metric->value(series->object, &value))
+        if (!metric_value(metric, series->object, &value))
             continue;
         if (metric->is_in_ms)
             g_string_append_printf(text, "%s{%s} %" G_GINT64_FORMAT ".%03d\n", metric->name,
@@ -204,9 +218,10 @@ append_counts(GString *text, const GPtrArray *vms)
     guint counts[STATE_FROZEN + 1] = {0};
 
     for (guint i = 0; i < vms->len; i++) {
+        JsonObject *vm = ((const Series *)vms->pdata[i])->object;
         gint64 state;
 
-        if (state_value(((const Series *)vms->pdata[i])->object, &state))
+        if (rank_of_state(message_get_string(vm, "state"), &state))
             counts[state]++;
     }
     append_head(text, "vm_guardian_vms", "gauge", "VMs that are watched, by verdict.");

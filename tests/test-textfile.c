@@ -16,12 +16,17 @@
 static const char state_json[] =
     "{\"stuck_workers\":1,\"vms\":["
     "{\"name\":\"we\\\"b\\\\x0a\",\"id\":\"101\",\"pid\":7,\"state\":\"frozen\",\"since_s\":42,"
-    "\"sample_age_ms\":1250,\"memory\":{\"headroom_bytes\":-4096,\"limit_bytes\":1073741824},"
+    "\"sample_age_ms\":1250,\"memory\":{\"headroom_bytes\":-4096,\"limit_bytes\":1073741824,"
+    "\"guest_ram_bytes\":536870912,\"overhead_high_bytes\":77,"
+    "\"forecast\":{\"level\":\"doomed\",\"missing_high_bytes\":124}},"
     "\"disks\":[{\"label\":\"virtio0\",\"state\":\"frozen\",\"since_s\":42},"
     "{\"label\":\"virtio1\",\"state\":\"ok\",\"since_s\":null},"
     "{\"label\":\"virtio1\",\"state\":\"suspect\"}]},"
     "{\"name\":\"größe\",\"id\":null,\"pid\":8,\"state\":\"ok\",\"since_s\":1,"
-    "\"sample_age_ms\":null,\"memory\":{\"headroom_bytes\":null},\"disks\":null},"
+    "\"sample_age_ms\":null,\"memory\":{\"headroom_bytes\":null,"
+    "\"forecast\":{\"level\":\"unknown\"}},\"disks\":null},"
+    "{\"name\":\"calm\",\"id\":\"1\",\"pid\":6,\"state\":\"ok\",\"memory\":"
+    "{\"forecast\":{\"level\":\"ok\",\"missing_high_bytes\":0}}},"
     "{\"name\":\"größe\",\"id\":null,\"pid\":9,\"state\":\"bogus\",\"disks\":7},"
     "null,[]]}";
 static const char alerts_json[] =
@@ -57,6 +62,11 @@ every_known_fact_is_written_and_no_other(void **state)
         {"vm_sample_age_seconds", WEB "} 1.250"},
         {"vm_memory_headroom_bytes", WEB "} -4096"},
         {"vm_memory_limit_bytes", WEB "} 1073741824"},
+        {"vm_memory_forecast", WEB "} 2"},
+        {"vm_memory_forecast", "{vm=\"calm\",id=\"1\",pid=\"6\"} 0"},
+        {"vm_memory_missing_bytes", WEB "} 124"},
+        {"vm_memory_guest_ram_bytes", WEB "} 536870912"},
+        {"vm_memory_overhead_bytes", WEB "} 77"},
         {"disk_state", WEB ",disk=\"virtio0\"} 3"},
         {"disk_state", WEB ",disk=\"virtio1\"} 0"},
         {"disk_state_age_seconds", WEB ",disk=\"virtio0\"} 42"},
@@ -75,6 +85,7 @@ every_known_fact_is_written_and_no_other(void **state)
     }
     /* unknown is no number */
     assert_null(strstr(text, "vm_guardian_vm_memory_headroom_bytes{vm=\"größe\""));
+    assert_null(strstr(text, "vm_guardian_vm_memory_forecast{vm=\"größe\""));
     assert_null(strstr(text, "vm_guardian_vm_sample_age_seconds{vm=\"größe\""));
     assert_null(strstr(text, "pid=\"9\""));
     assert_null(strstr(text, "null"));
