@@ -218,6 +218,13 @@ witness_done(gpointer result, bool is_late, gpointer user_data)
         look_at_waiting(discovery);
 }
 
+/* libvirt starts a QEMU without a machine to ask what it can do: it never becomes a VM. */
+static bool
+is_probe(const Argv *argv)
+{
+    return g_strcmp0(argv->machine, "none") == 0;
+}
+
 /* words NULL or empty: unreadable; the VM is then known by its pid only, and by its witness. */
 static void
 make_vm(Reading *reading, char **words)
@@ -226,10 +233,17 @@ make_vm(Reading *reading, char **words)
     bool is_nameless = !words || !words[0];
     const char *const nothing[] = {NULL};
     Argv *argv = argv_parse(words ? (const char *const *)words : nothing);
-    Vm *vm = vm_new(g_steal_pointer(&reading->proc), argv, sources[n_sources - 1]->name);
     const Source *source;
     Proc *witness;
+    Vm *vm;
 
+    if (is_probe(argv)) {
+        argv_free(argv);
+        ignore(discovery, reading->pid, reading->start_ticks);
+        g_hash_table_remove(discovery->pending, reading);
+        return;
+    }
+    vm = vm_new(g_steal_pointer(&reading->proc), argv, sources[n_sources - 1]->name);
     reading->vm = vm;
     vm->is_nameless = is_nameless;
     vm->cgroup = cgroup_open(discovery->host, vm->proc, NULL);

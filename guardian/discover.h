@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Finds VMs: every process that is QEMU by its executable (by its name where that may not be seen)
- * and inside the scope. Whose it is and on which monitor it is asked, the sources say
- * (discover-source.h). Command lines are read in workers: that read can block for ever, and a VM
- * whose command line cannot be read is nameless until it can. */
+/* Finds VMs: every process that is QEMU by its executable (by its name where that may not be seen),
+ * has a machine, and is inside the scope. Whose it is and on which monitor it is asked, the sources
+ * say (discover-source.h). Command lines are read in workers: that read can block for ever, and a
+ * VM whose command line cannot be read is nameless until it can. */
 
 #include "config.h"
 #include "vm.h"

@@ -130,6 +130,22 @@ add_bystanders(Fixture *fixture)
     tree_file(fixture->tree, "proc/self/comm", "qemu-system-x86\n");
 }
 
+/* As libvirt 9.0 starts it, to learn what that QEMU can do. */
+static void
+a_qemu_without_a_machine_is_no_vm(void **state)
+{
+    Fixture *fixture = *state;
+
+    fake_host_process(fixture->tree, 41, 100, "qemu-system-x86",
+                      WORDS("/usr/bin/qemu-system-x86_64", "-S", "-no-user-config", "-nodefaults",
+                            "-nographic", "-machine", "none,accel=kvm:tcg", "-qmp",
+                            "unix:/tmp/qmp-XXXX/qmp.monitor,server=on,wait=off", "-daemonize"));
+    fake_host_qemu(fixture->tree, 42, "web", NULL);
+    assert_int_equal(scan(fixture), 1);
+    assert_string_equal(only_vm(fixture)->name, "web");
+    assert_int_equal(scan(fixture), 0);
+}
+
 static void
 a_bare_qemu_is_found_among_others(void **state)
 {
@@ -481,6 +497,7 @@ main(void)
     const struct CMUnitTest fixed[] = {
         row(a_bare_qemu_is_found_among_others),
         row(a_qemu_is_known_by_its_executable_first),
+        row(a_qemu_without_a_machine_is_no_vm),
         row(proxmox_says_by_pid_file_whose_it_is),
         row(libvirt_leaves_its_mark_on_the_command_line),
         row(a_dedicated_monitor_is_preferred_to_proxmox_shared_one),
