@@ -11,8 +11,8 @@ request_done(bool was_written, const char *value, const char *problem, gpointer 
     act_call_end(data, was_written, value, problem);
 }
 
-static Vm *
-find_subject(const GPtrArray *vms, const ActSubject *subject)
+Vm *
+act_throttle_subject(const GPtrArray *vms, const ActSubject *subject)
 {
     for (guint i = 0; i < vms->len; i++) {
         Vm *vm = vms->pdata[i];
@@ -28,7 +28,7 @@ static void
 run(ActCall *call)
 {
     const ActRecord *record = call->record;
-    Vm *vm = find_subject(call->means->data, &record->subject);
+    Vm *vm = act_throttle_subject(call->means->data, &record->subject);
     bool is_group = strcmp(record->means, ACT_MEANS_GROUP) == 0;
 
     if (!vm)
@@ -42,8 +42,8 @@ run(ActCall *call)
 }
 
 /* An unreadable value is the same as none. */
-static bool
-is_same(const char *field, const char *a, const char *b)
+bool
+act_throttle_is_same(const char *field, const char *a, const char *b)
 {
     g_autoptr(Throttle) left = limits_parse(a), right = limits_parse(b);
 
@@ -53,13 +53,17 @@ is_same(const char *field, const char *a, const char *b)
 ActMeans
 act_means_group(const GPtrArray *vms)
 {
-    return (ActMeans){
-        .name = ACT_MEANS_GROUP, .data = (gpointer)vms, .run = run, .is_same = is_same};
+    return (ActMeans){.name = ACT_MEANS_GROUP,
+                      .data = (gpointer)vms,
+                      .run = run,
+                      .is_same = act_throttle_is_same};
 }
 
 ActMeans
 act_means_drive(const GPtrArray *vms)
 {
-    return (ActMeans){
-        .name = ACT_MEANS_DRIVE, .data = (gpointer)vms, .run = run, .is_same = is_same};
+    return (ActMeans){.name = ACT_MEANS_DRIVE,
+                      .data = (gpointer)vms,
+                      .run = run,
+                      .is_same = act_throttle_is_same};
 }

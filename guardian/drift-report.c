@@ -77,13 +77,14 @@ outcome_of(const Vm *vm, const ReconcilePlan *plan)
 {
     if (plan->kind == RECONCILE_LEAVE)
         return plan->reason;
-    if (plan->kind == RECONCILE_CONFIGURATION)
-        return "the configuration is left to people: qm set";
     if (vm->limits_unmatched)
         return "an earlier write did not read back as asked: never tried again";
     if (vm->limits.mode != MODE_ENFORCE || vm->limits.enforce_throttle != MODE_ENFORCE)
         return "observe: nothing is written";
-    return vm->reconcile_problem ? vm->reconcile_problem : "it will be written";
+    if (vm->reconcile_problem)
+        return vm->reconcile_problem;
+    return plan->kind == RECONCILE_CONFIGURATION ? "it will be written, by qm set"
+                                                 : "it will be written";
 }
 
 static void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "reconciler.h"
 
+#include "act-qm.h"
 #include "act-throttle.h"
 #include "config-disk.h"
 #include "limits-request.h"
@@ -18,7 +19,7 @@
 struct Reconciler {
     const Host *host;
     const GPtrArray *vms;
-    ActMeans group, drive;
+    ActMeans group, drive, qm;
     Acts *acts;
     ReconcilerTellFunc tell;
     gpointer tell_data;
@@ -29,6 +30,8 @@ typedef struct {
     Reconciler *reconciler;
     pid_t pid;
     guint64 start_ticks;
+    gint64 begun_us; /* wall clock */
+    bool is_configuration;
     char *disk, *before, *after, *origin;
 } Deed;
 
@@ -54,6 +57,8 @@ reconciler_new(const Host *host, GMainContext *context, const GPtrArray *vms)
     reconciler->acts = acts_new(host, context);
     acts_add_means(reconciler->acts, &reconciler->group);
     acts_add_means(reconciler->acts, &reconciler->drive);
+    reconciler->qm = act_means_qm(vms);
+    acts_add_means(reconciler->acts, &reconciler->qm);
     return reconciler;
 }
 
@@ -157,8 +162,9 @@ static char *
 deed_line(const Deed *deed, const ActOutcome *outcome, bool is_unmatched)
 {
     if (outcome->n_applied > 0)
-        return g_strdup_printf("limits of %s set: %s -> %s, as %s wants it", deed->disk,
-                               deed->before, deed->after, deed->origin);
+        return g_strdup_printf("limits of %s set%s: %s -> %s, as %s wants it", deed->disk,
+                               deed->is_configuration ? " in the configuration" : "", deed->before,
+                               deed->after, deed->origin);
     if (outcome->has_tripped)
         return g_strdup_printf("limits of %s are written again and again by somebody else: "
                                "%s instead of %s; the write budget is spent, and nothing more is "
@@ -169,6 +175,19 @@ deed_line(const Deed *deed, const ActOutcome *outcome, bool is_unmatched)
                                deed->disk, deed->after,
                                outcome->problem ? outcome->problem : "it does not read back");
     return NULL;
+}
+
+/* What was written is seen by the next sample, not in a minute, and nobody else wrote it. */
+static void
+look_again(const Reconciler *reconciler, Vm *vm, const Deed *deed)
+{
+    writers_add_own(drift_look_writers(vm->drift), deed->begun_us,
+                    host_realtime_us(reconciler->host));
+    vm->slow_round_us = 0;
+    if (deed->is_configuration) { /* and did QEMU follow? */
+        drift_look_want(vm);
+        vm->limits_asked_us = vm->sample.now_us;
+    }
 }
 
 static void
@@ -183,7 +202,7 @@ deed_done(const ActOutcome *outcome, gpointer data)
         g_free(vm->reconcile_problem);
         vm->reconcile_problem = outcome->problem ? units_printable(outcome->problem, -1) : NULL;
         if (outcome->names->len > 0)
-            vm->slow_round_us = 0; /* seen by the next sample, not in a minute */
+            look_again(reconciler, vm, deed);
     }
     if (vm && line && reconciler->tell)
         reconciler->tell(vm, line, outcome->n_applied == 0, reconciler->tell_data);
@@ -202,16 +221,27 @@ origin_of(const Vm *vm, const char *name)
 }
 
 static ActRecord *
-record_new(const Vm *vm, const DriftDisk *disk, const Deed *deed)
+record_live(const Vm *vm, const DriftDisk *disk)
 {
     const ArgvDisk *argv = argv_disk(vm, disk->name);
     bool is_group = strcmp(disk->live_source, DRIFT_LIVE_GROUP) == 0;
     ActRecord *record =
-        act_record_new(vm, "throttle", is_group ? ACT_MEANS_GROUP : ACT_MEANS_DRIVE);
+        act_record_new(vm, ACT_KIND_THROTTLE, is_group ? ACT_MEANS_GROUP : ACT_MEANS_DRIVE);
 
     record->where = is_group && !argv->is_group_object
                         ? g_strconcat("throttle-drive-", disk->name, NULL)
                         : g_strdup(is_group ? argv->throttle_group : argv->drive);
+    return record;
+}
+
+static ActRecord *
+record_new(const Vm *vm, const DriftDisk *disk, const Deed *deed)
+{
+    ActRecord *record = deed->is_configuration ? act_record_new(vm, ACT_KIND_THROTTLE, ACT_MEANS_QM)
+                                               : record_live(vm, disk);
+
+    if (deed->is_configuration)
+        record->where = g_strdup(disk->name);
     record->field = g_strdup(ACT_FIELD_LIMITS);
     record->old_value = g_strdup(deed->before);
     record->new_value = g_strdup(deed->after);
@@ -222,8 +252,9 @@ record_new(const Vm *vm, const DriftDisk *disk, const Deed *deed)
 }
 
 static void
-begin(Reconciler *reconciler, Vm *vm, const DriftDisk *disk)
+begin(Reconciler *reconciler, Vm *vm, const DriftDisk *disk, ReconcileKind kind)
 {
+    DriftSide side = kind == RECONCILE_LIVE ? DRIFT_LIVE : DRIFT_CONFIGURATION;
     GPtrArray *steps = act_steps_new();
     Deed *deed = g_new0(Deed, 1);
     ActTerms terms = {.is_enforced = is_enforced(vm),
@@ -236,7 +267,9 @@ begin(Reconciler *reconciler, Vm *vm, const DriftDisk *disk)
     deed->pid = proc_pid(vm->proc);
     deed->start_ticks = proc_start_ticks(vm->proc);
     deed->disk = g_strdup(disk->name);
-    deed->before = limits_print(disk->sides[DRIFT_LIVE]);
+    deed->begun_us = host_realtime_us(reconciler->host);
+    deed->is_configuration = kind == RECONCILE_CONFIGURATION;
+    deed->before = limits_print(disk->sides[side]);
     deed->after = limits_print(disk->sides[DRIFT_POLICY]);
     deed->origin = g_strdup(origin_of(vm, disk->name));
     g_ptr_array_add(steps, record_new(vm, disk, deed));
@@ -292,8 +325,8 @@ reconciler_consider(Reconciler *reconciler, Vm *vm)
         const DriftDisk *disk = disks->pdata[i];
         ReconcilePlan plan = reconciler_plan(vm, reconciler->vms, disk);
 
-        if (plan.kind == RECONCILE_LIVE) {
-            begin(reconciler, vm, disk);
+        if (plan.kind == RECONCILE_LIVE || plan.kind == RECONCILE_CONFIGURATION) {
+            begin(reconciler, vm, disk, plan.kind);
             return; /* at most one act per VM and tick */
         }
         if (plan.kind == RECONCILE_LEAVE || !disk->sides[DRIFT_LIVE])

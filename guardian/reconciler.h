@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Brings the limits that QEMU holds to what the policy wants, where that is enforced: one disk at a
- * time, through the engine of acts, and never when nothing differs. In observe it only tells what
- * it would do. A configuration of Proxmox that differs is reported, not written. */
+/* Brings the limits of the configuration and of QEMU to what the policy wants, where that is
+ * enforced: one disk at a time, through the engine of acts, and never when nothing differs. In
+ * observe it only tells what it would do. A configuration of Proxmox that differs is written by
+ * `qm set`, which brings QEMU along. */
 
 #include "act.h"
 #include "drift-look.h"

@@ -189,9 +189,9 @@ const Setting settings[] = {
      "collector knows its directory."},
     {"enforce", "throttle", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "observe", 0, 0,
      mode_words, G_STRUCT_OFFSET(Limits, enforce_throttle),
-     "Whether QEMU is told the limits that [disk NAME] wants, where its own are others. enforce "
-     "works only where mode is enforce, too. The default is observe: guardianctl drift tells what "
-     "differs, and nothing is written."},
+     "Whether QEMU and Proxmox' configuration are told the limits that [disk NAME] wants, where "
+     "theirs are others. enforce works only where mode is enforce, too. The default is observe: "
+     "guardianctl drift tells what differs, and nothing is written."},
     {"enforce", "limits", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "observe", 0, 0,
      mode_words, G_STRUCT_OFFSET(Limits, enforce_limits),
      "Whether the memory limits of a VM that is doomed are raised. enforce works only where mode "

@@ -140,6 +140,12 @@ writers_add_own(Writers *writers, gint64 from_us, gint64 to_us)
     if (writers->own->len >= OWN_MAX)
         g_array_set_size(writers->own, 0);
     g_array_append_vals(writers->own, &span, 1);
+    for (guint i = writers->writes->len; i-- > 0;) { /* seen before we said so */
+        const Write *write = writers->writes->pdata[i];
+
+        if (write->at_us >= from_us && write->at_us <= to_us)
+            g_ptr_array_remove_index(writers->writes, i);
+    }
 }
 
 static int

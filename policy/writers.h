@@ -34,7 +34,8 @@ void writers_free(Writers *writers);
 /* Copies it. A log and a file that tell of the same write are one; what was told already, as by a
  * log that is read again, is not counted again. */
 void writers_add(Writers *writers, const Write *write);
-/* We write between these two moments: what falls into it is nobody else's. */
+/* We wrote between these two moments: what falls into it is nobody else's, also when it was added
+ * before. */
 void writers_add_own(Writers *writers, gint64 from_us, gint64 to_us);
 
 typedef struct {

@@ -117,6 +117,18 @@ our_own_writes_are_nobody_elses(void **state)
 }
 
 static void
+a_write_that_we_own_up_to_later_is_taken_out(void **state)
+{
+    g_autoptr(Writers) writers = writers_new();
+
+    add_file(writers, EPOCH, WRITE_CHANGED);
+    add_file(writers, EPOCH + MINUTE, WRITE_CHANGED);
+    writers_add_own(writers, EPOCH + MINUTE - SECOND, EPOCH + MINUTE + SECOND);
+    assert_int_equal(writers_count(writers, EPOCH + HOUR).n_writes, 1);
+    assert_int_equal(writers_count(writers, EPOCH + HOUR).last->at_us, EPOCH);
+}
+
+static void
 log_and_file_in_any_order_are_one_write(void **state)
 {
     g_autoptr(Writers) writers = writers_new();
@@ -213,6 +225,7 @@ main(void)
         cmocka_unit_test(changes_are_no_habit),
         cmocka_unit_test(two_equal_writes_are_a_person),
         cmocka_unit_test(our_own_writes_are_nobody_elses),
+        cmocka_unit_test(a_write_that_we_own_up_to_later_is_taken_out),
         cmocka_unit_test(log_and_file_in_any_order_are_one_write),
         cmocka_unit_test(a_write_without_a_log_has_no_name),
         cmocka_unit_test(a_change_in_qemu_is_another_write),

@@ -8,7 +8,7 @@ usage: reconcile.py [CASE...]
 import json
 import os
 
-from fixture import Guardian, Nbd, Vm, check, run, wait_for
+from fixture import SOURCE, Guardian, Nbd, Vm, check, run, wait_for
 
 WANTED, DRIFTED = 60 << 20, 30 << 20
 SETTINGS = "mode = enforce\n[enforce]\nthrottle = enforce\n[monitor]\nperiod_shared = 2s\n"
@@ -37,7 +37,7 @@ class Host:
         """A VM with one disk, virtio0, whose -blockdev or -drive is in extra."""
         vm = Vm(self.scratch, f"pve-{number}", extra=[*extra, "-device", "virtio-blk-pci,drive=drive-virtio0,id=virtio0"],
                 is_ours=False, path=f"{self.run}/qemu-server/{number}.qmp")
-        vm.number, vm.storage = number, storage
+        vm.number, vm.storage, vm.is_old = number, storage, extra[0] == "-drive"
         with open(f"{self.run}/qemu-server/{number}.pid", "w") as file:
             file.write(f"{vm.pid}\n")
         self.say(vm, 0)
@@ -67,7 +67,22 @@ class Host:
         with open(f"{self.policies}/{vm.number}.conf", "w") as file:
             file.write(f"[Match]\nname = {vm.name}\n[disk virtio0]\n{POLICIES[(words // 2) % len(POLICIES)]}\n")
 
+    def drift_configuration(self, vm):
+        """As somebody who edits the file by hand."""
+        with open(f"{self.etc}/pve/qemu-server/{vm.number}.conf", "w") as file:
+            file.write("cores: 1\nvirtio0: local:vm-1-disk-0,mbps_wr=30,size=64M\n")
+
+    def qm_calls(self):
+        """What `qm` was called with."""
+        try:
+            with open(os.environ["FAKE_QM_LOG"]) as file:
+                return [json.loads(line) for line in file]
+        except FileNotFoundError:
+            return []
+
     def guardian(self, *vms):
+        os.environ.update({"PATH": f"{SOURCE}/tests/fake-qm:{os.environ['PATH']}", "FAKE_QM_ETC": self.etc,
+                           "FAKE_QM_RUN": self.run, "FAKE_QM_LOG": self.scratch.path("qm.log")})
         return Guardian(self.scratch, vms, run_root=self.run, settings=SETTINGS, etc_root=self.etc)
 
 
@@ -119,7 +134,7 @@ def permute(host, guardian, *vms):
             check(all(disk[side]["bps_write"] == WANTED for side in ("policy", "configuration", "live")), f"{disk}")
 
 
-def expect_written(host, guardian, vm):
+def expect_written(guardian, vm):
     """One write, by the right command, read back, told once."""
     wait_for(lambda: line_of(vm) in guardian.log(), SETTLED_WITHIN, f"{vm.name}: the limit was not set")
     check(live(vm) == WANTED, f"{vm.name}: QEMU says {live(vm)}")
@@ -130,13 +145,27 @@ def expect_written(host, guardian, vm):
     check(seen["generation"] == ("legacy" if vm.is_old else "throttle-group"), f"{seen['generation']}")
 
 
+def expect_configured(host, guardian, vm):
+    """One `qm set`, which brought QEMU along; none of the guardian's own commands."""
+    line = f"{vm.name}: limits of virtio0 set in the configuration: mbps_wr=30 -> mbps_wr=60, as "
+    wait_for(lambda: line in guardian.log(), SETTLED_WITHIN, f"{vm.name}: the configuration was not set")
+    check(guardian.log().count(line) == 1, guardian.log())
+    calls = host.qm_calls()
+    check(len(calls) == 1 and calls[0][:3] == ["set", str(vm.number), "--digest"], f"{calls}")
+    check(calls[0][4:] == ["--virtio0", "local:vm-1-disk-0,mbps_wr=60,size=64M"], f"{calls}")
+    check(live(vm) == WANTED, f"{vm.name}: QEMU says {live(vm)}")
+    wait_for(lambda: drift(guardian, vm)[1]["is_equal"], SHOWN_WITHIN, "it still differs")
+    check(writes(vm) == [], f"{vm.name}: {writes(vm)}")
+
+
 def case_drift(scratch):
     """a real drift is one write on either generation, other words for the same are none."""
     host = Host(scratch)
-    old, new, same = host.old(901, DRIFTED), host.new(902, WANTED), host.new(903, WANTED)
-    old.is_old, new.is_old, same.is_old = True, False, False
-    guardian = host.guardian(old, new, same)
-    for vm in (old, new, same):
+    old, new, same, edited = host.old(901, DRIFTED), host.new(902, WANTED), host.new(903, WANTED), host.new(904, DRIFTED)
+    host.drift_configuration(edited)
+    vms = [old, new, same, edited]
+    guardian = host.guardian(*vms)
+    for vm in vms:
         guardian.wait_writing(vm, "virtio0", 60)
     set_live(new, DRIFTED)
     _, disk = wait_for(lambda: (lambda seen: seen if not seen[1]["is_equal"] else None)(drift(guardian, new)),
@@ -144,21 +173,22 @@ def case_drift(scratch):
     check([entry["field"] for entry in disk["differences"]] == ["bps_write"], f"{disk}")
     check(disk["differences"][0]["live"] == DRIFTED and disk["differences"][0]["policy"] == WANTED, f"{disk}")
     check(disk["outcome"] != "observe: nothing is written", f"{disk}")
-    expect_written(host, guardian, old)
-    expect_written(host, guardian, new)
-    permute(host, guardian, old, new, same)
-    for vm in (old, new, same):
-        check(len(writes(vm)) == (0 if vm is same else 1), f"{vm.name}: {writes(vm)}")
+    expect_written(guardian, old)
+    expect_written(guardian, new)
+    expect_configured(host, guardian, edited)
+    permute(host, guardian, *vms)
+    for vm in vms:
+        check(len(writes(vm)) == (1 if vm in (old, new) else 0), f"{vm.name}: {writes(vm)}")
         vm.check_asked(*WRITES, "query-block")
         guardian.wait_writing(vm, "virtio0", 60)
-    check(guardian.log().count("limits of virtio0") == 2, guardian.log())
+    check(guardian.log().count("limits of virtio0") == 3, guardian.log())
+    check(len(host.qm_calls()) == 1, f"{host.qm_calls()}")
 
 
 def case_freeze(scratch):
     """in a freeze a drift is left alone, `explain` says why, and it is mended when all has settled."""
     host = Host(scratch)
     vm, other = host.new(911, WANTED), host.new(912, WANTED)
-    vm.is_old = other.is_old = False
     guardian = host.guardian(vm, other)
     for each in (vm, other):
         guardian.wait_writing(each, "virtio0", 60)
@@ -174,7 +204,7 @@ def case_freeze(scratch):
     vm.storage.heal()
     wait_for(lambda: guardian.vm(vm)["state"] == "ok", 60, "not ok after healing")
     check(writes(vm) == [], f"a write before it settled: {writes(vm)}")
-    expect_written(host, guardian, vm)
+    expect_written(guardian, vm)
     check(writes(other) == [], f"the innocent was written to: {writes(other)}")
     guardian.wait_writing(vm, "virtio0", 60)
     vm.check_asked(*WRITES, "query-block")
