@@ -137,13 +137,16 @@ append_disk(GString *text, JsonObject *disk)
     g_autofree char *failed = number_or_unknown(disk, "failed_operations");
     g_autofree char *limit = limit_words(disk);
     g_autofree char *age = age_or_unknown(disk);
+    bool is_of_start = false;
     gint64 idle_ms;
 
     append_line(text, "disk", "%s: %s %s, layer %s", report_text_of(disk, "label", "?"),
                 report_state_word(report_state_of(disk)), age, report_text_of(disk, "layer", ""));
     append_line(text, "", "%s", report_text_of(disk, "reason", ""));
-    append_line(text, "", "%s on %s; limit %s", report_text_of(disk, "driver", "unknown model"),
-                report_text_of(disk, "storage", "unknown storage"), limit);
+    (void)message_get_bool(disk, "limit_of_start", &is_of_start);
+    append_line(text, "", "%s on %s; limit %s%s", report_text_of(disk, "driver", "unknown model"),
+                report_text_of(disk, "storage", "unknown storage"), limit,
+                is_of_start ? " at its start" : "");
     append_line(text, "", "in flight %s; completed %s writes, %s reads; failed %s", inflight,
                 writes, reads, failed);
     if (report_number_of(disk, "idle_ms", &idle_ms))

@@ -152,8 +152,10 @@ append_layer(GString *text, JsonObject *vm, JsonObject *disk)
     const char *cause = report_text_of(disk ? disk : vm, "cause", "");
     const char *reason = report_text_of(disk ? disk : vm, "reason", "");
     g_autofree char *limit = disk ? limit_words(disk) : NULL;
+    bool is_of_start = false;
     Line line = line_begin("; ");
 
+    (void)message_get_bool(disk, "limit_of_start", &is_of_start);
     for (guint i = 0; i < G_N_ELEMENTS(meanings); i++)
         if (strcmp(layer, meanings[i].layer) == 0)
             line_say(&line, "%s: %s", layer, meanings[i].meaning);
@@ -163,7 +165,8 @@ append_layer(GString *text, JsonObject *vm, JsonObject *disk)
         line_say(&line, "cause open: the %s model, or the throttle timer (limit %s)",
                  report_text_of(disk, "driver", "controller's"), limit);
     else if (limit && strcmp(layer, "throttle") == 0)
-        line_say(&line, "its limit is %s", limit);
+        line_say(&line, "its limit is %s%s", limit,
+                 is_of_start ? " by QEMU's command line, whether it still holds is not known" : "");
     line_end(&line, text, "layer");
 }
 

@@ -95,6 +95,7 @@ add_disk(JsonBuilder *builder, const Vm *vm, const DiskSample *disk, const Repor
     build_u64(builder, "limit_bytes_per_s", disk->has_limit && disk->limit_bps, disk->limit_bps);
     build_u64(builder, "limit_operations_per_s", disk->has_limit && disk->limit_iops,
               disk->limit_iops);
+    build_bool(builder, "limit_of_start", disk->has_limit && disk->limit_is_of_start);
     json_builder_end_object(builder);
 }
 

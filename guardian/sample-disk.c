@@ -54,6 +54,7 @@ fill_limit(const Vm *vm, const ArgvDisk *argv, DiskSample *disk)
     disk->has_limit = throttle || argv->has_limit;
     disk->limit_bps = throttle ? throttle->bps : argv->limit_bps;
     disk->limit_iops = throttle ? throttle->iops : argv->limit_iops;
+    disk->limit_is_of_start = !throttle && argv->has_limit;
 }
 
 static void

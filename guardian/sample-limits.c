@@ -201,11 +201,28 @@ tighten(guint64 *limit, guint64 other)
         *limit = other;
 }
 
+/* What query-block said of a -drive is newer than the command line, which may have been loosened.
+ */
 static void
-tighten_disk(DiskSample *disk, const DriftDisk *known)
+take_live(DiskSample *disk, const Throttle *live)
+{
+    disk->limit_bps = tightest(live, THROTTLE_BPS_TOTAL);
+    disk->limit_iops = tightest(live, THROTTLE_IOPS_TOTAL);
+    disk->has_limit = disk->limit_bps > 0 || disk->limit_iops > 0;
+    disk->limit_is_of_start = false;
+}
+
+/* A configuration that was written since QEMU told its limits may have reached QEMU, or not. */
+static void
+tighten_disk(DiskSample *disk, const DriftDisk *known, gint64 written_us)
 {
     static const DriftSide sides[] = {DRIFT_LIVE, DRIFT_CONFIGURATION};
+    bool is_told = g_strcmp0(known->live_source, DRIFT_LIVE_BLOCK) == 0;
 
+    if (is_told)
+        take_live(disk, known->sides[DRIFT_LIVE]);
+    if (is_told && written_us <= known->live_us)
+        return;
     for (guint i = 0; i < G_N_ELEMENTS(sides); i++) {
         const Throttle *throttle = known->sides[sides[i]];
         guint64 bps = disk->has_limit ? disk->limit_bps : 0;
@@ -235,7 +252,7 @@ sample_tighten_limits(Sampling *sampling)
 
         for (guint j = 0; j < sample->n_disks; j++)
             if (strcmp(sample->disks[j].label, disk->name) == 0)
-                tighten_disk(&sample->disks[j], disk);
+                tighten_disk(&sample->disks[j], disk, drift_look_written_us(sampling->vm->drift));
     }
 }
 

@@ -54,6 +54,7 @@ typedef struct {
     bool has_limit; /* throttle in force, the tightest of total, read and write; 0 = none */
     guint64 limit_bps;
     guint64 limit_iops;
+    bool limit_is_of_start; /* QEMU's command line says so; whether it still holds is not known */
 
     bool has_queue; /* virtqueues that carry this disk, summed; fetched only when asked for */
     guint32 queue_inflight;

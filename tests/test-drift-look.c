@@ -511,6 +511,40 @@ a_limit_set_after_the_start_earns_a_suspect_patience(void **state)
     vm->track.verdict.state = STATE_OK;
 }
 
+/* Lets a suspicion ask for the limits of what is sampled next. */
+static void
+look_as_suspect(Fixture *fixture)
+{
+    fixture->samples->vm->track.verdict.state = STATE_SUSPECT;
+    fake_monitor_answer(fixture->samples->monitor, "query-blockstats", TWO_DISKS);
+    look(fixture);
+    fixture->samples->vm->track.verdict.state = STATE_OK;
+}
+
+static void
+a_limit_that_was_loosened_explains_no_wait(void **state)
+{
+    Fixture *fixture = *state;
+    const Sample *sample;
+
+    make_vm(fixture, OLD);
+    sample = &fixture->samples->vm->sample;
+    make_open_file(fixture, "5", "../cmdline");
+    fake_monitor_answer(fixture->samples->monitor, "query-block",
+                        "[" BLOCK("scsi0", 0) ", " BLOCK("scsi1", 20000) "]");
+    write_conf(fixture, "scsi0: local:1,mbps_wr=60\nscsi1: local:2\n", OLD_US);
+    look_as_suspect(fixture);
+    assert_int_equal(sampled_limit(fixture, 0), 62914560);
+    assert_true(sample->disks[0].limit_is_of_start);
+    assert_int_equal(sampled_limit(fixture, 1), 0);
+    look_asked(fixture);
+    look_as_suspect(fixture);
+    assert_int_equal(sampled_limit(fixture, 0), 0);
+    assert_false(sample->disks[0].limit_is_of_start);
+    assert_int_equal(sampled_limit(fixture, 1), 20000);
+    assert_false(sample->disks[1].limit_is_of_start);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -522,6 +556,7 @@ main(void)
         WITH(limits_in_objects_are_asked_for),
         WITH(a_disk_plugged_in_later_is_probed_for),
         WITH(a_limit_set_after_the_start_earns_a_suspect_patience),
+        WITH(a_limit_that_was_loosened_explains_no_wait),
         WITH(the_old_kind_is_told_by_asking),
         WITH(a_person_may_have_query_block_asked),
         WITH(nobody_asks_query_block_on_its_own),
