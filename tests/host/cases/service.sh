@@ -94,7 +94,11 @@ check 'when it hangs the watchdog ends it, and it comes back' wait_for 60 is_up_
 check 'that it hung is in the journal' matches 'Watchdog timeout' \
     "$(journalctl --unit=vm-guardian.service --output=cat)"
 
+guardianctl silence storage --for 2h --why 'new disks'
 systemctl stop vm-guardian.service
 check 'stopped, it has ended well' equal 'inactive success' "$(unit ActiveState) $(unit Result)"
 check 'and says so' equal stopped "$(event stopped)"
-check 'nothing of it is left' test ! -e /run/vm-guardian
+check 'nobody can ask it any more' test ! -e /run/vm-guardian/control.sock
+systemctl start vm-guardian.service
+check 'started again, it knows what it knew' matches 'storage until .*: new disks' "$(guardianctl alerts)"
+systemctl stop vm-guardian.service
