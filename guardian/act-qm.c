@@ -6,6 +6,7 @@
 #include "freeze.h"
 #include "limits-request.h"
 #include "pve-read.h"
+#include "sandbox.h"
 #include "units.h"
 
 #include <errno.h>
@@ -27,13 +28,11 @@
 #define ENDED_WELL '0'
 #define ENDED_BADLY '1'
 
-#define QM_WORDS 8
-
 typedef struct {
     ActCall *call;
-    char *argv[QM_WORDS]; /* of qm, NULL at the end; empty until it is run */
-    bool was_set;         /* qm was run */
-    char *said;           /* what it complained of, printable; NULL: it ended well */
+    char **argv;  /* of qm; NULL until it is run */
+    bool was_set; /* qm was run */
+    char *said;   /* what it complained of, printable; NULL: it ended well */
 } QmJob;
 
 /* What qm was run for is not there: no further write, until somebody has looked. */
@@ -56,8 +55,7 @@ job_end(QmJob *job, bool was_written, const char *value, const char *problem)
 
     if (job->was_set)
         note_unmatched(call, value);
-    for (guint i = 0; i < QM_WORDS; i++)
-        g_free(job->argv[i]);
+    g_strfreev(job->argv);
     g_free(job->said);
     g_free(job);
     act_call_end(call, was_written, kept_value, kept);
@@ -155,22 +153,32 @@ find_hindrance(const QmJob *job, const PveConf *conf, const PveRead *read)
     return NULL;
 }
 
+/* Below /etc/pve the daemon's own unit may not write. */
+static char **
+words_of(const ActRecord *record, const PveRead *read, const char *drive)
+{
+    g_autofree char *digest =
+        g_compute_checksum_for_data(G_CHECKSUM_SHA1, (const guchar *)read->text, read->length);
+    g_autofree char *key = g_strconcat("--", record->where, NULL);
+    const char *const words[] = {"qm", "set", record->subject.id, "--digest", digest, key, drive};
+    GPtrArray *argv = g_ptr_array_new();
+
+    if (sandbox_is_around_us())
+        sandbox_leave(argv, "vm-guardian qm set", SET_DEADLINE_US);
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++)
+        g_ptr_array_add(argv, g_strdup(words[i]));
+    g_ptr_array_add(argv, NULL);
+    return (char **)g_ptr_array_free(argv, FALSE);
+}
+
 static bool
 job_set(QmJob *job, Throttle *present, const PveRead *read, const char **ret_problem)
 {
-    const ActRecord *record = job->call->record;
-    char *drive = drive_with(present, record->new_value, ret_problem);
+    g_autofree char *drive = drive_with(present, job->call->record->new_value, ret_problem);
 
     if (!drive)
         return false;
-    job->argv[0] = g_strdup("qm");
-    job->argv[1] = g_strdup("set");
-    job->argv[2] = g_strdup(record->subject.id);
-    job->argv[3] = g_strdup("--digest");
-    job->argv[4] =
-        g_compute_checksum_for_data(G_CHECKSUM_SHA1, (const guchar *)read->text, read->length);
-    job->argv[5] = g_strconcat("--", record->where, NULL);
-    job->argv[6] = drive;
+    job->argv = words_of(job->call->record, read, drive);
     *ret_problem = "too many processes of ours hang already";
     return children_run(job->call->children, &(ChildCall){.run = set_in_child,
                                                           .done = set_done,

@@ -2,6 +2,7 @@
 #include "alert-message.h"
 
 #include "report-build.h"
+#include "sandbox.h"
 #include "units.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 #include <unistd.h>
 
 /* The deadline is the supervisor's to tell of; systemd ends right after it what he cannot reach. */
-#define OVERTIME_MS 500
+#define OVERTIME_US (G_USEC_PER_SEC / 2)
 
 static char *
 message_json(const AlertingNews *news, const char *host, const char *now)
@@ -100,31 +101,20 @@ alert_message_unref(AlertMessage *message)
     g_free(message);
 }
 
-/* The unit's sandbox has no network and no setgid sendmail, on purpose: what tells others runs as a
- * service of its own, with its own limits, which systemd ends with all that it started. ExitType:
- * what is left at work, as exim's delivery, has until the deadline, too. */
+/* ExitType: what is left at work, as exim's delivery, has until the deadline, too. */
 char **
 alert_message_argv(const AlertMessage *message, const char *path, bool leaves_sandbox,
                    gint64 deadline_us)
 {
-    static const char *const words[] = {"/usr/bin/systemd-run",
-                                        "--quiet",
-                                        "--collect",
-                                        "--pipe",
-                                        "--wait",
-                                        "--service-type=exec",
-                                        "--description=vm-guardian alert",
-                                        "--property=ExitType=cgroup",
-                                        "--property=KillSignal=SIGKILL",
-                                        "--property=MemoryMax=256M",
-                                        "--property=TasksMax=64"};
+    static const char *const limits[] = {"--property=ExitType=cgroup",
+                                         "--property=KillSignal=SIGKILL",
+                                         "--property=MemoryMax=256M", "--property=TasksMax=64"};
     GPtrArray *argv = g_ptr_array_new();
 
-    for (guint i = 0; leaves_sandbox && i < G_N_ELEMENTS(words); i++)
-        g_ptr_array_add(argv, g_strdup(words[i]));
     if (leaves_sandbox)
-        g_ptr_array_add(argv, g_strdup_printf("--property=RuntimeMaxSec=%" G_GINT64_FORMAT "ms",
-                                              deadline_us / 1000 + OVERTIME_MS));
+        sandbox_leave(argv, "vm-guardian alert", deadline_us + OVERTIME_US);
+    for (guint i = 0; leaves_sandbox && i < G_N_ELEMENTS(limits); i++)
+        g_ptr_array_add(argv, g_strdup(limits[i]));
     for (guint i = 0; leaves_sandbox && message->environment[i]; i++)
         g_ptr_array_add(argv, g_strdup_printf("--setenv=%s", message->environment[i]));
     g_ptr_array_add(argv, g_strdup(path));

@@ -10,6 +10,7 @@
 #include "message.h"
 #include "report-journal.h"
 #include "report.h"
+#include "sandbox.h"
 #include "service.h"
 #include "textfile.h"
 
@@ -250,7 +251,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     daemon->control = control;
     alerting = alerting_new(daemon->host, g_main_context_default(), &funcs);
     alerting_set_limits(alerting, guardian_limits(guardian));
-    if (g_getenv("NOTIFY_SOCKET"))
+    if (sandbox_is_around_us())
         alert_hooks_leave_sandbox(alerting_hooks(alerting));
     daemon->alerting = alerting;
     acting = acting_new(daemon->host, g_main_context_default(), daemon_acted, daemon);
