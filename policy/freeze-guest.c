@@ -22,7 +22,7 @@
 #define NETWORK_FACTOR 8.0
 #define NETWORK_MIN_BPS 100.0
 
-/* Of all disks together, since the VM started. */
+/* Of all disks together, since the VM started; writes with what only comes of them. */
 static void
 sum_counters(const Sample *sample, guint64 *ret_ops, guint64 *ret_writes)
 {
@@ -33,7 +33,7 @@ sum_counters(const Sample *sample, guint64 *ret_ops, guint64 *ret_writes)
         if (!disk->has_counters)
             continue;
         *ret_ops += disk_operations(disk);
-        *ret_writes += disk->wr_ops;
+        *ret_writes += disk->wr_ops + disk->flush_ops + disk->unmap_ops;
     }
 }
 
