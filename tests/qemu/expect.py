@@ -3,11 +3,13 @@
 
 A freeze with in-flight evidence is frozen: within 30 s on virtio and on files, 60 s on others. One without
 (a parked request or NBD on controllers that show nothing) is suspect within 60 s, and never ok after that;
-where the guest's error handling then wedges QEMU that is frozen / main-loop-blocked. A limit is named at
-once, and frozen at the cap of patience. Innocents get no alert, whatever they do.
+where the guest's error handling then wedges QEMU that is frozen / main-loop-blocked. With a canary NBD is
+frozen / block-path before that; a parked write lets the canary pass. A limit is named at once, and frozen at
+the cap of patience. Innocents get no alert, whatever they do.
 """
 
 from collections import namedtuple
+from datetime import datetime
 
 # state: what it must become within `seconds` of the picture's begin; layers: what may be named as it;
 # heals: the verdict closes when the storage is back. at_cap: frozen by then, too; None: not.
@@ -30,6 +32,12 @@ FREEZES = {  # picture: on virtio, on any other controller
     "throttle": (Expect("suspect", ("throttle",), 20, at_cap=135),
                  Expect("suspect", ("throttle",), 20, at_cap=135)),
 }
+# What a canary adds: the guests' error handling begins 30 s after their request.
+WITH_CANARY = {"nbd": Expect("frozen", BELOW, 30)}
+# A disk that completed something this recently gets no canary: at half of its patience it is sent.
+QUIET_BEFORE_CANARY = 8
+# An idle guest's disk is no writer, and the others' wait has its reason.
+GETS_NO_CANARY = ("beside", "idle", "burning", "paused", "limited", "throttle")
 # The main loop is wedged for good: it waits for a request that only a command could release. Below an iothread
 # blkdebug resumes the request in the main thread, and QEMU 7.2 aborts (io/channel.c, the context's assertion).
 # The guest's driver for am53c974 stays in its error handling for more than a minute, with both its disks.
@@ -49,6 +57,8 @@ MAY_BE_SUSPECT = ("limited", "slow")
 WEDGE_NAMED_WITHIN = 22
 # A disk that completed something this recently is alive, whatever its neighbour does.
 ALIVE = 6
+# From the alert that pages to the bundle.
+CAPTURED_WITHIN = 30
 WHOLE_VM = ("main-loop-blocked", "process-stopped")
 
 Result = namedtuple("Result", "state layer seconds before after alerts problems")
@@ -58,6 +68,8 @@ def expected(cell):
     if cell.picture not in FREEZES:
         return INNOCENT
     row = FREEZES[cell.picture][0 if cell.controller.startswith("virtio") else 1]
+    if cell.has_canary and not cell.controller.startswith("virtio"):
+        row = WITH_CANARY.get(cell.picture, row)
     if cell.controller in NEVER_HEALS.get(cell.picture, ()):
         row = row._replace(heals=False)
     return row
@@ -153,6 +165,31 @@ def judge_neighbour(cell):
                 yield f"the disk beside it: {' / '.join(innocent)} at {when - cell.began:.0f} s"
 
 
+def logged(cell, word):
+    """Seconds by the wall clock of the lines about the cell that have the word."""
+    return [datetime.fromisoformat(line.split()[0].rstrip("Z") + "+00:00").timestamp()
+            for line in cell.log if word in line]
+
+
+def judge_capture(cell):
+    """What is paged is captured, in time, whatever hangs; that QEMU and guest are none the worse for it is
+    in judge_end()."""
+    for paged in logged(cell, "PAGE: frozen")[:1]:
+        captured = [when for when in logged(cell, "captured ") if when <= paged + CAPTURED_WITHIN]
+        if not captured and cell.log_read_at > paged + CAPTURED_WITHIN:
+            yield f"paged, and not captured within {CAPTURED_WITHIN} s"
+
+
+def judge_canaries(cell):
+    """One for each silent disk at most, and none for a disk that moves. The record does not say which disk."""
+    sent = [entry["t_us"] / 1e6 for entry in cell.vm.asked() if entry["class"] == "canary"]
+    if len(sent) > 2 or (cell.picture in GETS_NO_CANARY and sent):
+        yield f"{len(sent)} canaries"
+    for when in sent:
+        if all(cell.witness.moved(drive, when - QUIET_BEFORE_CANARY, when) for drive in ("drive-0", "drive-1")):
+            yield f"a canary {when - cell.began:.0f} s after the begin, when both disks moved"
+
+
 def judge(cell):
     expect = expected(cell)
     problems = []
@@ -160,9 +197,10 @@ def judge(cell):
             cell.witness.moved("drive-0", cell.began - ALIVE, cell.began)):
         problems.append("ERROR: the guest was not writing before it began")
     if cell.picture in FREEZES:
-        problems += [*judge_freeze(cell, expect), *judge_neighbour(cell)]
+        problems += [*judge_freeze(cell, expect), *judge_neighbour(cell), *judge_capture(cell)]
     else:
         problems += judge_innocent(cell)
+    problems += judge_canaries(cell)
     alerts = count_alerts(cell)
     if alerts:
         problems.append(f"{alerts} alerts on the innocent")

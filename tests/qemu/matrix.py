@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The matrix: every controller QEMU has, in every picture: is what freezes named, and nothing else?
 
-usage: matrix.py [-v] short | all | list | CONTROLLER:PICTURE...     ("*" stands for all)
+usage: matrix.py [-v] [--canary] short | all | list | blind | CONTROLLER:PICTURE...   ("*" stands for all)
 
 Cells run together in batches under one guardian. Each has a guilty disk, in the picture, and an innocent
 one beside it on the same controller; a second VM of the batch is innocent throughout. A cell whose guest
 was not writing before its picture began proves nothing and fails. -v also prints what changed, and when.
+--canary runs them with canary = suspect; "blind" are the cells for which that was made: controllers that
+show nothing in flight over a network disk, and innocents on them.
 """
 
 import fnmatch
@@ -71,13 +73,15 @@ BATCHES = (("nbd", "parked"), ("fuse-threads", "fuse-uring"), ("backup-target", 
 IMPOSSIBLE = {("nvme", "migration"), ("nvme", "error-stops")}
 SHORT = ("virtio-blk:nbd", "virtio-scsi-iothread:fuse-uring", "lsi:nbd", "ahci:fuse-threads", "megasas:nbd",
          "virtio-blk:slow", "lsi:idle", "nvme:burning")
+BLIND = tuple(f"{controller}:nbd" for controller in CONTROLLERS if not controller.startswith("virtio")) + (
+    "lsi:parked", "megasas:idle", "ahci:slow", "ide:paused", "usb:limited", "nvme:reboot", "virtio-blk:nbd")
 
 
 class Cell:
     """One VM in one picture, and what was seen of it."""
 
-    def __init__(self, controller, picture):
-        self.controller, self.picture = controller, picture
+    def __init__(self, controller, picture, has_canary=False):
+        self.controller, self.picture, self.has_canary = controller, picture, has_canary
         self.began = self.ended = None
         self.broken = None  # why it could not be run
         self.is_skipped = False
@@ -151,12 +155,13 @@ def attempt(cells, step):
     return [cell for cell in cells if not cell.broken]
 
 
-def run_batch(cells, scratch):
+def run_batch(cells, scratch, has_canary):
     """Starts, freezes, watches and heals; what was seen is left in the cells. Returns them all."""
-    everyone = [*cells, Cell("virtio-blk", "beside")]
+    everyone = [*cells, Cell("virtio-blk", "beside", has_canary)]
     cells = attempt(everyone, lambda cell: cell.start(scratch))
     cells = attempt(cells, lambda cell: cell.vm.wait_ready(READY_WITHIN))
-    guardian = Guardian(scratch, [cell.vm for cell in cells])
+    guardian = Guardian(scratch, [cell.vm for cell in cells],
+                        settings="[freeze]\ncanary = suspect\n" if has_canary else "")
     cells = attempt(cells, Cell.wait_writing)
     cells = attempt(cells, lambda cell: cell.events.prepare(cell.vm))
     watch(guardian, cells, WRITING_BEFORE)
@@ -169,11 +174,12 @@ def run_batch(cells, scratch):
           lambda: all(cell.timeline[-1][1][0] == "ok" or not expected(cell).heals for cell in cells))
     watch(guardian, cells, CLOSING_WITHIN)
     check(guardian.process.poll() is None, "vm-guardiand ended")
-    log = guardian.log().splitlines()
+    log, now = guardian.log().splitlines(), time.time()
     for cell in cells:
-        cell.log = [line for line in log if cell.name in line]
+        cell.log, cell.log_read_at = [line for line in log if cell.name in line], now
         cell.witness.is_over.set()
-    attempt(cells, lambda cell: cell.vm.check_asked())
+    # the one command that sends a canary
+    attempt(cells, lambda cell: cell.vm.check_asked(*(["human-monitor-command"] if has_canary else [])))
     return everyone
 
 
@@ -234,15 +240,15 @@ def print_cell(number, cell, is_verbose):
     return [line, *(f"{'':22}{problem}" for problem in problems)], not problems
 
 
-def run_matrix(batches, is_verbose):
+def run_matrix(batches, is_verbose, has_canary):
     """Prints TAP and the table; returns how many cells failed."""
-    batches = [[Cell(*cell) for cell in batch] for batch in batches]
+    batches = [[Cell(*cell, has_canary) for cell in batch] for batch in batches]
     print(f"1..{sum(len(batch) + 1 for batch in batches)}\n# {HEAD}", flush=True)
     number, failures, table = 0, 0, [HEAD]
     for batch in batches:
         scratch = Scratch()
         try:
-            for cell in run_batch(batch, scratch):
+            for cell in run_batch(batch, scratch, has_canary):
                 number += 1
                 lines, has_passed = print_cell(number, cell, is_verbose)
                 table += lines
@@ -263,35 +269,35 @@ def select(patterns):
             yield cells
 
 
-def print_list():
+def print_list(has_canary):
     """The table: what is expected of which cell, and when."""
     line = "{:21} {:15} {:8} {:34} {:>7} {:>7} {}"
     print(line.format("controller", "picture", "state", "layer", "within", "frozen", "heals"))
     for batch in select(["*"]):
         for controller, picture in batch:
-            row = expected(Cell(controller, picture))
+            row = expected(Cell(controller, picture, has_canary))
             print(line.format(controller, picture, row.state, "|".join(row.layers) or "-",
                               f"{row.seconds} s" if picture in FREEZES else "-",
                               f"{row.at_cap} s" if row.at_cap else "-", "yes" if row.heals else "no"))
 
 
 def main(arguments):
-    is_verbose = "-v" in arguments
-    arguments = [argument for argument in arguments if argument != "-v"]
+    is_verbose, has_canary = "-v" in arguments, "--canary" in arguments
+    arguments = [argument for argument in arguments if argument not in ("-v", "--canary")]
     if not arguments:
         print(__doc__.strip(), file=sys.stderr)
         return 2
     if arguments == ["list"]:
-        print_list()
+        print_list(has_canary)
         return 0
     if os.geteuid() != 0:
         print("1..0 # SKIP needs root: FUSE exports and loop devices")
         return 1 if os.environ.get("MUST_WORK") == "1" else 0
-    if arguments == ["short"]:
-        wanted = [[tuple(cell.split(":")) for cell in SHORT]]
+    if arguments in (["short"], ["blind"]):
+        wanted = [[tuple(cell.split(":")) for cell in (SHORT if arguments == ["short"] else BLIND)]]
     else:
         wanted = list(select(["*"] if arguments == ["all"] else arguments))
-    return 1 if run_matrix(wanted, is_verbose) else 0
+    return 1 if run_matrix(wanted, is_verbose, has_canary) else 0
 
 
 if __name__ == "__main__":
