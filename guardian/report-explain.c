@@ -164,6 +164,7 @@ append_memory(GString *text, JsonObject *vm)
     g_autofree char *reserved = report_size_of(memory, "reservation_bytes");
     g_autofree char *headroom = report_size_of(memory, "headroom_bytes");
     g_autofree char *candidates = report_candidates_text(vm);
+    const char *model = report_text_of(memory, "reservation_model", NULL);
     bool is_limit_known = false;
 
     (void)message_get_bool(memory, "limit_known", &is_limit_known);
@@ -175,10 +176,12 @@ append_memory(GString *text, JsonObject *vm)
                     report_text_of(memory, "limit_group", "?"), headroom);
     append_line(text, "", "overhead %s to %s, measured on the %s", low, high,
                 report_text_of(memory, "overhead_source", "(nothing)"));
-    append_line(text, "reserve", "%s by the %s model, %s", reserved,
-                report_text_of(memory, "reservation_model", "?"),
-                report_text_of(memory, "reservation_rule", "?"));
-    append_line(text, "", "%s", candidates);
+    if (model)
+        append_line(text, "reserve", "%s by the %s model, %s; each:", reserved, model,
+                    report_text_of(memory, "reservation_rule", "?"));
+    else
+        append_line(text, "reserve", "unknown: the model in force does not answer; each:");
+    g_string_append(text, candidates);
 }
 
 static void

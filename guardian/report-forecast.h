@@ -14,7 +14,7 @@ void report_add_forecast(JsonBuilder *builder, const Vm *vm, const ReportClocks 
 
 /* Members "reservation_bytes" to "reservation_candidates". */
 void report_add_reservation(JsonBuilder *builder, const Vm *vm);
-/* "table 384M, kubevirt 292M, measured unknown: less than an hour was measured"; new string. */
+/* Lines of explain, one a model: what it would reserve, or why it cannot say. A new string. */
 char *report_candidates_text(JsonObject *vm);
 
 /* Of a VM's object; PRESSURE_UNKNOWN when it is not told. */

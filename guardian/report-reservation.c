@@ -44,10 +44,9 @@ report_candidates_text(JsonObject *vm)
         const char *problem = report_text_of(candidates->pdata[i], "problem", NULL);
         g_autofree char *size = report_size_of(candidates->pdata[i], "bytes");
 
-        g_string_append_printf(text, "%s%s %s%s%s%s", i > 0 ? ", " : "",
+        g_string_append_printf(text, "%-9s%-10s %s%s\n", "",
                                report_text_of(candidates->pdata[i], "model", "?"),
-                               problem ? "unknown" : size, problem ? " (" : "",
-                               problem ? problem : "", problem ? ")" : "");
+                               problem ? "unknown: " : size, problem ? problem : "");
     }
     return g_string_free(text, FALSE);
 }

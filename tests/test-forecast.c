@@ -174,6 +174,23 @@ the_lost_one_is_explained_with_its_stranger_and_its_sum(void **state)
 }
 
 static void
+every_model_has_a_row_of_its_own(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *text = NULL;
+    const char *reserve;
+
+    read_both(fixture, 480);
+    text = explain(fixture, 0);
+    reserve = strstr(text, "\nreserve  ");
+    if (!reserve ||
+        !strstr(reserve, "\n         measured   unknown: less than an hour was measured\n"))
+        fail_msg("%s", text);
+    for (const char *c = reserve; c; c = strchr(c + 1, '\n'))
+        assert_true(strcspn(c + 1, "\n") <= 120);
+}
+
+static void
 status_shows_the_lost_one_first_and_fails(void **state)
 {
     Fixture *fixture = *state;
@@ -248,6 +265,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_model_has_a_row_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_lost_one_is_explained_with_its_stranger_and_its_sum,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(status_shows_the_lost_one_first_and_fails, set_up,
