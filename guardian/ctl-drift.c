@@ -193,7 +193,7 @@ print_vm(JsonObject *vm)
     for (guint i = 0; i < disks->len; i++)
         print_disk(disks->pdata[i]);
     if (why_not)
-        printf("  query-block was not asked: %s\n", why_not);
+        printf("  not asked: %s\n", why_not);
 }
 
 static bool

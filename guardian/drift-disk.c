@@ -3,6 +3,7 @@
 
 #include "block.h"
 #include "config-disk.h"
+#include "libvirt-domain.h"
 #include "sample.h"
 #include "units.h"
 
@@ -96,6 +97,43 @@ throttle_of_pairs(char **pairs, DriftDisk *disk, const char *source)
     if (!throttle)
         note(disk, "live: %s: %s", source, wrong);
     return throttle;
+}
+
+static bool
+take_iotune(DriftDisk *disk, DriftSide side, const DomainDisk *known)
+{
+    static const char *const none[] = {NULL};
+    const char *const *pairs = known->iotune ? (const char *const *)known->iotune : none;
+    g_autofree char *wrong = NULL;
+    Throttle *throttle = throttle_parse(THROTTLE_LIBVIRT, pairs, &wrong);
+
+    if (throttle)
+        disk_set(disk, side, throttle);
+    else
+        note(disk, "%s: iotune: %s", drift_side_name(side), wrong);
+    return throttle != NULL;
+}
+
+/* libvirt knows both: what QEMU was told last, and what the next start brings. */
+static void
+take_domain(const Vm *vm, DriftDisk *disk, const char *name)
+{
+    const DomainXml *persistent = libvirt_domain_persistent(vm->domain);
+    gint64 read_us;
+    const DomainXml *xml = libvirt_domain_xml(vm->domain, &read_us);
+    const DomainDisk *later = persistent ? domain_xml_disk(persistent, name) : NULL;
+    const DomainDisk *now = domain_xml_disk(xml, name);
+
+    if (!persistent)
+        note(disk, "configuration: none, the domain is transient");
+    else if (later)
+        (void)take_iotune(disk, DRIFT_CONFIGURATION, later);
+    else
+        note(disk, "configuration: the next start has no such disk");
+    if (!now || !take_iotune(disk, DRIFT_LIVE, now))
+        return;
+    disk->live_source = DRIFT_LIVE_LIBVIRT;
+    disk->live_us = vm->sample_realtime_us - (vm->sample.now_us - read_us);
 }
 
 static bool
@@ -194,6 +232,12 @@ take_start(const Vm *vm, DriftDisk *disk, const ArgvDisk *argv, gint64 realtime_
     disk->live_source = DRIFT_LIVE_START;
 }
 
+static bool
+is_of_libvirt(const Vm *vm)
+{
+    return vm->domain && libvirt_domain_xml(vm->domain, NULL);
+}
+
 static DriftDisk *
 disk_new(const Vm *vm, const char *name, gint64 realtime_us)
 {
@@ -206,6 +250,10 @@ disk_new(const Vm *vm, const char *name, gint64 realtime_us)
     disk->name = units_printable(name, -1);
     disk->notes = g_ptr_array_new_with_free_func(g_free);
     take_policy(vm, disk, name);
+    if (is_of_libvirt(vm)) {
+        take_domain(vm, disk, name);
+        return disk;
+    }
     take_configuration(vm, disk, name);
     if (!take_group(vm, disk, name, argv) && !take_block(vm, disk, name, argv))
         take_start(vm, disk, argv, realtime_us);
@@ -231,6 +279,31 @@ is_cdrom(const PveEntry *entry)
     return strstr(entry->value, "media=cdrom") != NULL;
 }
 
+static void
+names_add_domain(GPtrArray *names, const DomainXml *xml)
+{
+    for (guint i = 0; xml && i < xml->disks->len; i++) {
+        const DomainDisk *disk = xml->disks->pdata[i];
+
+        if (disk->target && (!disk->device || strcmp(disk->device, "disk") == 0 ||
+                             strcmp(disk->device, "lun") == 0))
+            names_add(names, disk->target);
+    }
+}
+
+static void
+names_add_argv(GPtrArray *names, const Argv *argv)
+{
+    for (guint i = 0; i < argv->disks->len; i++) {
+        const ArgvDisk *disk = argv->disks->pdata[i];
+        const char *name = disk->id ? disk->id : disk->drive ? short_name(disk->drive) : NULL;
+        bool is_cd = disk->driver && g_str_has_suffix(disk->driver, "-cd");
+
+        if (name && !is_cd && !g_str_has_prefix(name, "efidisk"))
+            names_add(names, name);
+    }
+}
+
 /* Of every disk that any side speaks of; a CD drive only when the policy does. */
 static GPtrArray *
 disk_names(const Vm *vm)
@@ -248,13 +321,11 @@ disk_names(const Vm *vm)
         if (pve_is_limited_drive(entry->key) && !is_cdrom(entry))
             names_add(names, entry->key);
     }
-    for (guint i = 0; i < vm->argv->disks->len; i++) {
-        const ArgvDisk *disk = vm->argv->disks->pdata[i];
-        const char *name = disk->id ? disk->id : disk->drive ? short_name(disk->drive) : NULL;
-        bool is_cd = disk->driver && g_str_has_suffix(disk->driver, "-cd");
-
-        if (name && !is_cd && !g_str_has_prefix(name, "efidisk"))
-            names_add(names, name);
+    if (is_of_libvirt(vm)) { /* whose command line has other names for the same disks */
+        names_add_domain(names, libvirt_domain_xml(vm->domain, NULL));
+        names_add_domain(names, libvirt_domain_persistent(vm->domain));
+    } else {
+        names_add_argv(names, vm->argv);
     }
     g_ptr_array_sort(names, names_compare);
     return names;

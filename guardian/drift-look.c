@@ -4,6 +4,7 @@
 #include "block.h"
 #include "config-disk.h"
 #include "freeze.h"
+#include "libvirt-domain.h"
 #include "media.h"
 #include "message.h"
 #include "owner-look.h"
@@ -246,6 +247,17 @@ want_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
 }
 
 void
+drift_look_take_domain(Vm *vm)
+{
+    DriftLook *look = vm->drift;
+    gint64 read_us;
+
+    if (look->wanted_us > 0 && libvirt_domain_xml(vm->domain, &read_us) &&
+        read_us >= look->wanted_us)
+        want_end(look, NULL);
+}
+
+void
 drift_look_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
 {
     DriftLook *look = vm->drift;
@@ -258,8 +270,10 @@ drift_look_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
         look->due_us = now_us + CONFIGURATION_US;
         read_configuration(vm, host, children);
     }
-    if (look->wanted_us > 0)
+    if (look->wanted_us > 0 && !vm->domain)
         want_go_on(vm, host, children, now_us);
+    else if (look->wanted_us > 0 && now_us - look->wanted_us > WANT_US)
+        want_end(look, g_strdup("libvirt did not answer in time"));
 }
 
 void
@@ -278,6 +292,8 @@ drift_look_want(Vm *vm)
     want_end(vm->drift, NULL);
     vm->drift->wanted_us = -1; /* from the next sample on, whose clock counts */
     vm->drift->is_probed = false;
+    if (vm->domain)
+        libvirt_domain_want_xml(vm->domain);
     vm->slow_round_us = 0;
     vm->next_us = 0;
     if (vm->tick)

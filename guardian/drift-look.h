@@ -6,7 +6,8 @@
  * from every slow round. Limits of the old kind, of a -drive, are shown by query-block only, which
  * hangs QEMU on a dead file system: it is asked only when a person asks for it, nothing is suspect,
  * and every file that QEMU has open has just answered a child from its storage, not from a cache.
- * Else what the command line says is all that is known. */
+ * Else what the command line says is all that is known. Of a VM of libvirt both configuration and
+ * live are libvirt's word, from its XML, which asks QEMU nothing. */
 
 #include "child.h"
 #include "drift.h"
@@ -20,6 +21,7 @@ typedef struct DriftLook DriftLook;
 #define DRIFT_LIVE_GROUP "throttle-group"
 #define DRIFT_LIVE_BLOCK "query-block"
 #define DRIFT_LIVE_START "command-line"
+#define DRIFT_LIVE_LIBVIRT "libvirt"
 
 /* One disk as all three sides see it. */
 typedef struct {
@@ -57,6 +59,9 @@ void drift_look_take_group(Vm *vm, const char *group, JsonNode *result, gint64 r
 /* May and shall query-block be asked in this sample? */
 bool drift_look_wants_block(Vm *vm, gint64 now_us);
 void drift_look_take_block(Vm *vm, JsonNode *result, gint64 realtime_us);
+
+/* libvirt has answered for the VM: was that what a person waits for? */
+void drift_look_take_domain(Vm *vm);
 
 /* Who else writes its limits; borrowed. */
 Writers *drift_look_writers(const DriftLook *look);

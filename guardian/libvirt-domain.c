@@ -15,6 +15,7 @@ struct LibvirtDomain {
     char *late_problem; /* what the call that came back too late said; NULL */
     DomainXml *xml, *persistent;
     gint64 xml_us;
+    bool is_xml_wanted;
     LibvirtFigures figures;
     gint64 figures_us; /* 0 never */
 };
@@ -104,7 +105,9 @@ libvirt_domain_look(LibvirtDomain *domain, gint64 now_us, gint64 deadline_us, Li
     errand = g_new0(LibvirtErrand, 1);
     errand->kind = ERRAND_DOMAIN;
     errand->uuid = g_strdup(domain->uuid);
-    errand->wants_xml = !domain->xml || now_us - domain->xml_us >= XML_PERIOD_US;
+    errand->wants_xml =
+        !domain->xml || domain->is_xml_wanted || now_us - domain->xml_us >= XML_PERIOD_US;
+    domain->is_xml_wanted = false;
     errand->targets = domain->xml ? domain_xml_targets(domain->xml) : NULL;
     domain->asked_us = g_get_monotonic_time();
     domain->looked_us = now_us;
@@ -116,6 +119,12 @@ void
 libvirt_domain_cancel(LibvirtDomain *domain)
 {
     tell(domain, NULL, false, "cancelled");
+}
+
+void
+libvirt_domain_want_xml(LibvirtDomain *domain)
+{
+    domain->is_xml_wanted = true;
 }
 
 LibvirtDaemon *

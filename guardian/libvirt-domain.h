@@ -22,6 +22,8 @@ void libvirt_domain_free(LibvirtDomain *domain);
 /* Not while a look is open. May answer from within. now_us is the tick's. */
 void libvirt_domain_look(LibvirtDomain *domain, gint64 now_us, gint64 deadline_us,
                          LibvirtSeenFunc seen, gpointer data);
+/* The next look reads the XML, too. */
+void libvirt_domain_want_xml(LibvirtDomain *domain);
 /* Answers an open look from within, without a reply. */
 void libvirt_domain_cancel(LibvirtDomain *domain);
 

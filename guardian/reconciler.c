@@ -16,6 +16,9 @@
  * look at every open file, and somebody who changes them by hand is no emergency. */
 #define ASK_AGAIN_US (3600 * (gint64)G_USEC_PER_SEC)
 
+/* libvirt would write its own value back at the next change, and knows nothing of ours. */
+#define BY_LIBVIRT "libvirt keeps its limits, and is told by people: virsh blkdeviotune"
+
 struct Reconciler {
     const Host *host;
     const GPtrArray *vms;
@@ -132,6 +135,7 @@ reconciler_plan(const Vm *vm, const GPtrArray *vms, const DriftDisk *disk)
         .live_is_asked = disk->live_source && g_strcmp0(disk->live_source, DRIFT_LIVE_START) != 0,
         .can_write_live = argv && argv->drive && (is_group || !argv->is_group_object),
         .is_shared = is_shared(vm, argv),
+        .keeper = vm->argv->is_libvirt ? BY_LIBVIRT : NULL,
     };
 
     if (facts.can_write_live && !is_group) /* only a -drive has a limiter of its own */

@@ -9,6 +9,7 @@
 
 #include "sample-private.h"
 
+#include "drift-look.h"
 #include "libvirt-domain.h"
 #include "storage.h"
 #include "throttle.h"
@@ -148,6 +149,7 @@ seen(const LibvirtReply *reply, bool is_late, gint64 waited_us, const char *prob
         sampling->vm->run = reply->run;
         if (reply->disks)
             fill_disks(sampling, reply->disks);
+        drift_look_take_domain(sampling->vm);
     }
     sampling_answered(sampling);
 }

@@ -12,7 +12,8 @@
  *      disk that has just stalled hangs QEMU. Proxmox sends the same zeros when a configuration
  *      loses its limits. Such a difference is reported; the policy can ask for a huge value.
  *   4. A group cannot be changed while the VM runs.
- *   5. Where the configuration differs it is written, because it brings QEMU along; else QEMU, but
+ *   5. What somebody else keeps is left to him.
+ *   6. Where the configuration differs it is written, because it brings QEMU along; else QEMU, but
  *      only after its own word, never after what its command line said. */
 
 static const char *
@@ -97,7 +98,7 @@ reconcile_disk(const Drift *drift, const ReconcileFacts *facts)
     live_differs = side_differs(drift, DRIFT_LIVE);
     if (!configuration_differs && !live_differs)
         return (ReconcilePlan){.kind = RECONCILE_NOTHING, .reason = ""};
-    hindrance = find_hindrance(facts);
+    hindrance = facts->keeper != NULL ? facts->keeper : find_hindrance(facts);
     if (hindrance != NULL)
         return leave(hindrance);
     if (takes_a_rate_away(drift, DRIFT_CONFIGURATION) || takes_a_rate_away(drift, DRIFT_LIVE))

@@ -26,6 +26,7 @@ typedef struct {
     bool live_is_asked;  /* live is QEMU's own word, not its command line's */
     bool can_write_live; /* it has a limiter that can be told without making a second one */
     bool is_shared;      /* the limiter is also that of other disks */
+    const char *keeper;  /* who keeps the limits and must be told by people; static; NULL: us */
 } ReconcileFacts;
 
 typedef struct {

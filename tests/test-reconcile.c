@@ -34,6 +34,8 @@ facts_of(const char *spoilt)
         facts.run = RUN_MIGRATING;
     if (strcmp(spoilt, "young") == 0)
         facts.calm_us--;
+    if (strcmp(spoilt, "kept") == 0)
+        facts.keeper = "somebody keeps them";
     if (strcmp(spoilt, "lock") == 0)
         facts.lock = "backup";
     return facts;
@@ -64,6 +66,10 @@ static const Row rows[] = {
      "the policy wants no limit", ""},
     {"a huge value is a value", "mbps_wr=100000", NULL, LIVE("bps_wr=31457280"), RECONCILE_LIVE, "",
      ""},
+    {"what somebody else keeps is left", "mbps_wr=60", "x:1,mbps_wr=30", LIVE("bps_wr=1"),
+     RECONCILE_LEAVE, "somebody keeps them", "kept"},
+    {"and is nothing when it is equal", "mbps_wr=60", NULL, LIVE("bps_wr=62914560"),
+     RECONCILE_NOTHING, "", "kept"},
     {"a suspect is left", "mbps_wr=60", NULL, LIVE("bps_wr=1"), RECONCILE_LEAVE,
      "a stall is suspected", "suspect"},
     {"a paused VM is left", "mbps_wr=60", NULL, LIVE("bps_wr=1"), RECONCILE_LEAVE,

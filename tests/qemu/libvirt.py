@@ -5,6 +5,7 @@
 usage: libvirt.py [CASE...]
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -178,6 +179,61 @@ def case_many(scratch):
               if entry["name"] != domains[7].name), "the others")
     os.kill(domains[7].pid, signal.SIGCONT)
     wait_for(lambda: answered(guardian, domains[7]), 2 * PERIOD + 5, "no data after it went on")
+
+
+def drift(guardian, domain):
+    """What `drift` says of the domain's disk vda."""
+    result = guardian.ctl("drift", domain.name, "--json")
+    check(result.returncode in (0, 1), f"drift: {result.stderr}")
+    entry = json.loads(result.stdout)["vms"][0]
+    check([disk["name"] for disk in entry["disks"]] == ["vda"], f"{entry}")
+    disk = entry["disks"][0]
+    check(result.returncode == (0 if disk["is_equal"] else 1), f"exit {result.returncode}: {disk}")
+    return disk
+
+
+def expect_limits(guardian, domain, policy, configuration, live):
+    wanted = {"policy": policy, "configuration": configuration, "live": live}
+
+    def has_them():
+        disk = drift(guardian, domain)
+        now = {side: disk[side] and disk[side]["bps_write"] for side in wanted}
+        return disk if now == wanted else None
+    disk, _ = wait_for(has_them, 60, f"{domain.name} is not {wanted}")
+    values = {value for value in wanted.values() if value is not None}
+    check(disk["is_equal"] == (len(values) < 2), f"{disk}")
+    check([entry["field"] for entry in disk["differences"]] == ([] if disk["is_equal"] else ["bps_write"]), f"{disk}")
+    check(disk["live_source"] == "libvirt", f"{disk}")
+    return disk
+
+
+def case_drift(scratch):
+    """what libvirt does now and brings at the next start is compared, and QEMU is asked nothing for it."""
+    libvirtd = Libvirtd(scratch)
+    limit = "<iotune><write_bytes_sec>62914560</write_bytes_sec></iotune>"
+    web = libvirtd.create("web", file_disk(scratch, "vda", "web", limit) +
+                          "<disk type='file' device='cdrom'><target dev='hda' bus='ide'/></disk>", is_persistent=True)
+    beside = libvirtd.create("beside", file_disk(scratch, "vda", "beside", limit))
+    os.makedirs(scratch.path("etc/vm.d"))
+    with open(scratch.path("etc/vm.d/web.conf"), "w") as file:
+        file.write("[Match]\nname = web\n[disk vda]\nmbps_wr = 60.0\n")
+    guardian = Guardian(scratch, [web, beside], settings=FAST + "[enforce]\nthrottle = enforce\n")
+    wait_for(lambda: answered(guardian, web) and answered(guardian, beside), 60, "libvirt does not tell")
+    before = len(libvirtd.asked())
+    expect_limits(guardian, web, 62914560, 62914560, 62914560)
+    check(set(libvirtd.asked()[before:]) <= ALLOWED_QMP, f"{set(libvirtd.asked()[before:])}")
+    tune = ("blkdeviotune", "web", "vda", "--write-bytes-sec")
+    libvirtd.virsh(*tune, "31457280", "--live")
+    disk = expect_limits(guardian, web, 62914560, 62914560, 31457280)
+    check("virsh blkdeviotune" in disk["outcome"], f"{disk}")
+    # what libvirt fills in when it is told is no difference: a group's name, lengths
+    libvirtd.virsh(*tune, "62914560", "--live")
+    expect_limits(guardian, web, 62914560, 62914560, 62914560)
+    libvirtd.virsh(*tune, "1048576", "--config")
+    expect_limits(guardian, web, 62914560, 1048576, 62914560)
+    expect_limits(guardian, beside, None, None, 62914560)
+    shown = guardian.ctl("drift", "beside")
+    check(shown.returncode == 0 and "the domain is transient" in shown.stdout, shown.stdout)
 
 
 run({name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")})

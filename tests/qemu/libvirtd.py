@@ -107,7 +107,7 @@ class Libvirtd:
                 except ProcessLookupError:
                     pass
 
-    def create(self, name, disks="", does=None, memory=96):
+    def create(self, name, disks="", does=None, memory=96, is_persistent=False):
         """Without `does` a domain that never runs. disks: <disk> elements."""
         boot, flags = "", ["--paused"]
         if does is not None:
@@ -125,7 +125,11 @@ class Libvirtd:
             <serial type='file'><source path='{self.path(name + ".console")}'/></serial></devices></domain>"""
         with open(self.path(name + ".xml"), "w") as file:
             file.write(xml)
-        self.virsh("create", self.path(name + ".xml"), *flags, seconds=120)
+        if is_persistent:
+            self.virsh("define", self.path(name + ".xml"))
+            self.virsh("start", name, *flags, seconds=120)
+        else:
+            self.virsh("create", self.path(name + ".xml"), *flags, seconds=120)
         domain = Domain(self, name)
         self.pids.add(domain.pid)
         if does is not None:
