@@ -234,6 +234,22 @@ add_score(AuditVm *facts, const Vm *vm)
     facts->oom_score_adj = (gint32)score;
 }
 
+/* The lowest one of its group and all above it; 0 none, or unknown. The one with the least left may
+ * be a high one that other VMs share. */
+static guint64
+lowest_limit(const Vm *vm)
+{
+    guint64 lowest = vm->memory.has_limit ? vm->memory.limit_bytes : 0;
+
+    for (guint i = 0; vm->group_limits && i < vm->group_limits->len; i++) {
+        guint64 limit = g_array_index(vm->group_limits, CgroupLimit, i).limit_bytes;
+
+        if (limit > 0 && (lowest == 0 || limit < lowest))
+            lowest = limit;
+    }
+    return lowest;
+}
+
 AuditVm *
 audit_facts_running(const Host *host, const Vm *vm)
 {
@@ -250,7 +266,7 @@ audit_facts_running(const Host *host, const Vm *vm)
     facts->guest_ram_bytes = vm->memory.has_guest_ram ? vm->memory.guest_ram_bytes
                              : argv->has_memory       ? argv->memory_bytes
                                                       : 0;
-    facts->limit_bytes = vm->memory.has_limit ? vm->memory.limit_bytes : 0;
+    facts->limit_bytes = lowest_limit(vm);
     facts->floor_bytes = floor_of(facts->host, &vm->limits, facts->guest_ram_bytes);
     facts->has_balloon = answer(argv->has_balloon);
     facts->balloon_reports = answer(argv->balloon_reports);

@@ -162,6 +162,20 @@ add_findings(Audit *audit, const GPtrArray *findings)
     json_builder_end_array(audit->json);
 }
 
+/* As the daemon knows it: of the VM's group and all above it; 0 none, or unknown. */
+static guint64
+lowest_limit(JsonObject *known)
+{
+    g_autoptr(GPtrArray) limits = report_objects_of(message_get_object(known, "domain"), "limits");
+    gint64 lowest = 0, limit;
+
+    for (guint i = 0; i < limits->len; i++)
+        if (report_number_of(limits->pdata[i], "limit_bytes", &limit) && limit > 0 &&
+            (lowest == 0 || limit < lowest))
+            lowest = limit;
+    return (guint64)lowest;
+}
+
 static void
 audit_one(Audit *audit, const Vm *vm)
 {
@@ -171,12 +185,11 @@ audit_one(Audit *audit, const Vm *vm)
     g_autoptr(AuditVm) configured = audit_facts_configured(audit->host, vm, &problem);
     const char *word = vm->id && strcmp(vm->source, "proxmox") == 0 ? vm->id : vm->name;
     g_autoptr(GPtrArray) findings = NULL;
-    gint64 limit_bytes;
 
     if (running->qemu_version == 0 && known)
         running->qemu_version = audit_version(report_text_of(known, "qemu_version", NULL));
-    if (known && report_number_of(message_get_object(known, "memory"), "limit_bytes", &limit_bytes))
-        running->limit_bytes = (guint64)MAX(limit_bytes, 0);
+    if (known && lowest_limit(known) > 0)
+        running->limit_bytes = lowest_limit(known);
     if (configured) /* the same program, unless it was upgraded meanwhile */
         configured->qemu_version = running->qemu_version;
     findings = audit_run(running, configured, audit->bugs, word);

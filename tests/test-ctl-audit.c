@@ -241,6 +241,49 @@ a_host_that_promised_more_than_it_has_is_told(void **state)
 }
 
 static void
+make_group(const Fixture *fixture, const char *group, guint64 anon_mib, guint64 limit_mib)
+{
+    g_autofree char *directory = g_strconcat("sys/fs/cgroup/", group, "/", NULL);
+    g_autofree char *usage = g_strdup_printf("%" G_GUINT64_FORMAT "\n", anon_mib << 20);
+    g_autofree char *limit = g_strdup_printf("%" G_GUINT64_FORMAT "\n", limit_mib << 20);
+    g_autofree char *stat =
+        g_strdup_printf("anon %" G_GUINT64_FORMAT "\nfile 0\nshmem 0\n", anon_mib << 20);
+    const char *const files[][2] = {{"memory.current", usage},
+                                    {"memory.max", limit},
+                                    {"memory.stat", stat},
+                                    {"memory.events", "oom_kill 0\n"}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *path = g_strconcat(directory, files[i][0], NULL);
+
+        tree_file(fixture->tree, path, files[i][1]);
+    }
+}
+
+/* Of a full slice that others fill less is left than of the VM's own low limit. */
+static void
+a_low_limit_is_seen_below_a_full_one_that_others_share(void **state)
+{
+    const Fixture *fixture = *state;
+    g_auto(Run) low = {0}, high = {0};
+    g_autofree char *of_low = NULL, *of_high = NULL;
+
+    tree_file(fixture->tree, "proc/self/mountinfo",
+              "41 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n");
+    tree_file(fixture->tree, "sys/fs/cgroup/cgroup.controllers", "cpu io memory pids\n");
+    tree_file(fixture->tree, "proc/103/cgroup", "0::/vms.slice/clean.scope\n");
+    make_group(fixture, "vms.slice", 8190, 8192);
+    make_group(fixture, "vms.slice/clean.scope", 100, 1030);
+    low = run_audit(fixture, "clean", true);
+    of_low = findings_of(low.out, "clean");
+    assert_string_equal(of_low, "memory-limit-too-low - 1\n");
+    make_group(fixture, "vms.slice/clean.scope", 100, 4096);
+    high = run_audit(fixture, "clean", true);
+    of_high = findings_of(high.out, "clean");
+    assert_string_equal(of_high, "");
+}
+
+static void
 wrong_words_are_refused(void **state)
 {
     const Fixture *fixture = *state;
@@ -263,6 +306,7 @@ main(void)
         audit_test(what_is_pending_counts_for_the_next_start),
         audit_test(a_sites_own_row_is_heard_and_a_bad_one_refused),
         audit_test(a_host_that_promised_more_than_it_has_is_told),
+        audit_test(a_low_limit_is_seen_below_a_full_one_that_others_share),
         audit_test(wrong_words_are_refused),
     };
 
