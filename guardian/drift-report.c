@@ -218,10 +218,8 @@ drift_want(const Guardian *guardian, const char *word, GError **error)
 }
 
 static char *
-drift_line(const Vm *vm, gint64 realtime_us)
+drift_line(const Vm *vm, const GPtrArray *disks)
 {
-    g_autoptr(GPtrArray) disks = drift_look_disks(vm, realtime_us);
-
     for (guint i = 0; i < disks->len; i++) {
         const DriftDisk *disk = disks->pdata[i];
         ReconcilePlan plan = reconciler_plan(vm, NULL, disk);
@@ -234,13 +232,27 @@ drift_line(const Vm *vm, gint64 realtime_us)
     return NULL;
 }
 
+static void
+build_counts(JsonBuilder *builder, const Vm *vm, const GPtrArray *disks, gint64 realtime_us)
+{
+    WritersCount writes = writers_count(drift_look_writers(vm->drift), realtime_us);
+    guint n = 0;
+
+    for (guint i = 0; i < disks->len; i++)
+        n += drift_count(&((const DriftDisk *)disks->pdata[i])->drift);
+    build_u64(builder, "drift_fields", true, n);
+    build_u64(builder, "foreign_writes_day", true, writes.n_writes);
+    build_u64(builder, "foreign_equal_writes_day", true, writes.n_equal);
+}
+
 void
 drift_build_writes(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
 {
     const Writers *writers = drift_look_writers(vm->drift);
     const Verdict *verdict = &vm->track.verdict;
     g_autofree char *last = NULL, *habit = writers_habit(writers, clocks->realtime_us);
-    g_autofree char *drift = drift_line(vm, clocks->realtime_us);
+    g_autoptr(GPtrArray) disks = drift_look_disks(vm, clocks->realtime_us);
+    g_autofree char *drift = drift_line(vm, disks);
 
     if (verdict->state >= STATE_SUSPECT && verdict->since_us > 0)
         last = writers_describe(writers,
@@ -248,4 +260,5 @@ drift_build_writes(JsonBuilder *builder, const Vm *vm, const ReportClocks *clock
     build_text(builder, "last_write", last);
     build_text(builder, "write_habit", habit);
     build_text(builder, "drift", drift);
+    build_counts(builder, vm, disks, clocks->realtime_us);
 }

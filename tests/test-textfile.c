@@ -16,7 +16,9 @@
 static const char state_json[] =
     "{\"stuck_workers\":1,\"vms\":["
     "{\"name\":\"we\\\"b\\\\x0a\",\"id\":\"101\",\"pid\":7,\"state\":\"frozen\",\"since_s\":42,"
-    "\"sample_age_ms\":1250,\"memory\":{\"headroom_bytes\":-4096,\"limit_bytes\":1073741824,"
+    "\"sample_age_ms\":1250,\"drift_fields\":2,\"foreign_writes_day\":24,"
+    "\"foreign_equal_writes_day\":23,\"memory\":{\"headroom_bytes\":-4096,\"limit_bytes\":"
+    "1073741824,"
     "\"guest_ram_bytes\":536870912,\"overhead_high_bytes\":77,"
     "\"forecast\":{\"level\":\"doomed\",\"missing_high_bytes\":124}},"
     "\"disks\":[{\"label\":\"virtio0\",\"state\":\"frozen\",\"since_s\":42},"
@@ -67,6 +69,9 @@ every_known_fact_is_written_and_no_other(void **state)
         {"vm_memory_missing_bytes", WEB "} 124"},
         {"vm_memory_guest_ram_bytes", WEB "} 536870912"},
         {"vm_memory_overhead_bytes", WEB "} 77"},
+        {"vm_drift_fields", WEB "} 2"},
+        {"vm_foreign_writes", WEB "} 24"},
+        {"vm_foreign_equal_writes", WEB "} 23"},
         {"disk_state", WEB ",disk=\"virtio0\"} 3"},
         {"disk_state", WEB ",disk=\"virtio1\"} 0"},
         {"disk_state_age_seconds", WEB ",disk=\"virtio0\"} 42"},
