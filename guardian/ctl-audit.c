@@ -255,6 +255,7 @@ audit_all(Audit *audit, GError **error)
         (void)guardian_look_for_vms(guardian);
     else /* nobody else knows QEMU's version, and the group's limits */
         guardian_look_twice(guardian, 0);
+    guardian_look_at_devices(guardian);
     vms = guardian_vms(guardian);
     for (guint i = 0; i < vms->len; i++)
         audit_one(audit, vms->pdata[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Without the loop: what a tool does that looks and ends. */
 #include "guardian-private.h"
+#include "storage.h"
 
 /* Without the loop, how long a look may take in all before what is there is shown. */
 #define LOOK_DEADLINE_US (8 * G_USEC_PER_SEC)
@@ -63,4 +64,14 @@ guardian_look_twice(Guardian *guardian, gint64 apart_us)
                 guardian_sample(guardian, guardian->vms->pdata[i], now);
         guardian_wait(guardian, round == 0 ? apart_us : 0, LOOK_DEADLINE_US);
     }
+}
+
+void
+guardian_look_at_devices(Guardian *guardian)
+{
+    gint64 now = host_monotonic_us(guardian->host);
+
+    for (guint i = 0; i < guardian->vms->len; i++)
+        storage_look_again(guardian->vms->pdata[i], guardian->children, now);
+    guardian_wait(guardian, 0, LOOK_DEADLINE_US);
 }

@@ -39,6 +39,8 @@ void guardian_start(Guardian *guardian);
 guint guardian_look_for_vms(Guardian *guardian);
 /* Without the loop: discovers, takes two samples of every VM `apart_us` apart, and returns. */
 void guardian_look_twice(Guardian *guardian, gint64 apart_us);
+/* After either: does each VM still hold the block devices that its paths lead to? */
+void guardian_look_at_devices(Guardian *guardian);
 /* A hook said so at at_us (monotonic): looks at once, and expects silence where it was announced.
  * What waited too long for us only makes us look. */
 void guardian_hear_hook(Guardian *guardian, const HookEvent *event, gint64 at_us);
