@@ -71,15 +71,32 @@ read_reply(int fd, Frame *frame, gint64 deadline_us, GError **error)
     }
 }
 
+/* What units_printable() holds at once, with room for a character that is cut. */
+#define PRINTABLE_STEP 200
+
 /* Whoever answers on the socket: a guardian's texts need no escape, and a terminal must not be told
  * anything by others. */
 static bool
 is_printable(const char *text)
 {
     g_autofree char *without_escapes = g_strdelimit(g_strdup(text), "\\", '/');
-    g_autofree char *printable = units_printable(without_escapes, -1);
+    const char *at = without_escapes;
 
-    return strcmp(without_escapes, printable) == 0;
+    if (!g_utf8_validate(at, -1, NULL))
+        return false;
+    while (*at) {
+        gsize length = strnlen(at, PRINTABLE_STEP);
+        g_autofree char *part = NULL, *printable = NULL;
+
+        while (at[length] != '\0' && (at[length] & 0xc0) == 0x80) /* not within a character */
+            length--;
+        part = g_strndup(at, length);
+        printable = units_printable(part, -1);
+        if (strcmp(part, printable) != 0)
+            return false;
+        at += length;
+    }
+    return true;
 }
 
 static bool
