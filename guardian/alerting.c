@@ -406,3 +406,15 @@ alerting_follow_band(Alerting *alerting, const Band *band)
     follow_memory(alerting, &identity, is_livelock ? PRESSURE_IMMINENT : PRESSURE_OK, "livelock",
                   band->track.verdict.since_us);
 }
+
+void
+alerting_follow_oom(Alerting *alerting, const OomStory *story, bool is_open)
+{
+    g_autofree char *key = g_strconcat("oom:", story->vm, NULL);
+    Alert identity = {.key = key, .vm = story->vm, .text = story->line};
+    PressureLevel level = !is_open          ? PRESSURE_OK
+                          : story->is_death ? PRESSURE_IMMINENT
+                                            : PRESSURE_DOOMED;
+
+    follow_memory(alerting, &identity, level, "oom-killed", story->seen_us);
+}

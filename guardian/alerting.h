@@ -69,5 +69,7 @@ void alerting_follow_memory(Alerting *alerting, const Vm *vm);
 void alerting_follow_host(Alerting *alerting, const HostWatch *watch);
 /* A group stands still, or does no more: a page at once. */
 void alerting_follow_band(Alerting *alerting, const Band *band);
+/* A VM, or a helper of it, was OOM-killed: a page when the VM died. */
+void alerting_follow_oom(Alerting *alerting, const OomStory *story, bool is_open);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Alerting, alerting_free)

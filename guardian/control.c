@@ -5,6 +5,7 @@
 #include "drift-report.h"
 #include "hook.h"
 #include "message.h"
+#include "report-oom.h"
 #include "report.h"
 #include "server.h"
 
@@ -203,6 +204,12 @@ control_acknowledge(Control *control, JsonObject *arguments, const ServerPeer *p
                : NULL;
 }
 
+static JsonNode *
+control_oom(Control *control, JsonObject *arguments, const ServerPeer *peer, GError **error)
+{
+    return report_oom(control->guardian);
+}
+
 typedef struct {
     const char *name;
     bool is_for_root;
@@ -219,6 +226,7 @@ static const Command commands[] = {
     {"drift-ask", true, control_drift_ask},
     {"hook", true, control_hook},
     {"alerts", false, control_alerts},
+    {"oom", false, control_oom},
     {"silence", true, control_silence},
     {"end-silence", true, control_end_silence},
     {"acknowledge", true, control_acknowledge},

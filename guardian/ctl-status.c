@@ -6,6 +6,7 @@
 #include "ctl.h"
 
 #include "message.h"
+#include "report-oom.h"
 #include "report.h"
 
 #include <stdio.h>
@@ -61,17 +62,34 @@ ctl_list(const CtlOptions *options, int argc, char **argv)
     return 0;
 }
 
-/* {"schema": 1, "vm": {...}} */
+/* {"schema": 1, "vm": {...}, "oom": {...}}; NULL is null. */
 static JsonNode *
-wrap_vm(JsonObject *vm)
+wrap_vm(JsonObject *vm, JsonObject *kill)
 {
     JsonNode *root = json_node_new(JSON_NODE_OBJECT);
     JsonObject *object = json_object_new();
 
     json_object_set_int_member(object, "schema", 1);
-    json_object_set_object_member(object, "vm", json_object_ref(vm));
+    if (vm)
+        json_object_set_object_member(object, "vm", json_object_ref(vm));
+    else
+        json_object_set_null_member(object, "vm");
+    if (kill)
+        json_object_set_object_member(object, "oom", json_object_ref(kill));
+    else
+        json_object_set_null_member(object, "oom");
     json_node_take_object(root, object);
     return root;
+}
+
+static char *
+explain_text(JsonObject *vm, JsonObject *kill, const CtlOptions *options)
+{
+    g_autofree char *known = vm ? report_explain_text(vm, options->is_coloured) : NULL;
+    GString *text = g_string_new(known ? known : "This VM is not here any more.\n");
+
+    report_append_oom(text, kill, false);
+    return g_string_free(text, FALSE);
 }
 
 int
@@ -79,7 +97,7 @@ ctl_explain(const CtlOptions *options, int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonNode) state = NULL;
-    JsonObject *vm;
+    JsonObject *vm, *kill;
 
     if (argc == 2 && *argv[1] == '-')
         return ctl_fail_argument(argv);
@@ -87,11 +105,15 @@ ctl_explain(const CtlOptions *options, int argc, char **argv)
         return ctl_fail("explain takes one VM; see guardianctl list");
     state = ctl_state(options, &error);
     vm = state ? ctl_state_find_vm(json_node_get_object(state), argv[1], &error) : NULL;
-    if (!vm)
+    /* it may have died of it */
+    kill = state && (vm || g_error_matches(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE))
+               ? report_find_oom(json_node_get_object(state), argv[1])
+               : NULL;
+    if (!vm && !kill)
         return ctl_fail("%s", error->message);
     if (options->is_json)
-        ctl_print_json(wrap_vm(vm));
+        ctl_print_json(wrap_vm(vm, kill));
     else
-        print_text(report_explain_text(vm, options->is_coloured));
-    return report_vm_exit_status(vm);
+        print_text(explain_text(vm, kill, options));
+    return vm ? report_vm_exit_status(vm) : 1;
 }

@@ -25,7 +25,7 @@ static const Verb verbs[] = {
     {"overhead", ctl_overhead, "...", "memory a VM needs beside its guest's RAM (offline)"},
     {"limits", ctl_limits, "plan|apply|undo VM", "raise its memory limits to what suffices"},
     {"throttle", ctl_throttle, "normalize|diff", "disk limits in their four forms (offline)"},
-    {"oom", ctl_oom, "[FILE|-]", "explain the OOM kills in a kernel log (offline)"},
+    {"oom", ctl_oom, "[FILE|-]", "explain the OOM kills seen, or those in a log"},
     {"replay", ctl_replay, "FILE...", "what the judge says of recorded samples (offline)"},
     {"config", ctl_config, "...", "settings, their origin, their errors; reload"},
     /* without a summary, after all that have one: told of elsewhere */

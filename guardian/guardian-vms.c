@@ -52,6 +52,7 @@ guardian_add(Guardian *guardian, Vm *vm)
     g_ptr_array_add(guardian->vms, vm);
     libvirt_look_for(guardian->libvirt, vm, now);
     storage_look_up(vm, guardian->children);
+    oom_watch_note(guardian->host_watch->oom, vm); /* it may not live to its first sample */
     incoming_take(guardian->incoming, vm, now);
     /* a phase of its own: on a shared monitor nobody's clock should meet ours every time */
     vm->next_us = now;

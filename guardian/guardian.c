@@ -60,6 +60,7 @@ guardian_sampled(Vm *vm, gpointer data)
     incoming_note(vm);
     owner_look_libvirt(vm);
     recorder_add(vm->recorder, &vm->sample);
+    oom_watch_note(guardian->host_watch->oom, vm);
     if (vm->sample.process_is_gone)
         guardian_end_forecast(guardian, vm);
     else if (memory_watch_follow(vm, guardian->vms, guardian->workers,

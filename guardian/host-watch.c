@@ -11,6 +11,7 @@ host_watch_new(const Host *host)
 
     watch->host = host;
     watch->bands = bands_new(host);
+    watch->oom = oom_watch_new(host);
     return watch;
 }
 
@@ -20,6 +21,7 @@ host_watch_free(HostWatch *watch)
     if (!watch)
         return;
     bands_free(watch->bands);
+    oom_watch_free(watch->oom);
     g_free(watch);
 }
 
@@ -41,6 +43,7 @@ host_watch_follow(HostWatch *watch, const GPtrArray *vms, const Limits *limits, 
 {
     PressureLevel before = watch->verdict.level;
 
+    oom_watch_follow(watch->oom);
     if (watch->read_us > 0 && now_us - watch->read_us < limits->memory_period_us)
         return;
     watch->read_us = now_us;

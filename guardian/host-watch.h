@@ -2,10 +2,11 @@
 #pragma once
 
 /* The host's memory as a whole: read and judged once a memory period, with the groups that
- * memory.high slows down. */
+ * memory.high slows down, and the kernel's OOM kills. */
 
 #include "bands.h"
 #include "hostmemory.h"
+#include "oom-watch.h"
 
 typedef struct HostWatch {
     const Host *host;
@@ -15,6 +16,7 @@ typedef struct HostWatch {
     gint64 since_us; /* the verdict has this level since */
     gint64 read_us;
     Bands *bands;
+    OomWatch *oom;
     void (*changed)(const struct HostWatch *watch, gpointer data); /* its level; NULL */
     gpointer data;
 } HostWatch;

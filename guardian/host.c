@@ -15,6 +15,7 @@
 static const char *const default_paths[HOST_N_ROOTS] = {
     [HOST_PROC] = "/proc", [HOST_SYS] = "/sys",     [HOST_RUN] = "/run",
     [HOST_ETC] = "/etc",   [HOST_VAR] = "/var/lib", [HOST_CONFIG] = "/etc/vm-guardian",
+    [HOST_DEV] = "/dev",
 };
 
 struct Host {

@@ -33,14 +33,15 @@ typedef enum {
     HOST_ETC,
     HOST_CONFIG,
     HOST_VAR,
+    HOST_DEV,
     HOST_N_ROOTS
 } HostRoot;
 
 typedef struct Host Host;
 
-/* roots: NULL, or NULL entries, mean /proc, /sys, /run, /etc, /etc/vm-guardian, /var/lib. NULL with
- * error set when one cannot be opened; only the default HOST_CONFIG may be missing. HOST_CONFIG is
- * opened anew each time, because packages and people replace it while we run. */
+/* roots: NULL, or NULL entries, mean /proc, /sys, /run, /etc, /etc/vm-guardian, /var/lib, /dev.
+ * NULL with error set when one cannot be opened; only the default HOST_CONFIG may be missing.
+ * HOST_CONFIG is opened anew each time, because packages and people replace it while we run. */
 Host *host_new(const char *const roots[HOST_N_ROOTS], GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void host_free(Host *host);
 /* The path of a root, for messages. */

@@ -115,6 +115,18 @@ daemon_band_changed(const Band *band, gpointer data)
 }
 
 static void
+daemon_oom(const OomStory *story, bool is_open, gpointer data)
+{
+    alerting_follow_oom(((const Daemon *)data)->alerting, story, is_open);
+}
+
+static void
+daemon_oom_warn(const char *line, gpointer data)
+{
+    report_journal_warn(JOURNAL_OOM, "%s", line);
+}
+
+static void
 daemon_follow_host(Daemon *daemon)
 {
     HostWatch *watch = guardian_host_watch(daemon->guardian);
@@ -122,6 +134,7 @@ daemon_follow_host(Daemon *daemon)
     watch->changed = daemon_host_changed;
     watch->data = daemon;
     bands_set_func(watch->bands, daemon_band_changed, daemon);
+    oom_watch_start(watch->oom, g_main_context_default(), daemon_oom, daemon_oom_warn, daemon);
 }
 
 static void
@@ -315,6 +328,8 @@ parse_options(int argc, char **argv, Options *options, GError **error)
         {"etc-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_ETC], "Instead of /etc",
          "DIR"},
         {"var-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_VAR], "Instead of /var/lib",
+         "DIR"},
+        {"dev-root", 0, 0, G_OPTION_ARG_FILENAME, &options->roots[HOST_DEV], "Instead of /dev",
          "DIR"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->is_version, "Print the version and exit",
          NULL},

@@ -3,6 +3,7 @@
 
 #include "message.h"
 #include "report-line.h"
+#include "report-oom.h"
 
 #include <string.h>
 
@@ -67,6 +68,7 @@ report_add_host(JsonBuilder *builder, const Guardian *guardian)
         if (((const Band *)bands->pdata[i])->track.verdict.is_livelock)
             add_band(builder, bands->pdata[i]);
     json_builder_end_array(builder);
+    report_add_oom(builder, guardian);
 }
 
 static bool
@@ -111,6 +113,7 @@ report_host_text(JsonObject *state)
     }
     if (is_host_lost(host))
         append_host(text, host);
+    report_append_open_ooms(text, state);
     return g_string_free(text, FALSE);
 }
 
@@ -119,5 +122,7 @@ report_host_exit_status(JsonObject *state)
 {
     g_autoptr(GPtrArray) livelocks = report_objects_of(state, "livelocks");
 
-    return livelocks->len > 0 || is_host_lost(message_get_object(state, "host")) ? 1 : 0;
+    return livelocks->len > 0 || is_host_lost(message_get_object(state, "host"))
+               ? 1
+               : report_oom_exit_status(state);
 }

@@ -23,6 +23,7 @@ static const struct {
     [JOURNAL_RELOADED] = {"reloaded", "663912376809410d892d5703cdde3585"},
     [JOURNAL_RELOAD_FAILED] = {"reload-failed", "c5ce7c8c1b914d3b83c4ea8096e51ba3"},
     [JOURNAL_LIMITS] = {"limits", "7c1de0b4e2f94f6b9a50c0de85a3b917"},
+    [JOURNAL_OOM] = {"oom", "1d68e5022efd44b9bc9179b0f6d3633d"},
     [JOURNAL_NOT_LOCKED] = {"not-locked", "521d358cca554b63b85ff89eb70d61f8"},
 };
 

@@ -21,6 +21,7 @@ typedef enum {
     JOURNAL_RELOADED,      /* a new configuration is in force */
     JOURNAL_RELOAD_FAILED, /* it has an error: the old one stays */
     JOURNAL_LIMITS,        /* limits of a disk were set, or could not be */
+    JOURNAL_OOM,           /* OOM kills are not followed: the kernel's log cannot be read */
     JOURNAL_NOT_LOCKED,    /* memory could not be locked: a dead disk of the host may stop us */
 } JournalEvent;
 

@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-/* The causes of what is alerted (freeze.c, freeze-disk.c). */
+/* The causes of what is alerted (freeze.c, freeze-disk.c), and memory's. */
 static const char *const causes[] = {
-    "canary-late", "device-stuck",   "io-error",   "job-stalled", "neighbours-still",
-    "no-answer",   "no-negotiation", "pause-loop", "panicked",    "reset-loop",
-    "stopped",     "throttle-bound", "traced"};
+    "canary-late", "device-stuck",   "io-error",       "job-stalled", "neighbours-still",
+    "no-answer",   "no-negotiation", "oom-killed",     "pause-loop",  "panicked",
+    "reset-loop",  "stopped",        "throttle-bound", "traced"};
 
 static void
 silence_free(gpointer data)

@@ -322,3 +322,17 @@ units_printable(const char *raw, gssize length)
     }
     return g_strndup(text, used);
 }
+
+char *
+units_printable_path(const char *path)
+{
+    g_auto(GStrv) parts = g_strsplit(path ? path : "", "\\", -1);
+
+    for (guint i = 0; parts[i]; i++) {
+        char *printable = units_printable(parts[i], -1);
+
+        g_free(parts[i]);
+        parts[i] = printable;
+    }
+    return g_strjoinv("\\", parts);
+}

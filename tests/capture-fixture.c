@@ -55,8 +55,8 @@ capture_fixture_new(const char *vm_name)
     CaptureFixture *fixture = g_new0(CaptureFixture, 1);
     const char *roots[HOST_N_ROOTS] = {NULL};
     static const char *const names[] = {
-        [HOST_PROC] = "proc", [HOST_SYS] = "sys",       [HOST_RUN] = "run",
-        [HOST_ETC] = "etc",   [HOST_CONFIG] = "config", [HOST_VAR] = "var"};
+        [HOST_PROC] = "proc",     [HOST_SYS] = "sys", [HOST_RUN] = "run", [HOST_ETC] = "etc",
+        [HOST_CONFIG] = "config", [HOST_VAR] = "var", [HOST_DEV] = "dev"};
 
     fixture->tree = tree_new();
     for (guint i = 0; i < HOST_N_ROOTS; i++) {

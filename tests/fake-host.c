@@ -10,8 +10,8 @@ Host *
 fake_host_new(Tree *tree)
 {
     static const char *const names[HOST_N_ROOTS] = {
-        [HOST_PROC] = "proc", [HOST_SYS] = "sys",       [HOST_RUN] = "run",
-        [HOST_ETC] = "etc",   [HOST_CONFIG] = "config", [HOST_VAR] = "var",
+        [HOST_PROC] = "proc",     [HOST_SYS] = "sys", [HOST_RUN] = "run", [HOST_ETC] = "etc",
+        [HOST_CONFIG] = "config", [HOST_VAR] = "var", [HOST_DEV] = "dev",
     };
     const char *roots[HOST_N_ROOTS];
     g_autoptr(GError) error = NULL;

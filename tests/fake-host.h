@@ -6,7 +6,7 @@
 #include "host.h"
 #include "tree.h"
 
-/* Roots are the directories proc, sys, run, etc, config and var of the tree. */
+/* Roots are the directories proc, sys, run, etc, config, var and dev of the tree. */
 Host *fake_host_new(Tree *tree);
 /* comm, stat, status, cmdline of a sleeping process, and an executable that may not be seen; words
  * ends with NULL, and is NULL for one without command line and executable. A process that exists is

@@ -93,7 +93,7 @@ static void
 a_log_without_a_report_is_all_well(void **state)
 {
     g_auto(Run) text = run_words("-", false, NULL);
-    g_auto(Run) json = run_words("", true, NULL);
+    g_auto(Run) json = run_words("-", true, NULL);
 
     assert_int_equal(text.status, 0);
     assert_string_equal(text.out, "no OOM report found\n");

@@ -20,8 +20,8 @@ static int
 fixture_set_up(void **state)
 {
     static const char *const names[HOST_N_ROOTS] = {
-        [HOST_PROC] = "proc", [HOST_SYS] = "sys",       [HOST_RUN] = "run",
-        [HOST_ETC] = "etc",   [HOST_CONFIG] = "config", [HOST_VAR] = "var",
+        [HOST_PROC] = "proc",     [HOST_SYS] = "sys", [HOST_RUN] = "run", [HOST_ETC] = "etc",
+        [HOST_CONFIG] = "config", [HOST_VAR] = "var", [HOST_DEV] = "dev",
     };
     const char *roots[HOST_N_ROOTS];
     Fixture *fixture = g_new0(Fixture, 1);

@@ -356,7 +356,7 @@ class Guardian:
 
     def ctl(self, *argv):
         return subprocess.run([os.path.join(BUILD, "guardianctl"), *self.roots, *argv],
-                              capture_output=True, text=True, timeout=60)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
     def state(self):
         result = self.ctl("status", "--json")

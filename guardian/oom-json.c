@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl-oom.h"
-#include "ctl.h"
-#include "oomreport.h"
+#include "oom-text.h"
+
 #include "units.h"
 
 /* {"schema": 1, "reports": [...]}: integers, what the log does not tell is null. */
@@ -104,11 +103,11 @@ blame_to_json(const OomBlame *blame)
     return object;
 }
 
-static JsonObject *
-report_to_json(const OomReport *report)
+JsonObject *
+oom_json(const OomReport *report)
 {
     JsonObject *object = json_object_new();
-    g_autofree char *domain = ctl_oom_printable_path(report->domain);
+    g_autofree char *domain = units_printable_path(report->domain);
 
     if (report->constraint == OOM_CONSTRAINT_UNKNOWN)
         json_object_set_null_member(object, "constraint");
@@ -136,19 +135,4 @@ report_to_json(const OomReport *report)
     json_object_set_array_member(object, "chain", tasks_to_json(report->victims, victim_to_json));
     json_object_set_boolean_member(object, "complete", report->is_complete);
     return object;
-}
-
-void
-ctl_oom_print_json(const GPtrArray *reports)
-{
-    JsonNode *root = json_node_new(JSON_NODE_OBJECT);
-    JsonObject *object = json_object_new();
-    JsonArray *array = json_array_new();
-
-    for (guint i = 0; i < reports->len; i++)
-        json_array_add_object_element(array, report_to_json(reports->pdata[i]));
-    json_object_set_int_member(object, "schema", 1);
-    json_object_set_array_member(object, "reports", array);
-    json_node_take_object(root, object);
-    ctl_print_json(root);
 }

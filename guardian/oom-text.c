@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl-oom.h"
+#include "oom-text.h"
+
 #include "oomparts.h"
 #include "units.h"
 
-#include <stdio.h>
-
 /* Names beside a role: more is a line too long for a terminal. */
 #define NAMED_TASKS 3
-
-char *
-ctl_oom_printable_path(const char *path)
-{
-    g_auto(GStrv) parts = g_strsplit(path ? path : "", "\\", -1);
-
-    for (guint i = 0; parts[i]; i++) {
-        char *printable = units_printable(parts[i], -1);
-
-        g_free(parts[i]);
-        parts[i] = printable;
-    }
-    return g_strjoinv("\\", parts);
-}
 
 /* "?" for what the log does not tell. */
 static char *
@@ -81,15 +66,15 @@ tasks_text(const OomReport *report, OomRole role)
 }
 
 static void
-print_role(const char *role, OomSize size, const char *beside)
+append_role(GString *text, const char *role, OomSize size, const char *beside)
 {
     g_autofree char *bytes = size_text(size);
 
-    printf("  %-12s %6s%s%s\n", role, bytes, *beside ? "  " : "", beside);
+    g_string_append_printf(text, "  %-12s %6s%s%s\n", role, bytes, *beside ? "  " : "", beside);
 }
 
 static void
-print_roles(const OomReport *report)
+append_roles(GString *text, const OomReport *report)
 {
     const OomParts *parts = &report->parts;
     g_autofree char *qemu = tasks_text(report, OOM_ROLE_QEMU);
@@ -102,85 +87,86 @@ print_roles(const OomReport *report)
     if (parts->guest.is_known) {
         g_autofree char *own = g_strconcat("at least, in ", qemu, NULL);
 
-        print_role("guest", parts->guest, "at most, its RAM in the QEMU below");
-        print_role("qemu's own", parts->qemu, own);
+        append_role(text, "guest", parts->guest, "at most, its RAM in the QEMU below");
+        append_role(text, "qemu's own", parts->qemu, own);
     } else {
-        print_role("qemu", parts->qemu, qemu);
+        append_role(text, "qemu", parts->qemu, qemu);
     }
-    print_role("helpers", parts->helpers, helpers);
-    print_role("strangers", parts->strangers, strangers);
-    print_role("kernel", parts->kernel, "");
-    print_role("unexplained", parts->unexplained, rest);
+    append_role(text, "helpers", parts->helpers, helpers);
+    append_role(text, "strangers", parts->strangers, strangers);
+    append_role(text, "kernel", parts->kernel, "");
+    append_role(text, "unexplained", parts->unexplained, rest);
 }
 
 static void
-print_domain(const OomReport *report)
+append_domain(GString *text, const OomReport *report)
 {
     g_autofree char *usage = size_text(report->usage);
     g_autofree char *limit = size_text(report->limit);
-    g_autofree char *domain = ctl_oom_printable_path(report->domain);
+    g_autofree char *domain = units_printable_path(report->domain);
     g_autofree char *invoker = units_printable(report->invoker ? report->invoker : "?", -1);
 
     if (report->constraint == OOM_CONSTRAINT_GLOBAL)
-        printf("  domain   the whole host: %s used of %s", usage, limit);
+        g_string_append_printf(text, "  domain   the whole host: %s used of %s", usage, limit);
     else
-        printf("  domain   %s: %s used, limit %s", *domain ? domain : "?", usage, limit);
-    printf("; asked for by %s\n", invoker);
+        g_string_append_printf(text, "  domain   %s: %s used, limit %s", *domain ? domain : "?",
+                               usage, limit);
+    g_string_append_printf(text, "; asked for by %s\n", invoker);
 }
 
 static void
-print_blame(const OomBlame *blame)
+append_blame(GString *text, const OomBlame *blame)
 {
     g_autofree char *limit = units_format_size(blame->suggested_limit.bytes);
 
-    printf("  blame    %s: %s\n", oomrole_name(blame->role), blame->why);
+    g_string_append_printf(text, "  blame    %s: %s\n", oomrole_name(blame->role), blame->why);
     if (blame->suggested_limit.is_known)
-        printf("  enough   a limit of %s would have held it\n", limit);
+        g_string_append_printf(text, "  enough   a limit of %s would have held it\n", limit);
 }
 
 static void
-print_chain(const OomReport *report)
+append_chain(GString *text, const OomReport *report)
 {
     if (report->victims->len < 2)
         return;
-    printf("  killed   %u in this event, in order:", report->victims->len);
+    g_string_append_printf(text, "  killed   %u in this event, in order:", report->victims->len);
     for (guint i = 0; i < report->victims->len; i++) {
         const OomTask *victim = &g_array_index(report->victims, OomTask, i);
-        g_autofree char *text = task_text(victim, victim->rss);
+        g_autofree char *task = task_text(victim, victim->rss);
 
-        printf("%s %s", i > 0 ? "," : "", text);
+        g_string_append_printf(text, "%s %s", i > 0 ? "," : "", task);
     }
-    printf("\n");
+    g_string_append_printf(text, "\n");
 }
 
 static void
-print_report(const OomReport *report)
+append_report(GString *text, const OomReport *report)
 {
     g_autofree char *when = report->when ? units_printable(report->when, -1) : NULL;
     g_autofree char *vm = units_printable(report->vm, -1);
     g_autofree char *victim =
         report->has_victim ? task_text(&report->victim, report->victim.rss) : NULL;
 
-    printf("%s%s%s%s was OOM-killed%s%s\n", report->vm ? "VM " : "", vm, report->vm ? ": " : "",
-           victim ? victim : "?", when ? " at " : "", when ? when : "");
-    print_domain(report);
-    print_blame(&report->blame);
+    g_string_append_printf(text, "%s%s%s%s was OOM-killed%s%s\n", report->vm ? "VM " : "", vm,
+                           report->vm ? ": " : "", victim ? victim : "?", when ? " at " : "",
+                           when ? when : "");
+    append_domain(text, report);
+    append_blame(text, &report->blame);
     if (report->victim_why)
-        printf("  victim   %s\n", report->victim_why);
-    print_chain(report);
+        g_string_append_printf(text, "  victim   %s\n", report->victim_why);
+    append_chain(text, report);
     if (!report->is_complete)
-        printf("  note     the report is not complete in this log; ? is what it does not tell\n");
-    print_roles(report);
+        g_string_append_printf(
+            text,
+            "  note     the report is not complete in this log; ? is what it does not tell\n");
+    append_roles(text, report);
 }
 
-void
-ctl_oom_print_text(const GPtrArray *reports)
+char *
+oom_text(const OomReport *report)
 {
-    if (reports->len == 0)
-        printf("no OOM report found\n");
-    for (guint i = 0; i < reports->len; i++) {
-        if (i > 0)
-            printf("\n");
-        print_report(reports->pdata[i]);
-    }
+    GString *text = g_string_new(NULL);
+
+    append_report(text, report);
+    return g_string_free(text, FALSE);
 }

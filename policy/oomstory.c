@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "oomstory.h"
+
+#include "group.h"
+#include "units.h"
+
+#include <string.h>
+
+static bool
+is_qemu(const OomTask *task, gint64 pid)
+{
+    return task->pid == pid && task->role == OOM_ROLE_QEMU;
+}
+
+bool
+oomstory_is_death(const OomReport *report, const OomSubject *subject)
+{
+    if (report->has_victim && is_qemu(&report->victim, subject->pid))
+        return true;
+    for (guint i = 0; i < report->victims->len; i++)
+        if (is_qemu(&g_array_index(report->victims, OomTask, i), subject->pid))
+            return true;
+    return false;
+}
+
+static bool
+is_inside(const OomSubject *subject, const char *path)
+{
+    return subject->own && path && group_holds(subject->own, path);
+}
+
+static bool
+is_of_pod(const OomSubject *subject, const char *path)
+{
+    GroupPlace place;
+
+    if (!subject->pod_uid || !*subject->pod_uid || !path)
+        return false;
+    group_parse(path, &place);
+    return strcmp(place.pod_uid, subject->pod_uid) == 0;
+}
+
+typedef bool (*IsOfFunc)(const OomReport *report, const OomSubject *subject);
+
+static bool
+is_victims_process(const OomReport *report, const OomSubject *subject)
+{
+    return report->has_victim && is_qemu(&report->victim, subject->pid);
+}
+
+static bool
+is_victims_group(const OomReport *report, const OomSubject *subject)
+{
+    return is_inside(subject, report->task_group) || is_of_pod(subject, report->task_group);
+}
+
+static bool
+is_domain(const OomReport *report, const OomSubject *subject)
+{
+    return report->constraint != OOM_CONSTRAINT_GLOBAL &&
+           (is_inside(subject, report->domain) || is_of_pod(subject, report->domain));
+}
+
+int
+oomstory_find(const OomReport *report, const OomSubject *subjects, guint n)
+{
+    static const IsOfFunc surest_first[] = {is_victims_process, is_victims_group, is_domain};
+
+    for (guint way = 0; way < G_N_ELEMENTS(surest_first); way++)
+        for (guint i = 0; i < n; i++)
+            if (surest_first[way](report, &subjects[i]))
+                return (int)i;
+    return -1;
+}
+
+static char *
+task_name(const OomTask *task)
+{
+    g_autofree char *name = units_printable(task->name, -1);
+
+    return g_strdup_printf("%s[%" G_GINT64_FORMAT "]", name, task->pid);
+}
+
+/* What one does about it; the blamed one may live on. */
+static void
+append_remedy(GString *text, const OomReport *report)
+{
+    const OomBlame *blame = &report->blame;
+    g_autofree char *limit = units_format_size(blame->suggested_limit.bytes);
+    g_autofree char *printable = units_printable(blame->name, -1);
+    const char *name = *printable ? printable : "it";
+    const char *separator = "; do: ";
+
+    if (report->constraint == OOM_CONSTRAINT_GLOBAL) {
+        g_string_append_printf(text, "%sfewer or smaller guests on this host (guardianctl status)",
+                               separator);
+        return;
+    }
+    if (blame->role == OOM_ROLE_STRANGER)
+        g_string_append_printf(text, "%skeep %s out of the VM's group", separator, name);
+    else if (blame->role == OOM_ROLE_HELPER)
+        g_string_append_printf(text, "%sfind out why %s grew", separator, name);
+    if (blame->role == OOM_ROLE_STRANGER || blame->role == OOM_ROLE_HELPER)
+        separator = ", or ";
+    if (blame->suggested_limit.is_known)
+        g_string_append_printf(text, "%sgive the group a limit of %s", separator, limit);
+}
+
+char *
+oomstory_line(const OomReport *report, bool is_death)
+{
+    GString *text = g_string_new(NULL);
+    g_autofree char *victim = report->has_victim ? task_name(&report->victim) : g_strdup("a task");
+    g_autofree char *domain = units_printable_path(report->domain);
+    g_autofree char *usage = units_format_size_short(report->usage.bytes);
+    g_autofree char *limit = units_format_size_short(report->limit.bytes);
+
+    g_string_append_printf(text, "%s was OOM-killed: ", victim);
+    if (report->constraint == OOM_CONSTRAINT_GLOBAL)
+        g_string_append(text, "the whole host had no memory left");
+    else
+        g_string_append_printf(text, "%s used %s of its limit %s", *domain ? domain : "its group",
+                               report->usage.is_known ? usage : "?",
+                               report->limit.is_known ? limit : "?");
+    g_string_append(text, is_death ? "; the VM died of it" : "; QEMU itself was not killed");
+    g_string_append_printf(text, "; blame: %s", oomrole_name(report->blame.role));
+    if (report->blame.why)
+        g_string_append_printf(text, ", %s", report->blame.why);
+    append_remedy(text, report);
+    return g_string_free(text, FALSE);
+}
