@@ -95,6 +95,7 @@ alert_begin(Alerts *alerts, const Alert *identity, const Verdict *verdict, gint6
     alert->raised_us = now_us;
     alert->layer = verdict->layer;
     alert->cause = verdict->cause;
+    alert->is_paged = verdict->is_paged;
     alert->since_us = verdict->since_us;
     plan_reminder(alert, now_us);
     g_ptr_array_add(alerts->list, alert);
