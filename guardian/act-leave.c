@@ -3,6 +3,20 @@
 
 #include <string.h>
 
+/* Of the daemon's own, the oldest first. */
+static void
+count_vain(const Acts *acts, const ActRecord *record, const ActRecord *step, ActFacts *facts)
+{
+    if (!act_record_is_of(record, step->subject.pid, step->subject.start_ticks) ||
+        strcmp(record->kind, step->kind) != 0 ||
+        strcmp(record->boot_id, act_journal_boot_id(acts->journal)) != 0)
+        return;
+    if (record->state != ACT_NOT_DONE)
+        facts->n_vain = 0;
+    else if (g_strcmp0(record->by, ACT_BY_DAEMON) == 0 && record->boottime_us > acts->looked_us)
+        facts->n_vain++;
+}
+
 static void
 count_record(const Acts *acts, const ActRecord *record, const ActRecord *step, ActFacts *facts)
 {
@@ -65,8 +79,10 @@ run_leave(Run *run, bool *ret_has_tripped)
                       .budget_host = run->terms.budget_host};
     ActLeave leave;
 
-    for (guint i = 0; i < records->len; i++)
+    for (guint i = 0; i < records->len; i++) {
+        count_vain(acts, records->pdata[i], step, &facts);
         count_record(acts, records->pdata[i], step, &facts);
+    }
     leave = decide_act(&facts);
     *ret_has_tripped = leave == LEAVE_BUDGET_VM || leave == LEAVE_BUDGET_HOST;
     acts->host_is_tripped = acts->host_is_tripped || leave == LEAVE_BUDGET_HOST;

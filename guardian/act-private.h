@@ -34,6 +34,7 @@ struct Acts {
     GPtrArray *runs;     /* of Run, owned */
     GHashTable *tripped; /* "pid:start", of VMs */
     gint64 started_us;   /* realtime */
+    gint64 looked_us;    /* boottime: somebody reloaded the configuration; 0 nobody has */
     bool host_is_tripped, is_ending;
 };
 

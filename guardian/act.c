@@ -74,6 +74,7 @@ acts_reset(Acts *acts)
 {
     g_hash_table_remove_all(acts->tripped);
     acts->host_is_tripped = false;
+    acts->looked_us = host_boottime_us(acts->host);
 }
 
 const ActMeans *

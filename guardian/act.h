@@ -54,7 +54,7 @@ const ActJournal *acts_journal(const Acts *acts);
 /* The newest applied records of that VM and kind that are not undone, newest first, as records that
  * take them back; NULL kind: all. Unref. */
 GPtrArray *acts_undo_plan(const Acts *acts, pid_t pid, guint64 start_ticks, const char *kind);
-/* Closes the breakers: somebody has looked. */
+/* Closes the breakers, and what was in vain is tried again: somebody has looked. */
 void acts_reset(Acts *acts);
 
 /* Is a stall suspected on the VM, or on a storage that one of its disks uses? vms: of Vm. */

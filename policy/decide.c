@@ -28,6 +28,8 @@ decide_act(const ActFacts *facts)
         return LEAVE_GO;
     if (facts->has_failed)
         return LEAVE_FAILED;
+    if (facts->n_vain >= DECIDE_VAIN_MAX)
+        return LEAVE_VAIN;
     if (facts->is_taken_back)
         return LEAVE_TAKEN_BACK;
     if (facts->is_tripped)
@@ -50,6 +52,7 @@ act_leave_reason(ActLeave leave)
         [LEAVE_SUSPECT] = "a stall is suspected on the VM or its storage: nothing is written",
         [LEAVE_BUSY] = "another act on this VM is under way",
         [LEAVE_FAILED] = "an earlier write did not read back as asked: never tried again",
+        [LEAVE_VAIN] = "writes were refused or did not stay; reload to try again",
         [LEAVE_TAKEN_BACK] = "an administrator took the last one back",
         [LEAVE_TRIPPED] = "the write budget was spent; reload the configuration to go on",
         [LEAVE_COOL_DOWN] = "too soon after the last write to this VM",

@@ -21,6 +21,10 @@ AlertStep decide_alert(const Verdict *before, const Verdict *after);
 /* The window of the write budgets. */
 #define DECIDE_BUDGET_WINDOW_US (3600 * G_GINT64_CONSTANT(1000000))
 
+/* A write that was refused, or did not stay, may have met a race once. Three in a row meet whatever
+ * refuses them, and each costs two syncs of the journal. */
+#define DECIDE_VAIN_MAX 3
+
 typedef struct {
     bool is_enforced; /* the mode allows this kind of act on this VM */
     bool
@@ -29,6 +33,7 @@ typedef struct {
     bool is_busy;     /* another act on this VM is under way */
     bool is_tripped;  /* a budget was spent before, and nobody has looked since */
     bool has_failed;  /* an earlier write of this kind did not read back as asked */
+    guint n_vain;     /* writes of this kind in a row that were not done, since somebody looked */
     bool is_taken_back; /* the newest write of this kind is an administrator's undo */
     bool has_last;      /* something of this kind was written to this VM before */
     gint64 since_last_us;
@@ -44,6 +49,7 @@ typedef enum {
     LEAVE_SUSPECT,     /* no write of any kind while a stall is suspected */
     LEAVE_BUSY,        /* at most one act per VM at a time */
     LEAVE_FAILED,      /* never tried again */
+    LEAVE_VAIN,        /* it was tried often enough: until somebody looks */
     LEAVE_TAKEN_BACK,  /* an administrator wants it otherwise */
     LEAVE_TRIPPED,     /* the breaker is open */
     LEAVE_COOL_DOWN,   /* too soon after the last one */

@@ -490,6 +490,55 @@ a_write_that_reads_back_otherwise_is_never_tried_again(void **state)
 }
 
 static void
+a_write_that_never_stays_ends_until_somebody_looks(void **state)
+{
+    ActFixture *fixture = *state;
+    const Script refused = {.was_written = true, .value = ACT_OLD};
+
+    acts_add_means(fixture->acts, &scripted);
+    for (guint i = 0; i < DECIDE_VAIN_MAX; i++) {
+        run_scripted(fixture, refused);
+        assert_int_equal(fixture->leave, LEAVE_GO);
+    }
+    for (guint i = 0; i < 10; i++) {
+        run_scripted(fixture, refused);
+        assert_int_equal(fixture->leave, LEAVE_VAIN);
+        assert_int_equal(fixture->n_names, 0); /* not even an intent */
+    }
+    assert_int_equal(act_fixture_files(fixture), DECIDE_VAIN_MAX);
+    /* a restart is nobody's look */
+    act_fixture_restart(fixture);
+    acts_add_means(fixture->acts, &scripted);
+    run_scripted(fixture, refused);
+    assert_int_equal(fixture->leave, LEAVE_VAIN);
+    /* the VM beside is not held back by it */
+    act_fixture_run(fixture, &act_fixture_terms,
+                    act_fixture_plan(act_fixture_step(fixture, 43, "/pod43/vm"), NULL));
+    assert_int_equal(fixture->leave, LEAVE_GO);
+    assert_null(fixture->problem);
+    acts_reset(fixture->acts);
+    run_scripted(fixture, (Script){.was_written = true, .value = ACT_NEW});
+    assert_int_equal(fixture->leave, LEAVE_GO);
+    assert_int_equal(newest(fixture)->state, ACT_APPLIED);
+}
+
+static void
+one_write_that_stays_begins_the_count_anew(void **state)
+{
+    ActFixture *fixture = *state;
+
+    acts_add_means(fixture->acts, &scripted);
+    for (guint round = 0; round < 3; round++) {
+        for (guint i = 0; i < DECIDE_VAIN_MAX - 1; i++) {
+            run_scripted(fixture, (Script){.problem = "refused"});
+            assert_int_equal(fixture->leave, LEAVE_GO);
+        }
+        run_scripted(fixture, (Script){.was_written = true, .value = ACT_NEW});
+        assert_int_equal(newest(fixture)->state, ACT_APPLIED);
+    }
+}
+
+static void
 an_intent_of_a_dead_writer_is_settled_by_the_value_in_force(void **state)
 {
     ActFixture *fixture = *state;
@@ -597,6 +646,7 @@ a_long_journal_is_read_whole_and_kept_short(void **state)
     act_fixture_load(fixture);
     assert_null(fixture->problem);
     assert_int_equal(act_journal_records(acts_journal(fixture->acts))->len, n);
+    acts_reset(fixture->acts); /* so many in vain would end it */
     /* each write lets one go, the oldest first */
     run_scripted(fixture, (Script){.problem = "not today"});
     run_scripted(fixture, (Script){.problem = "not today"});
@@ -623,6 +673,8 @@ main(void)
         T(nothing_is_written_when_the_intent_cannot_be),
         T(a_link_in_place_of_the_journal_is_refused),
         T(a_write_that_reads_back_otherwise_is_never_tried_again),
+        T(a_write_that_never_stays_ends_until_somebody_looks),
+        T(one_write_that_stays_begins_the_count_anew),
         T(a_unit_is_written_through_systemd),
         T(a_systemd_that_refuses_has_done_nothing),
         T(an_intent_of_a_dead_writer_is_settled_by_the_value_in_force),

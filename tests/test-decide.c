@@ -70,6 +70,8 @@ static const LeaveRow leave_rows[] = {
     {"one plan at a time", {MAY, .is_busy = true}, LEAVE_BUSY},
     {"also an administrator's", {.is_commanded = true, .is_busy = true}, LEAVE_BUSY},
     {"a write that failed is not tried again", {MAY, .has_failed = true}, LEAVE_FAILED},
+    {"two writes in vain are tried once more", {MAY, .n_vain = 2}, LEAVE_GO},
+    {"three are enough", {MAY, .n_vain = 3}, LEAVE_VAIN},
     {"what was taken back stays so", {MAY, .is_taken_back = true}, LEAVE_TAKEN_BACK},
     {"an open breaker", {MAY, .is_tripped = true}, LEAVE_TRIPPED},
     {"cooling down", {MAY, COOLING}, LEAVE_COOL_DOWN},
@@ -85,6 +87,7 @@ static const LeaveRow leave_rows[] = {
       .written_vm = 9,
       .is_tripped = true,
       .has_failed = true,
+      .n_vain = 9,
       .is_taken_back = true},
      LEAVE_GO},
 };
