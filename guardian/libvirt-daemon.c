@@ -32,7 +32,7 @@ typedef struct {
 struct LibvirtDaemon {
     LibvirtDaemonContext context;
     Workers *workers; /* its own: whoever hangs here takes no thread from others */
-    char *label, *uri;
+    char *label, *uri, *write_uri;
     GPtrArray *lanes;  /* of Lane, owned */
     GQueue waiting;    /* of Ask, owned */
     GSource *overtake; /* NULL: nobody waits behind a call */
@@ -76,6 +76,13 @@ libvirt_daemon_new(const LibvirtDaemonContext *context, const char *label, const
     return daemon;
 }
 
+void
+libvirt_daemon_set_write_uri(LibvirtDaemon *daemon, const char *uri)
+{
+    g_free(daemon->write_uri);
+    daemon->write_uri = g_strdup(uri);
+}
+
 static void
 end_overtake(LibvirtDaemon *daemon)
 {
@@ -106,6 +113,7 @@ libvirt_daemon_free(LibvirtDaemon *daemon)
     g_free(daemon->problem);
     g_free(daemon->label);
     g_free(daemon->uri);
+    g_free(daemon->write_uri);
     g_free(daemon);
 }
 
@@ -206,6 +214,8 @@ lane_start(Lane *lane, Ask *ask)
                        .deadline_us = ask->deadline_us};
 
     trip->errand->uri = g_strdup(daemon->uri);
+    if (trip->errand->kind == ERRAND_PASS)
+        trip->errand->write_uri = g_strdup(daemon->write_uri);
     trip->errand->link = g_steal_pointer(&lane->link);
     lane->ask = ask;
     lane->since_us = g_get_monotonic_time();

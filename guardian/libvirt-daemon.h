@@ -44,10 +44,12 @@ typedef struct {
 /* label: printable, what people see. */
 LibvirtDaemon *libvirt_daemon_new(const LibvirtDaemonContext *context, const char *label,
                                   const char *uri);
+/* Where it may be written to, for ERRAND_PASS; NULL: nowhere, as without. */
+void libvirt_daemon_set_write_uri(LibvirtDaemon *daemon, const char *uri);
 /* Calls in flight close their connections when they come back. */
 void libvirt_daemon_free(LibvirtDaemon *daemon);
 
-/* Takes errand, which has no uri and no link. May answer from within. */
+/* Takes errand, which has no uris and no link. May answer from within. */
 void libvirt_daemon_ask(LibvirtDaemon *daemon, LibvirtErrand *errand, gint64 deadline_us,
                         LibvirtAnswerFunc answer, LibvirtBackFunc back, gpointer data);
 /* Nothing is told to data any more. */

@@ -89,30 +89,65 @@ came_back(const char *problem, gpointer data)
     domain->late_problem = g_strdup(problem);
 }
 
+/* false: the call before it has not come back, which it was told. */
+static bool
+begin(LibvirtDomain *domain, LibvirtSeenFunc seen, gpointer data)
+{
+    g_assert(!domain->seen && seen);
+    domain->seen = seen;
+    domain->data = data;
+    if (!domain->is_in_flight)
+        return true;
+    tell(domain, NULL, true, NULL);
+    return false;
+}
+
+static LibvirtErrand *
+errand_new(const LibvirtDomain *domain, LibvirtErrandKind kind)
+{
+    LibvirtErrand *errand = g_new0(LibvirtErrand, 1);
+
+    errand->kind = kind;
+    errand->uuid = g_strdup(domain->uuid);
+    return errand;
+}
+
+static void
+send_errand(LibvirtDomain *domain, LibvirtErrand *errand, gint64 deadline_us)
+{
+    domain->asked_us = g_get_monotonic_time();
+    domain->is_in_flight = true;
+    libvirt_daemon_ask(domain->daemon, errand, deadline_us, answered, came_back, domain);
+}
+
 void
 libvirt_domain_look(LibvirtDomain *domain, gint64 now_us, gint64 deadline_us, LibvirtSeenFunc seen,
                     gpointer data)
 {
     LibvirtErrand *errand;
 
-    g_assert(!domain->seen && seen);
-    domain->seen = seen;
-    domain->data = data;
-    if (domain->is_in_flight) {
-        tell(domain, NULL, true, NULL);
+    if (!begin(domain, seen, data))
         return;
-    }
-    errand = g_new0(LibvirtErrand, 1);
-    errand->kind = ERRAND_DOMAIN;
-    errand->uuid = g_strdup(domain->uuid);
+    errand = errand_new(domain, ERRAND_DOMAIN);
     errand->wants_xml =
         !domain->xml || domain->is_xml_wanted || now_us - domain->xml_us >= XML_PERIOD_US;
     domain->is_xml_wanted = false;
     errand->targets = domain->xml ? domain_xml_targets(domain->xml) : NULL;
-    domain->asked_us = g_get_monotonic_time();
     domain->looked_us = now_us;
-    domain->is_in_flight = true;
-    libvirt_daemon_ask(domain->daemon, errand, deadline_us, answered, came_back, domain);
+    send_errand(domain, errand, deadline_us);
+}
+
+void
+libvirt_domain_pass(LibvirtDomain *domain, char **commands, gint64 deadline_us,
+                    LibvirtSeenFunc seen, gpointer data)
+{
+    LibvirtErrand *errand = errand_new(domain, ERRAND_PASS);
+
+    errand->commands = commands;
+    if (begin(domain, seen, data))
+        send_errand(domain, errand, deadline_us);
+    else
+        libvirt_errand_free(errand);
 }
 
 void

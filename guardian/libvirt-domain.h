@@ -9,8 +9,8 @@
 
 typedef struct LibvirtDomain LibvirtDomain;
 
-/* Exactly once a look. reply is borrowed; NULL: there was none, and problem says why, or is_late.
- * waited_us counts from the call that is in flight. */
+/* Exactly once a look or a pass. reply is borrowed; NULL: there was none, and problem says why, or
+ * is_late. waited_us counts from the call that is in flight. */
 typedef void (*LibvirtSeenFunc)(const LibvirtReply *reply, bool is_late, gint64 waited_us,
                                 const char *problem, gpointer data);
 
@@ -19,12 +19,15 @@ LibvirtDomain *libvirt_domain_new(LibvirtDaemon *daemon, const char *uuid);
 /* Cancels first. */
 void libvirt_domain_free(LibvirtDomain *domain);
 
-/* Not while a look is open. May answer from within. now_us is the tick's. */
+/* Not while a look or a pass is open. May answer from within. now_us is the tick's. */
 void libvirt_domain_look(LibvirtDomain *domain, gint64 now_us, gint64 deadline_us,
                          LibvirtSeenFunc seen, gpointer data);
 /* The next look reads the XML, too. */
 void libvirt_domain_want_xml(LibvirtDomain *domain);
-/* Answers an open look from within, without a reply. */
+/* Takes commands, QMP for its QEMU, which taint it; the rest as libvirt_domain_look(). */
+void libvirt_domain_pass(LibvirtDomain *domain, char **commands, gint64 deadline_us,
+                         LibvirtSeenFunc seen, gpointer data);
+/* Answers what is open from within, without a reply. */
 void libvirt_domain_cancel(LibvirtDomain *domain);
 
 LibvirtDaemon *libvirt_domain_daemon(const LibvirtDomain *domain);

@@ -37,6 +37,7 @@ add_entry(Libvirt *libvirt, const char *word, LibvirtSocket *socket)
 {
     LibvirtEntry *entry = g_new0(LibvirtEntry, 1);
     g_autofree char *uri = socket ? libvirt_socket_uri(socket) : g_strdup(word);
+    g_autofree char *write_uri = socket ? libvirt_socket_write_uri(socket) : g_strdup(word);
     g_autofree char *label = units_printable(socket ? socket->label : word, -1);
     LibvirtDaemonContext context = {
         .context = libvirt->context, .news = tell_news, .news_data = libvirt};
@@ -48,6 +49,7 @@ add_entry(Libvirt *libvirt, const char *word, LibvirtSocket *socket)
     entry->word = g_strdup(word);
     entry->socket = socket;
     entry->daemon = libvirt_daemon_new(&context, label, uri);
+    libvirt_daemon_set_write_uri(entry->daemon, write_uri);
     g_ptr_array_add(libvirt->entries, entry);
 }
 

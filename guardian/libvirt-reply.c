@@ -49,6 +49,8 @@ libvirt_errand_free(LibvirtErrand *errand)
     g_free(errand->uri);
     g_free(errand->uuid);
     g_strfreev(errand->targets);
+    g_free(errand->write_uri);
+    g_strfreev(errand->commands);
     g_free(errand);
 }
 
@@ -60,6 +62,7 @@ libvirt_reply_free(LibvirtReply *reply)
     g_clear_pointer(&reply->listed, g_ptr_array_unref);
     g_clear_pointer(&reply->figures, g_ptr_array_unref);
     g_clear_pointer(&reply->disks, g_ptr_array_unref);
+    g_clear_pointer(&reply->answers, g_ptr_array_unref);
     domain_xml_free(reply->xml);
     domain_xml_free(reply->persistent);
     g_free(reply->xml_problem);

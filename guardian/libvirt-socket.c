@@ -8,12 +8,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* What ends the names of sockets that libvirtd itself lets nobody write to. */
+#define READ_ONLY "-ro"
+
 void
 libvirt_socket_free(LibvirtSocket *found)
 {
     if (!found)
         return;
     fd_clear(&found->inode_fd);
+    fd_clear(&found->write_fd);
     g_free(found->label);
     g_free(found->peer_namespace);
     g_free(found);
@@ -40,6 +44,18 @@ look_at_peer(const Host *host, LibvirtSocket *found)
     found->has_peer_uid = proc_read_status(peer, &status, NULL);
     found->peer_uid = status.uid;
     found->peer_namespace = read_namespace(proc_dir_fd(peer));
+}
+
+/* Its libvirtd listens on both, or on one that is both. */
+static int
+open_write_socket(int dir_fd, const char *path, int inode_fd)
+{
+    g_autofree char *other = NULL;
+
+    if (!g_str_has_suffix(path, READ_ONLY))
+        return fcntl(inode_fd, F_DUPFD_CLOEXEC, 0);
+    other = g_strndup(path, strlen(path) - strlen(READ_ONLY));
+    return host_open_beneath(dir_fd, other, O_PATH);
 }
 
 /* path below dir_fd; sockets: those that are known, NULL for none. NULL with error set when nobody
@@ -69,6 +85,7 @@ open_socket(const Host *host, int dir_fd, const char *path, const char *label,
     found = g_new0(LibvirtSocket, 1);
     found->label = units_printable(label, -1);
     found->inode_fd = fd_steal(&inode_fd);
+    found->write_fd = open_write_socket(dir_fd, path, found->inode_fd);
     found->device = status.st_dev;
     found->inode = status.st_ino;
     found->peer_pid = peer_pid;
@@ -134,14 +151,26 @@ libvirt_socket_at(const Host *host, const char *path, GError **error)
     return NULL;
 }
 
-char *
-libvirt_socket_uri(const LibvirtSocket *found)
+static char *
+uri_of(const LibvirtSocket *found, int fd)
 {
     /* a libvirtd of root's has the system's domains, any other its user's session */
     bool is_system = !found->has_peer_uid || found->peer_uid == 0;
 
     return g_strdup_printf("qemu+unix:///%s?socket=/proc/self/fd/%d",
-                           is_system ? "system" : "session", found->inode_fd);
+                           is_system ? "system" : "session", fd);
+}
+
+char *
+libvirt_socket_uri(const LibvirtSocket *found)
+{
+    return uri_of(found, found->inode_fd);
+}
+
+char *
+libvirt_socket_write_uri(const LibvirtSocket *found)
+{
+    return found->write_fd >= 0 ? uri_of(found, found->write_fd) : NULL;
 }
 
 bool

@@ -10,6 +10,7 @@
 typedef struct {
     char *label;  /* printable: the path as a person would look for it */
     int inode_fd; /* O_PATH */
+    int write_fd; /* the same for the socket beside it that is not read-only; -1: there is none */
     guint64 device, inode;
     pid_t peer_pid; /* who listens; 1: systemd, on behalf of the host's */
     bool has_peer_uid;
@@ -27,5 +28,7 @@ LibvirtSocket *libvirt_socket_at(const Host *host, const char *path, GError **er
 void libvirt_socket_free(LibvirtSocket *socket);
 /* "qemu+unix:///system?socket=/proc/self/fd/9"; new string. */
 char *libvirt_socket_uri(const LibvirtSocket *socket);
+/* Of a connection that may write; NULL: there is none. New string. */
+char *libvirt_socket_write_uri(const LibvirtSocket *socket);
 /* May that libvirtd speak for this VM? */
 bool libvirt_socket_serves(const LibvirtSocket *socket, const Vm *vm);

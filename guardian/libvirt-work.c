@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The only file that includes libvirt. Everything here but opening and freeing the library runs in
- * worker threads, and touches nothing but its errand, its link and the counts of calls. */
+/* Beside libvirt-passthrough.c the only file that includes libvirt. Everything here but opening and
+ * freeing the library runs in worker threads, and touches nothing but its errand, its link and the
+ * counts of calls. */
 
 #include "libvirt-work.h"
 #include "libvirt-calls.h"
+#include "libvirt-passthrough.h"
 #include "units.h"
 
 #include <dlfcn.h>
@@ -26,6 +28,7 @@ typedef struct {
     LIBVIRT_CALLS(ROW)
 #undef ROW
     gint counts[N_CALLS];
+    Passthrough *passthrough;
     gint references; /* of the library, and of each errand on its way */
     GMutex loading;
     bool is_loaded;
@@ -42,6 +45,7 @@ static const char *const call_names[] = {
 
 struct LibvirtLink {
     virConnectPtr connection;
+    PassthroughLink *passthrough; /* NULL: not needed yet */
 };
 
 static void
@@ -63,6 +67,7 @@ api_release(gpointer data)
 
     if (!g_atomic_int_dec_and_test(&api->references))
         return;
+    passthrough_free(api->passthrough);
     g_mutex_clear(&api->loading);
     g_free(api);
 }
@@ -106,6 +111,7 @@ link_close(LibvirtLink *link, gpointer data)
 
     if (!link)
         return;
+    passthrough_close(api->passthrough, link->passthrough);
     CALL(api, virConnectClose)(link->connection);
     g_free(link);
 }
@@ -386,6 +392,13 @@ do_domain(Api *api, virConnectPtr connection, const LibvirtErrand *errand, Libvi
     CALL(api, virDomainFree)(domain);
 }
 
+static void
+do_pass(Api *api, LibvirtLink *link, const LibvirtErrand *errand, LibvirtReply *reply)
+{
+    if (!passthrough_ask(api->passthrough, &link->passthrough, errand, reply, &reply->problem))
+        reply->outcome = OUTCOME_REFUSED;
+}
+
 /* Leaves reply->link NULL when there is no connection. */
 static void
 connect_for(Api *api, LibvirtErrand *errand, LibvirtReply *reply)
@@ -427,6 +440,9 @@ work(LibvirtErrand *errand, gpointer data)
     case ERRAND_DOMAIN:
         do_domain(api, reply->link->connection, errand, reply);
         break;
+    case ERRAND_PASS:
+        do_pass(api, reply->link, errand, reply);
+        break;
     }
     if (reply->outcome != OUTCOME_GOOD &&
         CALL(api, virConnectIsAlive)(reply->link->connection) != 1) {
@@ -452,6 +468,7 @@ libvirt_library_open(void)
     /* a session's daemon that is not there must not be started by our looking */
     g_setenv("LIBVIRT_AUTOSTART", "0", TRUE);
     g_mutex_init(&api->loading);
+    api->passthrough = passthrough_new();
     library->work = work;
     library->close = link_close;
     library->data = api_hold(api);
@@ -474,6 +491,8 @@ libvirt_library_calls(const LibvirtLibrary *library)
         g_ptr_array_add(calls, g_strdup(call_names[i]));
         g_ptr_array_add(calls, g_strdup_printf("%d", count));
     }
+    if (api)
+        passthrough_add_calls(api->passthrough, calls);
     g_ptr_array_add(calls, NULL);
     return (char **)g_ptr_array_free(calls, FALSE);
 }

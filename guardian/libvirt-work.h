@@ -5,9 +5,10 @@
  * structs in, plain structs out. The library is loaded when it is first needed, so that what never
  * talks to libvirt does not load it, and a host without it works.
  *
- * The calls that may be made stand in one table (libvirt-calls.h). None of them asks QEMU for more
- * than query-blockstats: what makes QEMU look at its images (the block group of the statistics,
- * virDomainGetBlockInfo, GetBlockIoTune, GetDiskErrors) hangs it on a dead file system. */
+ * The calls that may be made on every VM stand in one table (libvirt-calls.h). None of them asks
+ * QEMU for more than query-blockstats: what makes QEMU look at its images (the block group of the
+ * statistics, virDomainGetBlockInfo, GetBlockIoTune, GetDiskErrors) hangs it on a dead file system.
+ */
 
 #include "domain-xml.h"
 #include "model.h"
@@ -19,15 +20,18 @@ typedef enum {
     ERRAND_LIST,    /* which domains run */
     ERRAND_FIGURES, /* state, balloon, vcpu, iothread of all, without waiting for a held job */
     ERRAND_DOMAIN,  /* one domain: state, counters of its disks, and its XML when wanted */
+    ERRAND_PASS,    /* commands to its QEMU, which taint it: libvirt-passthrough.h */
 } LibvirtErrandKind;
 
 typedef struct {
     LibvirtErrandKind kind;
     char *uri;         /* to open where there is no link */
     LibvirtLink *link; /* owned; NULL: open one */
-    char *uuid;        /* of ERRAND_DOMAIN */
+    char *uuid;        /* of ERRAND_DOMAIN, ERRAND_PASS */
     char **targets;    /* disks to count; NULL: as its XML says, which is then read */
     bool wants_xml;
+    char *write_uri; /* of ERRAND_PASS: of a connection that may write; NULL: there is none */
+    char **commands; /* of ERRAND_PASS: QMP, one object each */
 } LibvirtErrand;
 
 typedef struct {
@@ -64,6 +68,7 @@ typedef struct {
     DomainXml *xml;        /* NULL: not wanted, or unreadable */
     char *xml_problem;     /* why it is unreadable; NULL */
     GPtrArray *disks;      /* of LibvirtDisk; NULL */
+    GPtrArray *answers;    /* of char *: what QEMU said to each command, JSON unseen; NULL */
 } LibvirtReply;
 
 /* Takes nothing but errand's link. Never NULL. */

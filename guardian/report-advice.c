@@ -36,8 +36,16 @@ restart_of(JsonObject *vm)
 static char *
 last_resort_of(JsonObject *vm, JsonObject *disk)
 {
+    JsonObject *monitor = message_get_object(vm, "monitor");
+    const char *problem = report_text_of(monitor, "passthrough_problem", NULL);
+
     if (report_state_of(vm) == STATE_FROZEN)
         return restart_of(vm);
+    if (disk && strcmp(report_text_of(monitor, "passthrough", ""), "off") == 0)
+        return g_strdup("allow [libvirt] passthrough = suspect for it: its virtqueues tell what "
+                        "hangs (libvirt then marks it as tainted)");
+    if (disk && problem)
+        return g_strdup_printf("look why libvirt does not pass questions on to QEMU: %s", problem);
     if (disk && strcmp(report_text_of(disk, "canary", ""), "off") == 0)
         return g_strdup(
             "allow [freeze] canary = suspect for it: one read of 512 bytes tells where");

@@ -199,6 +199,11 @@ add_monitor(JsonBuilder *builder, const Vm *vm)
     build_u64(builder, "waited_us", vm->has_sample && vm->sample.waited_us > 0,
               (guint64)vm->sample.waited_us);
     build_text(builder, "problem", vm->client_error);
+    build_text(builder, "passthrough",
+               path || !vm->domain                                 ? NULL
+               : vm->limits.libvirt_passthrough == PASSTHROUGH_OFF ? "off"
+                                                                   : "suspect");
+    build_text(builder, "passthrough_problem", vm->passthrough_problem);
     json_builder_end_object(builder);
 }
 

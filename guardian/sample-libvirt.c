@@ -150,6 +150,8 @@ seen(const LibvirtReply *reply, bool is_late, gint64 waited_us, const char *prob
         if (reply->disks)
             fill_disks(sampling, reply->disks);
         drift_look_take_domain(sampling->vm);
+        if (sample_pass_begin(sampling))
+            sampling->phase = PHASE_BASE;
     }
     sampling_answered(sampling);
 }

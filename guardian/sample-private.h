@@ -4,7 +4,7 @@
 /* What the files that make one Sample share: sample.c the order of questions, sample-disk.c disks,
  * sample-process.c process and memory, sample-queue.c virtqueues, sample-canary.c canaries,
  * sample-job.c block jobs, sample-limits.c limits of disks, sample-libvirt.c what libvirt tells,
- * sample-evidence.c what is seen from outside. */
+ * sample-passthrough.c what QEMU tells through it, sample-evidence.c what is seen from outside. */
 
 #include "sample.h"
 
@@ -39,6 +39,7 @@ typedef struct Sampling {
     GArray *origins;    /* of DiskOrigin; NULL without disks */
     GArray *jobs;       /* of QmpBlockJob; NULL: not asked, or no answer */
     GArray *queues;     /* of QueueTotal, one a virtio device; NULL: no evidence asked */
+    GPtrArray *passing; /* questions of this phase that go through libvirt; NULL: to a monitor */
     SampleDoneFunc done;
     gpointer data;
 } Sampling;
@@ -57,6 +58,13 @@ void sampling_ask(Sampling *sampling, QmpCommand command, const char *arguments,
 
 /* One question that was asked beside the monitor is answered; may end the sampling. */
 void sampling_answered(Sampling *sampling);
+/* After libvirt's answer: is QEMU itself asked, too, through libvirt? The phases of evidence follow
+ * then. */
+bool sample_pass_begin(Sampling *sampling);
+void sample_pass_ask(Sampling *sampling, QmpCommand command, const char *arguments,
+                     QuestionTakeFunc take, guint index);
+/* Sends what the phase has asked; the answer is counted in `open`. */
+void sample_pass_flush(Sampling *sampling);
 /* Asks libvirt in place of a monitor; the answer is counted in `open`. false: it cannot be. */
 bool sample_ask_domain(Sampling *sampling);
 

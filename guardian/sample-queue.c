@@ -40,6 +40,16 @@ device_carries_bus(const VirtioDevice *device, const char *bus)
     return g_strcmp0(device->path, path) == 0;
 }
 
+/* A disk of libvirt is known by its alias, any other by the path of its device. */
+static bool
+device_is_disk(const Vm *vm, const VirtioDevice *device, const DiskSample *disk)
+{
+    g_autofree char *path =
+        vm->domain ? g_strdup_printf("/machine/peripheral/%s/virtio-backend", disk->id) : NULL;
+
+    return g_strcmp0(device->path, path ? path : disk->id) == 0;
+}
+
 static guint
 count_devices(const Vm *vm, const char *name)
 {
@@ -56,10 +66,10 @@ device_carries(const Vm *vm, const VirtioDevice *device, const DiskSample *disk)
     const ArgvDisk *argv;
 
     if (device_is(device, "virtio-blk"))
-        return g_strcmp0(device->path, disk->id) == 0;
+        return device_is_disk(vm, device, disk);
     if (!device_is(device, "virtio-scsi"))
         return false;
-    argv = vm_argv_disk(vm, disk->label);
+    argv = vm_argv_disk(vm, vm->domain ? disk->id : disk->label);
     if (!argv || !argv->driver || !g_str_has_prefix(argv->driver, "scsi-"))
         return false;
     return device_carries_bus(device, argv->bus) ||
@@ -101,7 +111,8 @@ sample_ask_list(Sampling *sampling)
 
     if (vm->has_no_virtio_query || !sample_anyone_wants_evidence(sampling))
         return;
-    qmp_client_set_class(vm->client, QMP_CLASS_SUSPECT);
+    if (vm->client)
+        qmp_client_set_class(vm->client, QMP_CLASS_SUSPECT);
     if (!vm->virtio)
         sampling_ask(sampling, QMP_VIRTIO_LIST, NULL, take_list, 0);
 }

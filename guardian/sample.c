@@ -43,6 +43,7 @@ sampling_free(Sampling *sampling)
     sample_queues_free(sampling);
     g_clear_pointer(&sampling->jobs, g_array_unref);
     g_clear_pointer(&sampling->origins, g_array_unref);
+    g_clear_pointer(&sampling->passing, g_ptr_array_unref);
     g_free(sampling);
 }
 
@@ -138,9 +139,14 @@ void
 sampling_ask(Sampling *sampling, QmpCommand command, const char *arguments, QuestionTakeFunc take,
              guint index)
 {
-    Question *question = g_new0(Question, 1);
+    Question *question;
     gint64 left = sampling->deadline_us - g_get_monotonic_time();
 
+    if (sampling->passing) {
+        sample_pass_ask(sampling, command, arguments, take, index);
+        return;
+    }
+    question = g_new0(Question, 1);
     question->sampling = sampling;
     question->take = take;
     question->index = index;
@@ -273,13 +279,22 @@ ask_phase(Sampling *sampling)
     }
 }
 
+/* Through libvirt nothing is asked but evidence. */
+static Phase
+next_phase(const Sampling *sampling)
+{
+    return sampling->passing && sampling->phase == PHASE_QUEUES ? PHASE_DONE : sampling->phase + 1;
+}
+
 static void
 sampling_go_on(Sampling *sampling)
 {
     while (sampling->open == 0 && sampling->phase < PHASE_DONE) {
-        sampling->phase++;
+        sampling->phase = next_phase(sampling);
         sampling->is_asking = true;
         ask_phase(sampling);
+        if (sampling->passing && sampling->phase < PHASE_DONE)
+            sample_pass_flush(sampling);
         sampling->is_asking = false;
     }
     if (sampling->open == 0)
@@ -290,7 +305,8 @@ void
 sampling_answered(Sampling *sampling)
 {
     sampling->open--;
-    sampling_go_on(sampling);
+    if (!sampling->is_asking)
+        sampling_go_on(sampling);
 }
 
 /* Is the connection in a state to be asked at all? Else the sample already knows its monitor stage.

@@ -111,6 +111,7 @@ vm_free(Vm *vm)
     g_clear_pointer(&vm->owner, g_ptr_array_unref);
     g_free(vm->monitor_path);
     g_free(vm->client_error);
+    g_free(vm->passthrough_problem);
     g_free(vm->qemu_version);
     g_free(vm->bundle);
     g_free(vm->limit_path);

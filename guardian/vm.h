@@ -50,9 +50,10 @@ typedef struct Vm {
     gint64 owner_us;   /* of libvirt's XML they were read in */
     bool owner_is_new; /* these two have changed since limits were set */
 
-    QmpClient *client;     /* NULL while not connected */
-    char *client_error;    /* why there is none, printable; NULL */
-    bool has_fresh_status; /* the run state is known from events since it was last asked */
+    QmpClient *client;         /* NULL while not connected */
+    char *client_error;        /* why there is none, printable; NULL */
+    char *passthrough_problem; /* why libvirt did not pass questions on, printable; NULL */
+    bool has_fresh_status;     /* the run state is known from events since it was last asked */
     RunState run;
     char *qemu_version;   /* NULL unknown */
     gint64 slow_round_us; /* last time of the questions whose answers hardly ever change */

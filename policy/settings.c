@@ -23,6 +23,11 @@ static const char *const canary_words[] = {
     [CANARY_SUSPECT] = "suspect",
     NULL,
 };
+static const char *const passthrough_words[] = {
+    [PASSTHROUGH_OFF] = "off",
+    [PASSTHROUGH_SUSPECT] = "suspect",
+    NULL,
+};
 static const char *const overhead_model_words[] = {
     [OVERHEAD_MODEL_TABLE] = "table",         [OVERHEAD_MODEL_KUBEVIRT] = "kubevirt",
     [OVERHEAD_MODEL_HARVESTER] = "harvester", [OVERHEAD_MODEL_MEASURED] = "measured",
@@ -162,6 +167,11 @@ const Setting settings[] = {
      "/run, /var/lib or /proc, and test:/// URIs of libvirt's own fake driver; none for none. "
      "Unset means auto, because libvirt alone may use the monitors of its VMs. They are asked "
      "read-only, and never for what makes QEMU look at its images."},
+    {"libvirt", "passthrough", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "off", 0, 0,
+     passthrough_words, G_STRUCT_OFFSET(Limits, libvirt_passthrough),
+     "Whether QEMU itself is asked, through libvirt, how many requests hang in the virtqueues of a "
+     "disk that is suspect; without it only counters and what /proc shows tell of a VM of libvirt. "
+     "off because libvirt then marks the VM as tainted (custom-monitor) until it ends."},
 
     {"capture", "automatic", SETTING_BOOL, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "yes", 0, 0, NULL,
      G_STRUCT_OFFSET(Limits, capture_automatic),

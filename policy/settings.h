@@ -37,6 +37,7 @@ typedef enum { APPLY_RELOAD, APPLY_RESTART } SettingApply;
 
 typedef enum { MODE_OBSERVE, MODE_ENFORCE } Mode;
 typedef enum { CANARY_OFF, CANARY_SUSPECT } CanaryMode;
+typedef enum { PASSTHROUGH_OFF, PASSTHROUGH_SUSPECT } PassthroughMode;
 typedef enum {
     OVERHEAD_MODEL_TABLE,
     OVERHEAD_MODEL_KUBEVIRT,
@@ -69,7 +70,8 @@ typedef struct {
     gint64 reserved_memory_bytes, overhead_cap_bytes;
     gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;
     /* [libvirt] */
-    char *libvirt_connections; /* "auto", paths of sockets, test: URIs, "none"; NULL = auto */
+    char *libvirt_connections;  /* "auto", paths of sockets, test: URIs, "none"; NULL = auto */
+    gint64 libvirt_passthrough; /* a PassthroughMode */
     /* [capture] */
     gint64 capture_automatic, capture_keep, capture_size_max_bytes;
     /* [alert] */
