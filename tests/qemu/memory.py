@@ -6,6 +6,7 @@ somebody else in the group.
 usage: memory.py [CASE...]
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -148,4 +149,45 @@ def case_counted(scratch):
     check(ram >= 128 * MIB, f"the guest touched only {ram} bytes")
 
 
-run({"doomed": case_doomed, "page_cache": case_page_cache, "counted": case_counted})
+def case_killed(scratch):
+    """a real OOM kill is told with its story while and after the VM dies, and the VM beside is not in it"""
+    if not os.access("/dev/kmsg", os.R_OK):
+        raise Skipped("needs the kernel's log")
+    groups = [group_of(scratch, name, GUEST + ROOM) for name in ("killed", "spared")]
+    # all RAM is touched, and no guest has to boot for it
+    full = ("-object", f"memory-backend-ram,id=full,size={GUEST}M,prealloc=on", "-machine", "memory-backend=full")
+    killed, spared = (vm_in(scratch, f"memory-{i}", group, paused=True, extra=full)
+                      for i, group in enumerate(groups))
+    guardian = Guardian(scratch, [killed, spared])
+    for vm in (killed, spared):
+        wait_for(lambda: (guardian.vm(vm) or {}).get("memory", {}).get("limit_bytes"), PATIENCE, "no limit is seen")
+    # of the two it is QEMU that has to die, as in the field
+    holder = scratch.spawn(sys.executable, "-c", HOLD, preexec_fn=lambda: (
+        join_group(groups[0].directory), open("/proc/self/oom_score_adj", "w").write("-500")))
+    wait_for(lambda: killed.process.poll() is not None, PATIENCE, "nothing was killed")
+    wait_for(lambda: f"{killed.name}: PAGE: memory: " in guardian.log(), PATIENCE, "nobody was paged")
+    wait_for(lambda: guardian.vm(killed) is None, PATIENCE, "the dead VM is still listed")
+    explained = guardian.ctl("explain", killed.name)
+    told = " ".join(explained.stdout.split())
+    check(explained.returncode == 1, str(explained))
+    # its own name as the kernel cuts it; a loop it is not
+    for words in (f"qemu-system-x86[{killed.pid}] was OOM-killed", groups[0].name, "the VM died of it",
+                  f"limit {GUEST + ROOM}M", "blame: stranger, "):
+        check(words in told, f"{words!r} is not told: {told}")
+    check("a loop" not in told, told)
+    reports = json.loads(guardian.ctl("oom", "--json").stdout)["reports"]
+    (report,) = [report for report in reports if report["watched_vm"] == killed.name]
+    check(report["victim"]["pid"] == killed.pid and report["death"] and report["complete"], str(report))
+    check(report["limit_bytes"] == (GUEST + ROOM) * MIB, str(report))
+    check(report["blame"]["pid"] == holder.pid, str(report["blame"]))
+    check(report["blame"]["suggested_limit_bytes"] > report["limit_bytes"], str(report["blame"]))
+    check(report["parts"]["strangers_bytes"] > 100 * MIB, str(report["parts"]))
+    check(all(report["watched_vm"] != spared.name for report in reports), "the innocent is in it")
+    check(spared.process.poll() is None and guardian.vm(spared) is not None, "the innocent died")
+    check(not any(f"{spared.name}: {word}" in guardian.log() for word in ("alert", "PAGE")), guardian.log())
+    shown = guardian.ctl("status")
+    check(shown.returncode == 1 and f"oom     {killed.name}" in shown.stdout, shown.stdout)
+    spared.check_asked()
+
+
+run({"doomed": case_doomed, "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted})
