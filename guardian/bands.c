@@ -22,10 +22,11 @@
 #define PROCESSES_MAX 256
 #define TEXT_BYTES 8192
 
-/* Where systemd, Docker, libvirt and Proxmox put their groups; used while watched_groups is unset.
+/* Where systemd, Docker, libvirt, Proxmox and Kubernetes (both drivers of kubelet, which sets
+ * memory.high for its MemoryQoS) put their groups; used while watched_groups is unset.
  */
 static const char default_groups[] =
-    "user.slice system.slice docker.slice machine.slice qemu.slice";
+    "user.slice system.slice docker.slice machine.slice qemu.slice kubepods.slice kubepods";
 static const char over_high[] = "mem_cgroup_handle_over_high";
 
 struct Bands {

@@ -134,8 +134,8 @@ const Setting settings[] = {
      NULL, G_STRUCT_OFFSET(Limits, watched_groups),
      "In which trees of cgroup v2 groups with memory.high are looked for, six levels deep: such a "
      "group can stand still for ever while the host looks free. Unset means user.slice, "
-     "system.slice, docker.slice, machine.slice and qemu.slice, where systemd, Docker, libvirt and "
-     "Proxmox put theirs."},
+     "system.slice, docker.slice, machine.slice, qemu.slice, kubepods.slice and kubepods, where "
+     "systemd, Docker, libvirt, Proxmox and Kubernetes put theirs."},
     {"memory", "overhead_model", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "table", 0, 0,
      overhead_model_words, G_STRUCT_OFFSET(Limits, overhead_model),
      "How much memory is reserved beside the guest's RAM: by the table of sizes, as KubeVirt or "

@@ -17,6 +17,7 @@ typedef struct {
     Host *host;
     guint n_told;
     char *told;
+    const char *guilty; /* its group's path, with the processes */
     gint64 now_us;
     guint64 events, stalled_us;
 } Fixture;
@@ -29,7 +30,7 @@ hear(const Band *band, gpointer data)
     fixture->n_told++;
     g_free(fixture->told);
     fixture->told = band->track.verdict.is_livelock ? band_text(band) : g_strdup("over");
-    assert_string_equal(band->label, "/user.slice/hog.service");
+    assert_string_equal(band->label, fixture->guilty);
 }
 
 static void
@@ -83,6 +84,7 @@ set_up(void **state)
     roots[HOST_SYS] = tree_path(fixture->tree, "sys");
     fixture->host = host_new(roots, NULL);
     fixture->now_us = 100 * S;
+    fixture->guilty = "/user.slice/hog.service";
     *state = fixture;
     return 0;
 }
@@ -110,7 +112,7 @@ follow_for(Fixture *fixture, Bands *bands, const Limits *limits, gint64 for_us, 
         fixture->now_us += 5 * S;
         fixture->events += 100;
         fixture->stalled_us += 4 * S;
-        group_write(fixture, "user.slice/hog.service", usage, "12884901888", fixture->events,
+        group_write(fixture, fixture->guilty + 1, usage, "12884901888", fixture->events,
                     fixture->stalled_us);
         group_write(fixture, "user.slice/busy.service", usage, "12884901888", fixture->events, 0);
         group_write(fixture, "user.slice/free.service", usage, "max", fixture->events,
@@ -144,6 +146,35 @@ a_livelock_is_named_with_its_hog_within_a_minute(void **state)
     follow_for(fixture, bands, &limits, 60 * S, GIB);
     assert_int_equal(fixture->n_told, 2);
     assert_string_equal(fixture->told, "over");
+}
+
+/* kubelet's MemoryQoS sets memory.high for containers. */
+static void
+containers_of_kubernetes_are_looked_at(void **state)
+{
+    static const char *const groups[] = {
+        "/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope",
+        "/kubepods/burstable/pod1/1",
+        "/kubepods/pod1/crio-1",
+    };
+    Fixture *fixture = *state;
+
+    for (guint i = 0; i < G_N_ELEMENTS(groups); i++) {
+        g_autoptr(Bands) bands = bands_new(fixture->host);
+        g_autofree char *procs = g_strconcat("sys/fs/cgroup", groups[i], "/cgroup.procs", NULL);
+        g_auto(Limits) limits;
+
+        fixture->guilty = groups[i];
+        fixture->n_told = 0;
+        tree_file(fixture->tree, procs, "70\n71\n");
+        limits_init_defaults(&limits);
+        bands_set_func(bands, hear, fixture);
+        follow_for(fixture, bands, &limits, 60 * S, 13 * GIB);
+        assert_int_equal(fixture->n_told, 1);
+        assert_non_null(strstr(fixture->told, "memhog[70] holds 11G"));
+        tree_remove(fixture->tree,
+                    i == 0 ? "sys/fs/cgroup/kubepods.slice" : "sys/fs/cgroup/kubepods");
+    }
 }
 
 static void
@@ -184,6 +215,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_livelock_is_named_with_its_hog_within_a_minute, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(containers_of_kubernetes_are_looked_at, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_group_that_goes_is_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_v2_there_is_no_band, set_up, tear_down),
     };
