@@ -12,6 +12,7 @@ host_watch_new(const Host *host)
     watch->host = host;
     watch->bands = bands_new(host);
     watch->oom = oom_watch_new(host);
+    watch->reservations = reservations_new(host);
     return watch;
 }
 
@@ -22,6 +23,9 @@ host_watch_free(HostWatch *watch)
         return;
     bands_free(watch->bands);
     oom_watch_free(watch->oom);
+    if (watch->is_daemon)
+        reservations_save(watch->reservations);
+    reservations_free(watch->reservations);
     g_free(watch);
 }
 
@@ -47,6 +51,11 @@ host_watch_follow(HostWatch *watch, const GPtrArray *vms, const Limits *limits, 
     if (watch->read_us > 0 && now_us - watch->read_us < limits->memory_period_us)
         return;
     watch->read_us = now_us;
+    for (guint i = 0; i < vms->len; i++)
+        if (((const Vm *)vms->pdata[i])->has_sample)
+            reservations_follow(watch->reservations, vms->pdata[i]);
+    if (watch->is_daemon)
+        reservations_save_due(watch->reservations);
     (void)!meminfo_read(watch->host, &watch->memory);
     watch->vms = vms_of(vms);
     watch->verdict =

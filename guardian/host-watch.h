@@ -7,6 +7,7 @@
 #include "bands.h"
 #include "hostmemory.h"
 #include "oom-watch.h"
+#include "reservations.h"
 
 typedef struct HostWatch {
     const Host *host;
@@ -17,6 +18,8 @@ typedef struct HostWatch {
     gint64 read_us;
     Bands *bands;
     OomWatch *oom;
+    Reservations *reservations;
+    bool is_daemon;                                                /* what was learned is saved */
     void (*changed)(const struct HostWatch *watch, gpointer data); /* its level; NULL */
     gpointer data;
 } HostWatch;

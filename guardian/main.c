@@ -134,6 +134,7 @@ daemon_follow_host(Daemon *daemon)
     watch->changed = daemon_host_changed;
     watch->data = daemon;
     bands_set_func(watch->bands, daemon_band_changed, daemon);
+    watch->is_daemon = true;
     oom_watch_start(watch->oom, g_main_context_default(), daemon_oom, daemon_oom_warn, daemon);
 }
 

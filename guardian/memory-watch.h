@@ -20,6 +20,7 @@ typedef struct MemoryWatch {
     PageCount count;
     PressureTrack pressure;
     Reservation reservation;
+    bool reservation_is_kept; /* what an earlier daemon had learned is in it */
 } MemoryWatch;
 
 MemoryWatch *memory_watch_new(void);
