@@ -149,6 +149,21 @@ a_suspect_is_left_until_it_is_calm_again(void **state)
     assert_int_equal(reconciler_fixture_count(fixture->asked, "qom-set "), 1);
 }
 
+/* libvirt would not know of it. */
+static void
+a_vm_of_libvirt_is_told_by_people(void **state)
+{
+    ReconcilerFixture *fixture = *state;
+    Vm *vm = make_vm(fixture, NEW, "mbps_wr", "60", MODE_ENFORCE);
+
+    vm->argv->is_libvirt = true;
+    set_group(fixture, GROUP(31457280));
+    reconciler_fixture_turns(fixture, 60, 10 * SECOND);
+    assert_int_equal(reconciler_fixture_count(fixture->asked, "qom-set"), 0);
+    assert_drift_explained(fixture, "v0",
+                           "libvirt keeps its limits, and is told by people: virsh blkdeviotune");
+}
+
 static void
 a_backup_is_left_in_peace(void **state)
 {
@@ -220,6 +235,7 @@ main(void)
         WITH_RECONCILER(no_limit_is_never_written),
         WITH_RECONCILER(a_write_that_does_not_read_back_is_never_tried_again),
         WITH_RECONCILER(a_suspect_is_left_until_it_is_calm_again),
+        WITH_RECONCILER(a_vm_of_libvirt_is_told_by_people),
         WITH_RECONCILER(a_backup_is_left_in_peace),
         WITH_RECONCILER(a_migration_is_left_in_peace),
         WITH_RECONCILER(a_fight_ends_with_an_alert),
