@@ -173,19 +173,23 @@ class Nbd:
 
 
 class Fuse:
-    """A disk on a FUSE export of its own: stop() freezes it, heal() gives it back."""
+    """A disk on a FUSE export of its own: stop() freezes it, heal() gives it back. bytes_per_s: it serves
+    one request after the other, no faster; 0 as fast as it can."""
 
-    def __init__(self, scratch, name, aio, megabytes=64):
+    def __init__(self, scratch, name, aio, megabytes=64, bytes_per_s=0):
         image = scratch.path(name + ".img")
         self.path = scratch.path(name + ".fuse")
         self.aio = aio
         for path, size in ((image, megabytes << 20), (self.path, 0)):
             with open(path, "wb") as file:
                 file.truncate(size)
+        limit = ("--object", f"throttle-group,id=limit,x-bps-total={bytes_per_s}", "--blockdev",
+                 "driver=throttle,node-name=limited,throttle-group=limit,file=file") if bytes_per_s else ()
         self.process = scratch.spawn(
             "qemu-storage-daemon",
-            "--blockdev", f"driver=file,node-name=file,filename={image},cache.no-flush=on",
-            "--export", f"type=fuse,id=export,node-name=file,mountpoint={self.path},writable=on")
+            "--blockdev", f"driver=file,node-name=file,filename={image},cache.no-flush=on", *limit,
+            "--export", f"type=fuse,id=export,node-name={'limited' if limit else 'file'},"
+                        f"mountpoint={self.path},writable=on")
         # of a dead server the mount stays
         scratch.cleanups.append(lambda: subprocess.run(["umount", "-l", self.path], check=False))
         wait_for(self.is_mounted, PATIENCE, "qemu-storage-daemon did not export", 0.05)
@@ -203,6 +207,15 @@ class Fuse:
 
     def heal(self):
         self.process.send_signal(signal.SIGCONT)
+
+
+def loop_device(scratch, path):
+    """The host's block device on a file, as long as the scratch."""
+    made = subprocess.run(["losetup", "--find", "--show", path], capture_output=True, text=True, check=False)
+    check(made.returncode == 0, f"losetup: {made.stderr}")
+    device = made.stdout.strip()
+    scratch.cleanups.append(lambda: subprocess.run(["losetup", "--detach", device], check=False))
+    return device
 
 
 class Vm:

@@ -6,10 +6,9 @@ begin() some seconds later, when the watch starts, and end() after it: a freeze 
 """
 
 import os
-import subprocess
 import threading
 
-from fixture import Fuse, Nbd, check
+from fixture import Fuse, Nbd, check, loop_device
 
 # One write takes as long as the time between two openings; both stand still in between.
 SLOW_CLOSED, SLOW_OPEN = 14.5, 0.5
@@ -82,11 +81,7 @@ class LoopNative(FuseThreads):
 
     def __init__(self, scratch, name):
         super().__init__(scratch, name)
-        made = subprocess.run(["losetup", "--find", "--show", self.server.path], capture_output=True, text=True,
-                              check=False)
-        check(made.returncode == 0, f"losetup: {made.stderr}")
-        self.device = made.stdout.strip()
-        scratch.cleanups.append(lambda: subprocess.run(["losetup", "--detach", self.device], check=False))
+        self.device = loop_device(scratch, self.server.path)
 
     def drive(self):
         return f"file={self.device},format=raw,cache=none,aio={self.aio}"
