@@ -9,6 +9,7 @@ typedef struct {
     const Sample *sample;
     const Limits *limits;
     const Signals *signals;
+    gint64 reset_us; /* when the guest began anew; 0: not seen */
     bool is_settled;
     bool is_late; /* this sample: only progress and an empty queue can be told from it */
 } DiskContext;

@@ -15,6 +15,8 @@
 #define LOAD_MAX 65536.0
 /* A minute or so of samples. */
 #define AVERAGE_WEIGHT 0.05
+/* What it burned while it died says nothing of how it is now. */
+#define DYING_US (10 * (gint64)G_USEC_PER_SEC)
 /* Four half minutes. */
 #define SILENT_BINS_MIN 4
 #define WATCHED_WITH_NETWORK_US (3600 * (gint64)G_USEC_PER_SEC)
@@ -62,14 +64,20 @@ note_life(GuestTrack *guest, const Sample *sample)
 }
 
 static void
+begin_bin(GuestTrack *guest, const Sample *sample)
+{
+    guest->bin_since_us = sample->now_us;
+    guest->bin_cpu_us = sample->cpu_time_us;
+}
+
+static void
 begin_silence(GuestTrack *guest, const Sample *sample)
 {
     guest->silent_since_us = sample->now_us;
     guest->silent_network_bytes = sample->network_bytes;
     guest->silence_has_network = sample->has_network;
     guest->n_bins = 0;
-    guest->bin_since_us = sample->now_us;
-    guest->bin_cpu_us = sample->cpu_time_us;
+    begin_bin(guest, sample);
 }
 
 static void
@@ -83,14 +91,17 @@ note_silence(GuestTrack *guest, const Sample *sample)
         return;
     }
     guest->silence_has_network = guest->silence_has_network && sample->has_network;
+    if (guest->n_bins == 0 && sample->now_us - guest->silent_since_us <= DYING_US) {
+        begin_bin(guest, sample);
+        return;
+    }
     if (length < SIGNALS_BIN_US)
         return;
     load = (double)(sample->cpu_time_us - guest->bin_cpu_us) / (double)length;
     guest->load_min = guest->n_bins == 0 ? load : MIN(guest->load_min, load);
     guest->load_max = guest->n_bins == 0 ? load : MAX(guest->load_max, load);
     guest->n_bins++;
-    guest->bin_since_us = sample->now_us;
-    guest->bin_cpu_us = sample->cpu_time_us;
+    begin_bin(guest, sample);
 }
 
 void

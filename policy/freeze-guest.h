@@ -10,7 +10,7 @@
  *     times its longest gap, and for two minutes at least;
  *   - what completed last was a write, or its flush: firmware and boot loaders only read, so that a
  *     guest that was reset and waits in its boot menu has not died;
- *   - the CPU load is flat from the first half minute of the silence on, at a level that a living
+ *   - the CPU load is flat ten seconds into the silence and from then on, at a level that a living
  *     kernel does not keep: less than 0.2 % of a CPU (all its CPUs halted for good; the idlest
  *     Linux takes more), or one or more CPUs in full (a panic spins); and before it was another.
  *     Processes that pile up behind dead storage make the load climb, a panic is flat at once;

@@ -4,6 +4,9 @@
 #include "freeze-job.h"
 #include "freeze-limit.h"
 
+/* Firmware, a boot menu, an initrd that looks for its disks: a reset guest has this long. */
+#define BOOT_US (120 * (gint64)G_USEC_PER_SEC)
+
 /* Nothing shows a request in flight, but the backup stands still with the guest. */
 static Verdict
 judge_job(const DiskTrack *track, const DiskSample *disk, const DiskContext *context,
@@ -66,6 +69,15 @@ limit_allows_us(const DiskTrack *track, const DiskSample *disk, const DiskContex
     return is_shut ? MIN(allowed_us, context->limits->patience_us / 2) : allowed_us;
 }
 
+/* Its guest began anew and has not come to its disk yet; what stood still before is not excused. */
+static bool
+is_booting(const DiskTrack *track, const DiskContext *context)
+{
+    return context->reset_us > 0 && context->sample->now_us - context->reset_us < BOOT_US &&
+           track->habit.last_progress_us <= context->reset_us &&
+           track->verdict.state < STATE_SUSPECT;
+}
+
 /* Nothing proves a request in flight; all there is is that this disk was busy and is not. */
 static Verdict
 judge_habit(const DiskTrack *track, const DiskSample *disk, const DiskContext *context)
@@ -80,6 +92,10 @@ judge_habit(const DiskTrack *track, const DiskSample *disk, const DiskContext *c
     Verdict verdict = freeze_fine;
 
     verdict.reason = "quiet, as it often is; nothing can be seen in flight";
+    if (is_booting(track, context)) {
+        verdict.reason = "its guest was reset and has not come to this disk yet";
+        return verdict;
+    }
     if (!habit_is_writer(&track->habit) || quiet < (by_limit >= 0 ? by_limit : allowed))
         return verdict;
     if (by_limit >= 0)

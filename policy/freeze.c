@@ -256,8 +256,11 @@ static void
 judge_disks(Track *track, const Sample *sample, const Limits *limits, bool is_late)
 {
     const Verdict *gravest = NULL;
-    DiskContext context = {
-        .sample = sample, .limits = limits, .signals = &track->signals, .is_late = is_late};
+    DiskContext context = {.sample = sample,
+                           .limits = limits,
+                           .signals = &track->signals,
+                           .reset_us = track->resets.happened_us,
+                           .is_late = is_late};
     g_autofree Verdict *verdicts = NULL;
 
     if (track->gate_since_us == 0)

@@ -170,6 +170,8 @@ loop_update(Loop *loop, bool has_count, guint32 count, guint most, gint64 now_us
         loop->has_last = true;
         loop->last = count;
     }
+    if (new_ones > 0)
+        loop->happened_us = now_us;
     if (now_us - loop->window_since_us >= LOOP_WINDOW_US) {
         if (loop->in_window < LOOP_COUNT_MIN)
             loop->looping_since_us = 0;

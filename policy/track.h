@@ -14,6 +14,7 @@
 typedef struct {
     bool has_last;
     guint32 last;
+    gint64 happened_us; /* the newest of them was seen; 0: none */
     gint64 window_since_us;
     guint in_window;
     gint64 looping_since_us; /* 0 = no loop */
