@@ -4,7 +4,8 @@
  * what is done about each:
  *
  *   - A thread in D cannot be stopped: the tool would wait for it with all others stopped. So
- *     not when there is one, looked at right before.
+ *     not when there is one, looked at right before. One in S that waits for a file is as bad: once
+ *     interrupted it waits on in D.
  *   - The tool reads QEMU's executable while QEMU stands; from a dead disk, not even SIGKILL would
  *     let go. So not unless the step before has just read it.
  *   - A tool that is killed may leave its SIGSTOP behind. So QEMU is looked at afterwards and
@@ -13,6 +14,7 @@
  * The tool's whole life is shorter than the second that QEMU may stand. */
 
 #include "capture-private.h"
+#include "task.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +22,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of a thread's stat up to its state, and of its system call. */
+#define FILE_BYTES 256
 /* How often, and how far apart, QEMU is looked at until it runs again. */
 #define CHECKS 20
 #define CHECK_US (20 * G_GINT64_CONSTANT(1000))
@@ -35,24 +39,52 @@ is_stopped(char state)
     return state == 'T' || state == 't';
 }
 
+/* The beginning of a file of a thread; false when it cannot be read. */
+static bool
+read_thread(int proc_fd, const char *name, const char *file, char text[FILE_BYTES])
+{
+    char path[64];
+    ssize_t length;
+    auto_fd fd = -1;
+
+    g_snprintf(path, sizeof path, "task/%s/%s", name, file);
+    fd = host_open_beneath(proc_fd, path, O_RDONLY);
+    length = fd < 0 ? -1 : read(fd, text, FILE_BYTES - 1);
+    if (length <= 0)
+        return false;
+    text[length] = '\0';
+    return true;
+}
+
+/* Within a call on what has a path: a halted vCPU is in an ioctl on what has none. */
+static bool
+waits_for_file(int proc_fd, const char *name)
+{
+    char path[64], text[FILE_BYTES];
+    guint32 descriptor;
+
+    if (!read_thread(proc_fd, name, "syscall", text) || !task_parse_syscall(text, &descriptor))
+        return false;
+    g_snprintf(path, sizeof path, "fd/%u", descriptor);
+    return readlinkat(proc_fd, path, text, 1) == 1 && text[0] == '/';
+}
+
 static void
 thread_look(const char *name, gpointer data)
 {
     Look *look = data;
-    char path[64], text[256];
+    char text[FILE_BYTES];
     const char *close;
-    ssize_t length;
-    auto_fd fd = -1;
 
-    g_snprintf(path, sizeof path, "task/%s/stat", name);
-    fd = host_open_beneath(look->proc_fd, path, O_RDONLY);
-    length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (length <= 0)
+    if (!read_thread(look->proc_fd, name, "stat", text))
         return;
-    text[length] = '\0';
     close = strrchr(text, ')'); /* comm has at most 15 bytes: it is in what was read */
-    if (close && close[1] == ' ' && (close[2] == 'D' || is_stopped(close[2])))
-        look->state = look->state == 'D' ? 'D' : close[2];
+    if (!close || close[1] != ' ')
+        return;
+    if (close[2] == 'D' || (close[2] == 'S' && waits_for_file(look->proc_fd, name)))
+        look->state = 'D';
+    else if (is_stopped(close[2]) && look->state != 'D')
+        look->state = close[2];
 }
 
 static char
@@ -92,7 +124,7 @@ stacks_run(int answer_fd, gconstpointer data)
     const char *why;
 
     if (state == 'D')
-        why = "not done: a thread is in state D and could not be stopped";
+        why = "not done: a thread is in state D, or waits for a file, and could not be stopped";
     else if (state)
         why = "not done: the process is stopped or traced already";
     else

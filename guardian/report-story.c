@@ -178,7 +178,7 @@ say_evidence(Line *line, JsonObject *disk)
     if (report_number_of(disk, "inflight", &value) && value > 0)
         line_say(line, "%" G_GINT64_FORMAT " in flight in its virtqueue", value);
     if (report_number_of(disk, "blocked_thread", &value) && value > 0)
-        line_say(line, "thread %" G_GINT64_FORMAT " sleeps in D on its image", value);
+        line_say(line, "thread %" G_GINT64_FORMAT " sleeps in the kernel on its image", value);
     if (report_number_of(disk, "ring_inflight", &value) && value > 0)
         line_say(line, "%" G_GINT64_FORMAT " in flight in its io_uring", value);
     if (report_number_of(disk, "device_inflight", &value) && value > 0)

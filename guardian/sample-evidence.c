@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Evidence that needs no monitor: threads in D, io_urings, the host's block devices.
+/* Evidence that needs no monitor: threads asleep on a file, io_urings, the host's block devices.
  *
  * A thread belongs to the disk whose image its descriptor leads to. Where that cannot be told, and
  * the VM has one disk only that QEMU itself can have open, it belongs to that one; with several

@@ -81,7 +81,8 @@ task_look(const Proc *proc, int dir_fd, const char *name, GArray *blocked)
     guint32 descriptor;
     ProcStat stat;
 
-    if (!stat_text || !proc_parse_stat(stat_text, &stat) || stat.state != 'D')
+    if (!stat_text || !proc_parse_stat(stat_text, &stat) ||
+        (stat.state != 'D' && stat.state != 'S'))
         return;
     syscall_text = read_file(dir_fd, name, "syscall", SYSCALL_BYTES_MAX);
     if (!syscall_text || !task_parse_syscall(syscall_text, &descriptor))

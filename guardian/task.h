@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Threads of QEMU that wait for a disk: in state D, within a system call on a file's descriptor.
- * One look proves nothing, every write shows it for a moment; the same thread in every look does.
- * Reads stat of each thread, and syscall and one link of those in D; none takes mmap_lock. */
+/* Threads of QEMU that wait for a disk: asleep within a system call on a file's descriptor. They
+ * are in state D, but in S where the kernel lets a signal interrupt the wait, as for FUSE (seen on
+ * Linux 6.1; D on 6.18). One look proves nothing, every write shows it for a moment; the same
+ * thread in every look does. Reads stat of each thread, syscall of those asleep, and one link of
+ * those within such a call; none takes mmap_lock. */
 
 #include "proc.h"
 

@@ -9,7 +9,7 @@
 
 typedef enum {
     EVIDENCE_QUEUE,  /* a virtqueue holds it; the used index is the mark */
-    EVIDENCE_THREAD, /* a thread of QEMU sleeps in D on its image; the thread's id is the mark */
+    EVIDENCE_THREAD, /* a thread of QEMU sleeps in the kernel on its image; its id is the mark */
     EVIDENCE_RING,   /* an io_uring holds it; the completion tail is the mark */
     EVIDENCE_DEVICE, /* the host's block device holds it; its completions are the mark */
     EVIDENCE_N_KINDS,

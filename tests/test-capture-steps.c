@@ -6,6 +6,7 @@
 #include "message.h"
 
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int
@@ -226,25 +227,37 @@ media_are_asked_for_when_all_is_well(void **state)
     assert_string_equal(capture_fixture_end(manifest, "nodes"), "done");
 }
 
+#define STUCK "not done: a thread is in state D, or waits for a file, and could not be stopped"
+#define STOPPED "not done: the process is stopped or traced already"
+#define PWRITE_64 G_STRINGIFY(__NR_pwrite64)
+#define IOCTL G_STRINGIFY(__NR_ioctl)
+
 static void
-a_thread_in_d_is_never_traced(void **state)
+a_thread_that_waits_for_a_file_is_never_traced(void **state)
 {
     static const CaptureStep steps[] = {
         {"versions", NULL, KIND_HARMLESS, CAPTURE_SECOND, begin_noting, 0},
         {"stacks", "stacks.txt", KIND_STOP, CAPTURE_SECOND, capture_stacks, 0}};
     static const struct {
-        const char *stat, *error;
+        const char *stat, *syscall, *error;
     } rows[] = {
-        {"43 (CPU) D 1\n", "not done: a thread is in state D and could not be stopped"},
-        {"43 (a) T) D) t 1\n", "not done: the process is stopped or traced already"},
-        {"43 (CPU) T 1\n", "not done: the process is stopped or traced already"},
+        {"43 (CPU) D 1\n", "running\n", STUCK},
+        {"43 (worker) S 1\n", PWRITE_64 " 0xb 0x1 0x2\n", STUCK},
+        {"43 (a) T) D) t 1\n", "running\n", STOPPED},
+        {"43 (CPU) T 1\n", "running\n", STOPPED},
+        /* a vCPU that is halted is no hindrance: what is said is said of the other one */
+        {"43 (CPU) S 1\n", IOCTL " 0xc 0xae80\n", STOPPED},
     };
     CaptureFixture *fixture = *state;
 
+    tree_file(fixture->tree, "proc/42/task/44/stat", "44 (CPU) T 1\n");
+    tree_link(fixture->tree, "proc/42/fd/11", "/srv/fuse.img");
+    tree_link(fixture->tree, "proc/42/fd/12", "anon_inode:kvm-vcpu:0");
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(JsonNode) manifest = NULL;
 
         tree_file(fixture->tree, "proc/42/task/43/stat", rows[i].stat);
+        tree_file(fixture->tree, "proc/42/task/43/syscall", rows[i].syscall);
         manifest = capture_fixture_run(fixture, &(CaptureStepList){steps, G_N_ELEMENTS(steps)});
         assert_string_equal(capture_fixture_error(manifest, "stacks"), rows[i].error);
     }
@@ -375,7 +388,7 @@ main(void)
         capture_test(a_file_that_hangs_a_child_would_hang_qemu),
         capture_test(an_alert_never_asks_for_media),
         capture_test(media_are_asked_for_when_all_is_well),
-        capture_test(a_thread_in_d_is_never_traced),
+        capture_test(a_thread_that_waits_for_a_file_is_never_traced),
         capture_test(a_vm_that_ends_leaves_what_was_got),
         capture_test(an_end_with_an_open_question_is_an_end),
         capture_test(an_end_in_the_middle_leaves_a_readable_manifest),
