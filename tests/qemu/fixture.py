@@ -110,21 +110,25 @@ def join_group(group):
 
 
 class Group:
-    """A real memory cgroup with a limit, of the hierarchy this machine has."""
+    """A real memory cgroup, with a limit, of the hierarchy this machine has; below another one or at the top."""
 
     V1 = "/sys/fs/cgroup/memory"
     V2 = "/sys/fs/cgroup"
 
-    def __init__(self, scratch, name, limit):
+    def __init__(self, scratch, name, limit=None, parent=None):
         root, knob = self.V1, "memory.limit_in_bytes"
         if not os.path.exists(f"{root}/{knob}"):
             root, knob = self.V2, "memory.max"
-        self.name = f"/{name}-{os.getpid()}"
+        self.name = f"{parent.name}/{name}" if parent else f"/{name}-{os.getpid()}"
         self.directory = root + self.name
+        if parent and root == self.V2:
+            with open(os.path.join(parent.directory, "cgroup.subtree_control"), "w") as file:
+                file.write("+memory")
         os.mkdir(self.directory)
         scratch.cleanups.append(self.remove)
-        with open(os.path.join(self.directory, knob), "w") as file:
-            file.write(str(limit))
+        if limit:
+            with open(os.path.join(self.directory, knob), "w") as file:
+                file.write(str(limit))
 
     def remove(self):
         """A kernel lets go of a task some time after it was waited for."""

@@ -7,16 +7,25 @@ usage: libvirt.py [CASE...]
 
 import json
 import os
+import shutil
 import signal
+import statistics
 import subprocess
 import time
+from types import SimpleNamespace
 
-from fixture import PATIENCE, Fuse, Guardian, check, run, wait_for
-from libvirtd import ALLOWED_QMP, Libvirtd, file_disk, threads_of
+from fixture import (BUILD, PATIENCE, SOURCE, Fuse, Group, Guardian, Nbd, Skipped, Vm, check, join_group, run,
+                     wait_for)
+from libvirtd import ALLOWED_QMP, Libvirtd, file_disk, network_disk, threads_of
 
 # The guardian asks a VM of libvirt every 10 s (a shared monitor's period), every 2 s while it is suspect.
 PERIOD = 10
+PASSED_QMP = {"x-query-virtio", "x-query-virtio-status", "x-query-virtio-queue-status"}
 FAST = "[monitor]\nperiod_shared = 2s\n"
+# A start calls the hook three times (prepare, start, started), and each may take 100 ms.
+HOOKS_MAX = 3 * 0.1
+# Starts of each kind, in turn: a machine that gets slower meanwhile is slower for all.
+STARTS = 9
 
 
 def source_of(guardian):
@@ -93,6 +102,30 @@ def case_freeze(scratch):
     guilty.heal()
     wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "did not close")
     check(set(libvirtd.asked()[-40:]) <= ALLOWED_QMP, f"{set(libvirtd.asked()[-40:])}")
+
+
+def case_passthrough(scratch):
+    """where that is allowed QEMU is asked through libvirt for a suspect's virtqueues, and for nobody else's."""
+    libvirtd = Libvirtd(scratch)
+    guilty, innocent = Nbd(scratch, "guilty"), Nbd(scratch, "innocent")
+    vm = libvirtd.create("guilty", network_disk("vda", guilty), does="guardian.write=all")
+    other = libvirtd.create("innocent", network_disk("vda", innocent), does="guardian.write=all")
+    guardian = Guardian(scratch, [vm, other], settings=FAST + "[libvirt]\npassthrough = suspect\n")
+    for each in (vm, other):
+        guardian.wait_writing(each, "vda")
+        wait_for(lambda each=each: guardian.vm(each)["state"] == "ok", PATIENCE, f"{each.name} is not fine")
+        check(not libvirtd.is_tainted(each.name), f"{each.name} was asked without need")
+    guilty.stop()
+    disk, seconds = wait_for(lambda: guardian.disk(vm, "vda").get("state") == "frozen" and guardian.disk(vm, "vda"),
+                             3 * PATIENCE, "it was not named frozen")
+    print(f"# named after {seconds:.0f} s, {disk['layer']}: {disk['inflight']} in flight", flush=True)
+    check(disk["inflight"] > 0, f"without evidence: {disk}")
+    check(guardian.disk(other, "vda")["state"] == "ok", f"{guardian.disk(other, 'vda')}")
+    check(libvirtd.is_tainted("guilty"), "libvirt does not mark what was asked")
+    check(not libvirtd.is_tainted("innocent"), "the innocent was asked, too")
+    check(set(libvirtd.asked()[-40:]) <= ALLOWED_QMP | PASSED_QMP, f"{set(libvirtd.asked()[-40:])}")
+    guilty.heal()
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "did not close")
 
 
 def case_faults(scratch):
@@ -179,6 +212,140 @@ def case_many(scratch):
               if entry["name"] != domains[7].name), "the others")
     os.kill(domains[7].pid, signal.SIGCONT)
     wait_for(lambda: answered(guardian, domains[7]), 2 * PERIOD + 5, "no data after it went on")
+
+
+def case_hook(scratch):
+    """with the hook installed a VM starts as fast as without, also beside a stopped guardian, and is
+    known at once."""
+    libvirtd = Libvirtd(scratch)
+    libvirtd.create("web", is_persistent=True)
+    libvirtd.virsh("destroy", "web")
+    guardian = Guardian(scratch, [SimpleNamespace(name="web")], settings="discovery_period = 1h\n")
+    with open(os.path.join(SOURCE, "contrib/hooks/libvirt/vm-guardian")) as file:
+        text = file.read().replace("guardianctl hook", f"{BUILD}/guardianctl hook --run-root={guardian.run}")
+    check(BUILD in text, text)
+    hook = libvirtd.install_hook(text)
+
+    def start(is_hooked):
+        os.chmod(hook, 0o755 if is_hooked else 0o644)
+        begin = time.monotonic()
+        libvirtd.virsh("start", "web", "--paused")
+        took = time.monotonic() - begin
+        return took, libvirtd.domain("web")
+
+    def end():
+        libvirtd.virsh("destroy", "web")
+
+    start(False)
+    time.sleep(5)
+    check(guardian.state()["vms"] == [], "known although nobody said so")
+    end()
+    _, vm = start(True)
+    wait_for(lambda: guardian.vm(vm)["pid"] == vm.pid, PATIENCE, "the hook was not heard")
+    end()
+    took = {"without": [], "with": [], "stopped": []}
+    for _ in range(STARTS):
+        for kind, seconds in took.items():
+            guardian.process.send_signal(signal.SIGSTOP if kind == "stopped" else signal.SIGCONT)
+            seconds.append(start(kind != "without")[0])
+            end()
+    guardian.process.send_signal(signal.SIGCONT)
+    for kind, seconds in took.items():
+        print(f"# start {kind}: median {statistics.median(seconds) * 1000:.0f} ms, "
+              f"{min(seconds) * 1000:.0f} to {max(seconds) * 1000:.0f}", flush=True)
+    for kind in ("with", "stopped"):
+        late = statistics.median(hooked - alone for hooked, alone in zip(took[kind], took["without"]))
+        print(f"# start {kind}: {late * 1000:+.0f} ms, paired", flush=True)
+        check(late < HOOKS_MAX, f"{kind} the hook a start takes {late:.3f} s longer")
+    wait_for(lambda: guardian.state()["vms"] == [], PATIENCE, "it does not go on")
+
+
+class Pod:
+    """A compute container as kubelet and its runtime name it, with the processes beside QEMU."""
+
+    def __init__(self, scratch, name, container, vmi):
+        self.container = container
+        self.name = f"prod/{name}-{os.getpid()}"
+        fifo = scratch.path(name + ".fifo")
+        os.mkfifo(fifo)
+        words = ["--qemu-timeout", "338s", "--name", self.name.split("/")[1], "--uid", vmi, "--namespace", "prod"]
+        for program in ("virt-launcher-monitor", "virt-launcher", "virtqemud", "virtlogd"):
+            path = scratch.path(program)
+            if not os.path.exists(path):
+                shutil.copy("/bin/bash", path)
+            scratch.spawn(path, "-c", 'exec 9<>"$0"; read -r -u 9', fifo, *words,
+                          preexec_fn=lambda: join_group(container.directory))
+
+    def roles(self, state):
+        entry = next(vm for vm in state["vms"] if vm["name"] == self.name)
+        # the proxy of the test is in the container, too, as a stranger
+        return {beside["role"]: beside["processes"] for beside in entry["beside"] if beside["role"] != "stranger"}
+
+
+def case_together(scratch):
+    """VMs of Proxmox, libvirt, KubeVirt (containerd and CRI-O) and a bare one are listed at once, each with
+    its own name, helpers, tightest limit and disks."""
+    if not Group.is_possible():
+        raise Skipped("needs root and a memory cgroup of its own")
+    top = Group(scratch, "vm-guardian-together")
+    uids = ["4f5a4c6e-99f1-4a3c-8e0b-5d0b7cbe2f01", "5f5a4c6e-99f1-4a3c-8e0b-5d0b7cbe2f02"]
+    ids = ["1" * 64, "2" * 64]
+    burstable = Group(scratch, "kubepods-burstable.slice", parent=Group(scratch, "kubepods.slice", parent=top))
+    wide = Group(scratch, f"kubepods-burstable-pod{uids[0].replace('-', '_')}.slice", 4 << 30, burstable)
+    containerd = Pod(scratch, "db", Group(scratch, f"cri-containerd-{ids[0]}.scope", 400 << 20, wide), uids[0])
+    tight = Group(scratch, f"pod{uids[1]}", 450 << 20, Group(scratch, "kubepods", parent=top))
+    crio = Pod(scratch, "web", Group(scratch, f"crio-{ids[1]}", 600 << 20, tight), uids[1])
+    machine = Group(scratch, "qemu-1-store.libvirt-qemu", 350 << 20, Group(scratch, "machine", parent=top))
+    scope = Group(scratch, "100.scope", 512 << 20, Group(scratch, "qemu.slice", parent=top))
+    libvirtd = Libvirtd(scratch)
+    run_root = scratch.path("run")
+    os.makedirs(os.path.join(run_root, "qemu-server"))
+
+    domain = libvirtd.create("store", file_disk(scratch, "vda", "store"), does="guardian.write=all")
+    with open(os.path.join(machine.directory, "cgroup.procs"), "w") as file:
+        file.write(str(domain.pid))
+    pods = [Vm(scratch, f"pod-{i}", [Nbd(scratch, f"nbd-{i}").drive()], group=pod.container.directory)
+            for i, pod in enumerate((containerd, crio))]
+    proxmox = Vm(scratch, "proxmox", [Nbd(scratch, "nbd-proxmox").drive()], is_ours=False,
+                 path=os.path.join(run_root, "qemu-server/100.qmp"), group=scope.directory)
+    with open(os.path.join(run_root, "qemu-server/100.pid"), "w") as file:
+        file.write(f"{proxmox.pid}\n")
+    bare = Vm(scratch, "bare", [Nbd(scratch, "nbd-bare").drive()])
+    names = {"kubevirt": [containerd.name, crio.name], "libvirt": ["store"], "proxmox": [proxmox.name],
+             "bare": [bare.name]}
+    guardian = Guardian(scratch, [SimpleNamespace(name=name) for kind in names.values() for name in kind],
+                        run_root=run_root, settings=FAST)
+    # the pods' helpers are read on a slower round than their disks
+    wait_for(lambda: all(vm["disks"][0]["write_operations"] > 3 and vm["state"] == "ok" and vm["beside"] is not None
+                         for vm in guardian.state()["vms"]) and len(guardian.state()["vms"]) == 5, PATIENCE,
+             "not all write and are fine")
+    state = guardian.state()
+    vms = {vm["name"]: vm for vm in state["vms"]}
+    check({kind: sorted(vm["name"] for vm in state["vms"] if vm["source"] == kind) for kind in names} ==
+          {kind: sorted(listed) for kind, listed in names.items()}, f"{[(vm['name'], vm['source']) for vm in state['vms']]}")
+    check([vms[pod.name]["pod"]["uid"] for pod in (containerd, crio)] == uids, "pods")
+    check([vms[pod.name]["pod"]["container"] for pod in (containerd, crio)] == ids, "containers")
+    check([(vms[pod.name]["pod"]["runtime"], vms[pod.name]["pod"]["qos"]) for pod in (containerd, crio)] ==
+          [("containerd", "burstable"), ("cri-o", "guaranteed")], f"{vms[crio.name]['pod']}")
+    check([vms[pod.name]["id"] for pod in (containerd, crio)] == uids, "what virt-launcher says")
+    for name, group, limit, kind in (
+            (containerd.name, containerd.container, 400, "container"), (crio.name, tight, 450, "pod"),
+            ("store", machine, 350, None), (proxmox.name, scope, 512, "scope")):
+        tightest = vms[name]["domain"]["limits"][0]
+        check((tightest["group"], tightest["limit_bytes"]) == (group.name, limit << 20), f"{name}: {tightest}")
+        check(kind in (None, tightest["kind"]), f"{name}: {tightest}")
+        check(tightest["headroom_bytes"] == (limit << 20) - tightest["unreclaimable_bytes"], f"{name}: {tightest}")
+    check(vms[bare.name]["memory"]["limit_bytes"] is None, f"{vms[bare.name]['memory']}")
+    for pod in (containerd, crio):
+        check(pod.roles(state) == {"virt-launcher-monitor": 1, "virt-launcher": 1, "virtqemud": 1, "virtlogd": 1},
+              f"{pod.name}: {pod.roles(state)}")
+    check({vm["name"]: [disk["label"] for disk in vm["disks"]] for vm in state["vms"]} ==
+          {name: ["vda" if name == "store" else "virtio0"] for name in vms}, f"{state['vms']}")
+    text = guardian.ctl("status").stdout
+    check("5 VMs: 5 ok" in text and "proxmox 1, kubevirt 2, libvirt 1, bare 1" in text, text)
+    print("".join(f"# {line}\n" for line in text.splitlines()), end="", flush=True)
+    for vm in (*pods, proxmox, bare):
+        vm.check_asked()
 
 
 def drift(guardian, domain):

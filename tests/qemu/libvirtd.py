@@ -93,6 +93,19 @@ class Libvirtd:
         self.process.kill()
         self.process.wait()
 
+    def install_hook(self, text):
+        """As qemu.d/vm-guardian; libvirtd looks for hooks when it starts. Returns its path, for os.chmod():
+        before each call it looks whether it may be run."""
+        directory = f"/proc/{self.holder.pid}/root/etc/libvirt/hooks/qemu.d"
+        path = os.path.join(directory, "vm-guardian")
+        os.makedirs(directory)
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, 0o755)
+        self.kill()
+        self.start()
+        return path
+
     def stop(self):
         self.process.send_signal(signal.SIGSTOP)
 
@@ -130,11 +143,20 @@ class Libvirtd:
             self.virsh("start", name, *flags, seconds=120)
         else:
             self.virsh("create", self.path(name + ".xml"), *flags, seconds=120)
-        domain = Domain(self, name)
-        self.pids.add(domain.pid)
+        domain = self.domain(name)
         if does is not None:
             wait_for(domain.is_ready, PATIENCE, f"{name}: the guest did not get ready")
         return domain
+
+    def domain(self, name):
+        """One that runs."""
+        domain = Domain(self, name)
+        self.pids.add(domain.pid)
+        return domain
+
+    def is_tainted(self, name):
+        """By questions that were passed on; to run as root is another taint."""
+        return "custom monitor" in self.virsh("dominfo", name).stdout
 
     def asked(self):
         """Names of the QMP commands that libvirtd has sent so far, in order."""
@@ -166,6 +188,12 @@ def file_disk(scratch, target, name, extra="", megabytes=64, path=None):
             file.truncate(megabytes << 20)
     return ("<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none' io='threads'/>"
             f"<source file='{path}'/><target dev='{target}' bus='virtio'/>{extra}</disk>")
+
+
+def network_disk(target, nbd):
+    return ("<disk type='network' device='disk'><driver name='qemu' type='raw' cache='none'/>"
+            f"<source protocol='nbd'><host transport='unix' socket='{nbd.socket}'/></source>"
+            f"<target dev='{target}' bus='virtio'/></disk>")
 
 
 def threads_of(pid):
