@@ -8,15 +8,15 @@
 # shellcheck disable=SC1091
 . /source/tests/host/vms.sh
 
-uid1=4f5a4c6e-99f1-4a3c-8e0b-5d0b7cbe2f01
-uid2=5f5a4c6e-99f1-4a3c-8e0b-5d0b7cbe2f02
+uid1=6f5a4c6e-99f1-4a3c-8e0b-5d0b7cbe2f01
+uid2=7f5a4c6e-99f1-4a3c-8e0b-5d0b7cbe2f02
 vmi1=ac1e83d8-f2ad-4047-8ba9-3f557c687b91
 vmi2=ac1e83d8-f2ad-4047-8ba9-3f557c687b92
 pod1=kubepods-burstable-pod${uid1//-/_}.slice
-compute1=$(printf '%064d' 11)
+compute1=$(printf '%064d' 31)
 group1=/kubepods.slice/kubepods-burstable.slice/$pod1/cri-containerd-$compute1.scope
 pod2=/kubepods/pod$uid2
-group2=$pod2/crio-$(printf '%064d' 21)
+group2=$pod2/crio-$(printf '%064d' 41)
 
 clean() {
     heal_storage web store prod_db plain
