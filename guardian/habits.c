@@ -70,18 +70,15 @@ restore_one(Habits *habits, JsonObject *object)
 static void
 habits_load(Habits *habits)
 {
-    gsize length = 0;
-    g_autofree char *text = run_file_load(habits->host, STORE_NAME, STORE_BYTES_MAX, &length);
+    g_autoptr(JsonNode) kept = run_file_load_json(habits->host, STORE_NAME, STORE_BYTES_MAX);
     g_autofree char *boot = run_file_boot_id(habits->host);
-    g_autoptr(JsonParser) parser = json_parser_new();
     guint64 schema = 0;
     JsonObject *root;
     JsonArray *list;
 
-    if (!text || !json_parser_load_from_data(parser, text, (gssize)length, NULL) ||
-        !json_parser_get_root(parser) || !JSON_NODE_HOLDS_OBJECT(json_parser_get_root(parser)))
+    if (!kept)
         return;
-    root = json_node_get_object(json_parser_get_root(parser));
+    root = json_node_get_object(kept);
     list = message_get_array(root, "habits");
     if (!message_get_u64(root, "schema", &schema) || schema != 1 ||
         g_strcmp0(message_get_string(root, "boot_id"), boot) != 0)

@@ -145,17 +145,14 @@ load_one(JsonObject *object, GPtrArray *stories)
 void
 oom_store_load(const Host *host, GPtrArray *stories)
 {
-    gsize length = 0;
-    g_autofree char *text = run_file_load(host, STORE_NAME, STORE_BYTES_MAX, &length);
+    g_autoptr(JsonNode) kept = run_file_load_json(host, STORE_NAME, STORE_BYTES_MAX);
     g_autofree char *boot = run_file_boot_id(host);
-    g_autoptr(JsonParser) parser = json_parser_new();
     JsonObject *root;
     JsonArray *list;
 
-    if (!text || !json_parser_load_from_data(parser, text, (gssize)length, NULL) ||
-        !json_parser_get_root(parser) || !JSON_NODE_HOLDS_OBJECT(json_parser_get_root(parser)))
+    if (!kept)
         return;
-    root = json_node_get_object(json_parser_get_root(parser));
+    root = json_node_get_object(kept);
     list = message_get_array(root, "stories");
     if (!list || g_strcmp0(message_get_string(root, "boot_id"), boot) != 0)
         return;

@@ -63,17 +63,14 @@ restore_one(Reservations *reservations, JsonObject *object)
 static void
 reservations_load(Reservations *reservations)
 {
-    gsize length = 0;
-    g_autofree char *text = run_file_load(reservations->host, STORE_NAME, STORE_BYTES_MAX, &length);
-    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autoptr(JsonNode) kept = run_file_load_json(reservations->host, STORE_NAME, STORE_BYTES_MAX);
     guint64 schema = 0;
     JsonObject *root;
     JsonArray *list;
 
-    if (!text || !json_parser_load_from_data(parser, text, (gssize)length, NULL) ||
-        !json_parser_get_root(parser) || !JSON_NODE_HOLDS_OBJECT(json_parser_get_root(parser)))
+    if (!kept)
         return;
-    root = json_node_get_object(json_parser_get_root(parser));
+    root = json_node_get_object(kept);
     list = message_get_array(root, "reservations");
     if (!message_get_u64(root, "schema", &schema) || schema != 1)
         return;

@@ -6,6 +6,8 @@
 
 #include "host.h"
 
+#include <json-glib/json-glib.h>
+
 /* Monotonic times mean something within one boot only. New string, never NULL. */
 char *run_file_boot_id(const Host *host);
 /* Replaces the file at once, or leaves the old one: readers never see a half. Nothing is told of a
@@ -13,3 +15,5 @@ char *run_file_boot_id(const Host *host);
 void run_file_save(const Host *host, const char *name, const char *text);
 /* NULL: not there, not readable, or larger than that. New string. */
 char *run_file_load(const Host *host, const char *name, gsize bytes_max, gsize *ret_length);
+/* The same as JSON, a node that holds an object, to be unreferenced; NULL where it is not that. */
+JsonNode *run_file_load_json(const Host *host, const char *name, gsize bytes_max);
