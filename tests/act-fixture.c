@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "t.h"
+
 #include "act-fixture.h"
 
 #include <stdarg.h>
@@ -168,4 +170,77 @@ act_fixture_files(ActFixture *fixture)
         n++;
     g_clear_pointer(&directory, g_dir_close);
     return n;
+}
+
+int
+act_fixture_set_up(void **state)
+{
+    *state = act_fixture_new(NULL);
+    return 0;
+}
+
+int
+act_fixture_tear_down(void **state)
+{
+    act_fixture_free(*state, false);
+    return 0;
+}
+
+void
+limit_is(ActFixture *fixture, const char *group, const char *wanted)
+{
+    g_autofree char *limit = act_fixture_limit(fixture, group);
+
+    assert_string_equal(limit, wanted);
+}
+
+GPtrArray *
+one_step(ActFixture *fixture)
+{
+    return act_fixture_plan(act_fixture_step(fixture, 42, "/pod42/vm"), NULL);
+}
+
+const ActRecord *
+newest(ActFixture *fixture)
+{
+    const GPtrArray *records = act_journal_records(acts_journal(fixture->acts));
+
+    assert_true(records->len > 0);
+    return records->pdata[records->len - 1];
+}
+
+void
+set_text(char **text, const char *value)
+{
+    g_free(*text);
+    *text = g_strdup(value);
+}
+
+static Script script;
+
+static void
+scripted_run(ActCall *call)
+{
+    if (call->is_read_only)
+        act_call_end(call, false, call->record->old_value, NULL);
+    else
+        act_call_end(call, script.was_written, script.value, script.problem);
+}
+
+static const ActMeans scripted = {.name = "scripted", .run = scripted_run};
+
+void
+act_scripted(ActFixture *fixture)
+{
+    acts_add_means(fixture->acts, &scripted);
+}
+
+void
+run_scripted(ActFixture *fixture, Script answer)
+{
+    ActRecord *step = act_fixture_step(fixture, 42, "/pod42/vm");
+
+    set_text(&step->means, "scripted");
+    script = answer;
+    act_fixture_run(fixture, &act_fixture_terms, act_fixture_plan(step, NULL));
 }

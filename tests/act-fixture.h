@@ -44,3 +44,24 @@ void act_fixture_run(ActFixture *fixture, const ActTerms *terms, GPtrArray *step
 void act_fixture_load(ActFixture *fixture);
 /* How many files the journal has. */
 guint act_fixture_files(ActFixture *fixture);
+
+/* cmocka's set-up and tear-down of a fixture with a tree of its own. */
+int act_fixture_set_up(void **state);
+int act_fixture_tear_down(void **state);
+#define WITH_ACTS(test)                                                                            \
+    cmocka_unit_test_setup_teardown(test, act_fixture_set_up, act_fixture_tear_down)
+
+void limit_is(ActFixture *fixture, const char *group, const char *wanted);
+/* A plan that raises the limit of VM 42. */
+GPtrArray *one_step(ActFixture *fixture);
+const ActRecord *newest(ActFixture *fixture);
+void set_text(char **text, const char *value);
+
+/* A means that says what it is told to: act_scripted() adds it, run_scripted() has it answer. */
+typedef struct {
+    bool was_written;
+    const char *value, *problem;
+} Script;
+
+void act_scripted(ActFixture *fixture);
+void run_scripted(ActFixture *fixture, Script answer);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "t.h"
 
-#include "alert-hooks.h"
+#include "alert-hooks-fixture.h"
 #include "alert-message.h"
-#include "fake-host.h"
 #include "message.h"
 
 #include <errno.h>
@@ -13,121 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATIENT_US (60 * (gint64)G_USEC_PER_SEC)
 #define DEADLINE_US (300 * G_GINT64_CONSTANT(1000))
-#define NOBODY 65534
-/* What VMs call themselves. */
-#define NASTY "web\\x0a$(reboot)`id`'\"; \\x1b[2J"
-
-typedef struct {
-    Tree *tree;
-    Host *host;
-    GMainContext *context;
-    AlertHooks *hooks;
-    GString *told;
-    guint n_told;
-} Fixture;
-
-static void
-on_told(const char *line, gpointer data)
-{
-    Fixture *fixture = data;
-
-    fixture->n_told++;
-    g_string_append_printf(fixture->told, "%s\n", line);
-}
-
-static int
-fixture_set_up(void **state)
-{
-    Fixture *fixture = g_new0(Fixture, 1);
-
-    *state = fixture;
-    fixture->tree = tree_new();
-    fixture->host = fake_host_new(fixture->tree);
-    fixture->context = g_main_context_new();
-    fixture->told = g_string_new(NULL);
-    tree_directory(fixture->tree, "config/alert.d");
-    fixture->hooks = alert_hooks_new(fixture->host, fixture->context, on_told, fixture);
-    return 0;
-}
-
-static int
-fixture_tear_down(void **state)
-{
-    Fixture *fixture = *state;
-
-    alert_hooks_free(fixture->hooks);
-    g_main_context_unref(fixture->context);
-    host_free(fixture->host);
-    tree_free(fixture->tree);
-    g_string_free(fixture->told, TRUE);
-    g_free(fixture);
-    return 0;
-}
-
-/* $OUT is where the tests look. */
-static void
-add_hook(Fixture *fixture, const char *name, const char *body)
-{
-    g_autofree char *path = g_strdup_printf("config/alert.d/%s", name);
-    g_autofree char *text =
-        g_strdup_printf("#!/bin/sh\nOUT=%s\n%s\n", tree_root(fixture->tree), body);
-
-    tree_file(fixture->tree, path, text);
-    assert_int_equal(chmod(tree_path(fixture->tree, path), 0755), 0);
-}
-
-static void
-run_news(Fixture *fixture, const char *line)
-{
-    static const char *const vms[] = {NASTY, NULL};
-    const AlertingNews news = {.step = "paged",
-                               .line = line,
-                               .vm = NASTY,
-                               .disk = "virtio0",
-                               .state = STATE_FROZEN,
-                               .layer = LAYER_STORAGE,
-                               .cause = "host-device-stuck",
-                               .since_utc = "2026-11-21T15:00:00Z",
-                               .vms = vms,
-                               .is_paged = true};
-
-    alert_hooks_run(fixture->hooks, &news);
-}
-
-/* Until nothing runs or waits. The longest turn of the loop, in microseconds. */
-static gint64
-settle(Fixture *fixture)
-{
-    gint64 end_us = g_get_monotonic_time() + PATIENT_US, longest = 0;
-    AlertHooksCount count = alert_hooks_count(fixture->hooks);
-
-    while (count.running + count.waiting > 0 && g_get_monotonic_time() < end_us) {
-        gint64 begin_us = g_get_monotonic_time();
-
-        if (!g_main_context_iteration(fixture->context, FALSE))
-            g_usleep(1000);
-        else
-            longest = MAX(longest, g_get_monotonic_time() - begin_us);
-        count = alert_hooks_count(fixture->hooks);
-    }
-    assert_int_equal(count.running + count.waiting, 0);
-    return longest;
-}
-
-static char *
-read_out(Fixture *fixture, const char *name)
-{
-    char *text = NULL;
-
-    return g_file_get_contents(tree_path(fixture->tree, name), &text, NULL, NULL) ? text : NULL;
-}
 
 static void
 news_arrive_on_stdin_and_in_the_environment(void **state)
 {
-    Fixture *fixture = *state;
+    HooksFixture *fixture = *state;
     g_autofree char *json = NULL, *env = NULL, *args = NULL;
     g_autoptr(JsonNode) node = NULL;
     JsonObject *object;
@@ -161,7 +51,7 @@ news_arrive_on_stdin_and_in_the_environment(void **state)
 static void
 without_a_directory_nothing_is_run_or_told(void **state)
 {
-    Fixture *fixture = *state;
+    HooksFixture *fixture = *state;
 
     tree_remove(fixture->tree, "config/alert.d");
     run_news(fixture, "text");
@@ -170,102 +60,8 @@ without_a_directory_nothing_is_run_or_told(void **state)
     assert_int_equal(alert_hooks_count(fixture->hooks).run, 0);
 }
 
-static void
-what_others_could_have_written_is_refused_and_said_once(void **state)
-{
-    Fixture *fixture = *state;
-    g_autofree char *good = NULL;
-
-    add_hook(fixture, "good", "echo >>$OUT/good");
-    add_hook(fixture, "writable", "echo >$OUT/bad");
-    add_hook(fixture, "na me", "echo >$OUT/bad");
-    add_hook(fixture, "off", "echo >$OUT/bad");
-    add_hook(fixture, "old~", "echo >$OUT/bad");
-    add_hook(fixture, "x.dpkg-old", "echo >$OUT/bad");
-    add_hook(fixture, ".hidden", "echo >$OUT/bad");
-    tree_directory(fixture->tree, "config/alert.d/directory");
-    tree_fifo(fixture->tree, "config/alert.d/fifo");
-    tree_link(fixture->tree, "config/alert.d/link", "good");
-    chmod(tree_path(fixture->tree, "config/alert.d/writable"), 0775);
-    chmod(tree_path(fixture->tree, "config/alert.d/off"), 0644);
-    run_news(fixture, "one");
-    (void)settle(fixture);
-    run_news(fixture, "two");
-    (void)settle(fixture);
-    good = read_out(fixture, "good");
-    assert_string_equal(good, "\n\n");
-    assert_int_not_equal(access(tree_path(fixture->tree, "bad"), F_OK), 0);
-    assert_int_equal(fixture->n_told, 3);
-    assert_non_null(strstr(fixture->told->str, "alert.d/writable: not run: others than its owner"));
-    assert_non_null(strstr(fixture->told->str, "alert.d/link: not run: it is a link"));
-    assert_non_null(strstr(fixture->told->str, "alert.d/na me: not run: its name"));
-}
-
-typedef struct {
-    const char *name;
-    void (*spoil)(Fixture *fixture);
-    const char *said;
-} DirectoryRow;
-
-static void
-make_writable(Fixture *fixture)
-{
-    chmod(tree_path(fixture->tree, "config/alert.d"), 0777);
-}
-
-static void
-make_parent_writable(Fixture *fixture)
-{
-    chmod(tree_path(fixture->tree, "config"), 0775);
-}
-
-static void
-give_away(Fixture *fixture)
-{
-    assert_int_equal(chown(tree_path(fixture->tree, "config/alert.d"), NOBODY, (gid_t)-1), 0);
-}
-
-static void
-make_link(Fixture *fixture)
-{
-    assert_int_equal(rename(tree_path(fixture->tree, "config/alert.d"),
-                            tree_path(fixture->tree, "config/other")),
-                     0);
-    tree_link(fixture->tree, "config/alert.d", "other");
-}
-
-static const DirectoryRow directory_rows[] = {
-    {"a directory that others write to is refused", make_writable, "others than its owner"},
-    {"a directory below one that others write to is refused", make_parent_writable,
-     "the directory above it"},
-    {"a directory of somebody else is refused", give_away, "does not belong to root"},
-    {"a link in place of the directory is refused", make_link, "it is a link"},
-};
-
-static void
-a_directory_of_others_is_refused(void **state)
-{
-    const DirectoryRow *row = *state;
-    void *made = NULL;
-    Fixture *fixture;
-
-    t_skip_unless(geteuid() == 0, "only root can give a directory away");
-    fixture_set_up(&made);
-    fixture = made;
-    add_hook(fixture, "mail", "echo >$OUT/bad");
-    row->spoil(fixture);
-    run_news(fixture, "one");
-    (void)settle(fixture);
-    run_news(fixture, "two");
-    (void)settle(fixture);
-    assert_int_not_equal(access(tree_path(fixture->tree, "bad"), F_OK), 0);
-    assert_int_equal(fixture->n_told, 1);
-    assert_non_null(strstr(fixture->told->str, row->said));
-    fixture_tear_down(&made);
-}
-
 static bool
-is_alive(Fixture *fixture, const char *name)
+is_alive(HooksFixture *fixture, const char *name)
 {
     g_autofree char *text = read_out(fixture, name);
 
@@ -276,7 +72,7 @@ is_alive(Fixture *fixture, const char *name)
 static void
 what_hangs_is_killed_with_all_that_it_started(void **state)
 {
-    Fixture *fixture = *state;
+    HooksFixture *fixture = *state;
     g_autofree char *good = NULL;
 
     /* one in its group, one in a session of its own that lost its parent, both ignoring signals */
@@ -303,7 +99,7 @@ what_hangs_is_killed_with_all_that_it_started(void **state)
 static void
 what_is_left_at_work_has_until_the_deadline(void **state)
 {
-    Fixture *fixture = *state;
+    HooksFixture *fixture = *state;
     g_autofree char *late = NULL;
 
     add_hook(fixture, "mail", "(sleep 0.3; echo >$OUT/late) >/dev/null 2>&1 &");
@@ -318,7 +114,7 @@ what_is_left_at_work_has_until_the_deadline(void **state)
 static void
 what_floods_is_killed(void **state)
 {
-    Fixture *fixture = *state;
+    HooksFixture *fixture = *state;
 
     add_hook(fixture, "flood", "echo begin; exec yes");
     add_hook(fixture, "deaf", "exec <&-; exit 0"); /* stdin is not read: that is nobody's harm */
@@ -332,7 +128,7 @@ what_floods_is_killed(void **state)
 static void
 a_failure_is_said_once_and_so_is_its_end(void **state)
 {
-    Fixture *fixture = *state;
+    HooksFixture *fixture = *state;
 
     add_hook(fixture, "mail", "echo 'no\033[2J server' >&2; echo more; exit 3");
     run_news(fixture, "one");
@@ -355,7 +151,7 @@ a_failure_is_said_once_and_so_is_its_end(void **state)
 static void
 what_cannot_be_started_says_so(void **state)
 {
-    Fixture *fixture = *state;
+    HooksFixture *fixture = *state;
 
     tree_file(fixture->tree, "config/alert.d/none", "#!/none/interpreter\n");
     chmod(tree_path(fixture->tree, "config/alert.d/none"), 0755);
@@ -370,7 +166,7 @@ what_cannot_be_started_says_so(void **state)
 static void
 five_hundred_alerts_are_bounded_in_all(void **state)
 {
-    Fixture *fixture = *state;
+    HooksFixture *fixture = *state;
     AlertHooksCount count;
     gint64 longest;
 
@@ -413,7 +209,7 @@ find_result(JsonObject *results, const char *name)
 static void
 a_test_shows_each_result(void **state)
 {
-    Fixture *fixture = *state;
+    HooksFixture *fixture = *state;
     g_autoptr(JsonNode) before = NULL, after = NULL;
     bool is_complete = true, is_good = false;
     g_autofree char *step = NULL;
@@ -466,7 +262,7 @@ a_service_leaves_its_sandbox_by_systemd(void **state)
 static void
 the_end_in_the_middle_is_clean(void **state)
 {
-    Fixture *fixture = *state;
+    HooksFixture *fixture = *state;
     gint64 end_us = g_get_monotonic_time() + PATIENT_US;
 
     add_hook(fixture, "hang", "echo $$ >$OUT/pid; exec sleep 1000");
@@ -480,30 +276,22 @@ the_end_in_the_middle_is_clean(void **state)
     assert_int_equal(fixture->n_told, 0);
 }
 
-#define row(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
-
 int
 main(void)
 {
-    const struct CMUnitTest alone[] = {
-        row(news_arrive_on_stdin_and_in_the_environment),
-        row(without_a_directory_nothing_is_run_or_told),
-        row(what_others_could_have_written_is_refused_and_said_once),
-        row(what_hangs_is_killed_with_all_that_it_started),
-        row(what_is_left_at_work_has_until_the_deadline),
-        row(what_floods_is_killed),
-        row(a_failure_is_said_once_and_so_is_its_end),
-        row(what_cannot_be_started_says_so),
-        row(five_hundred_alerts_are_bounded_in_all),
-        row(a_test_shows_each_result),
+    const struct CMUnitTest tests[] = {
+        WITH_HOOKS(news_arrive_on_stdin_and_in_the_environment),
+        WITH_HOOKS(without_a_directory_nothing_is_run_or_told),
+        WITH_HOOKS(what_hangs_is_killed_with_all_that_it_started),
+        WITH_HOOKS(what_is_left_at_work_has_until_the_deadline),
+        WITH_HOOKS(what_floods_is_killed),
+        WITH_HOOKS(a_failure_is_said_once_and_so_is_its_end),
+        WITH_HOOKS(what_cannot_be_started_says_so),
+        WITH_HOOKS(five_hundred_alerts_are_bounded_in_all),
+        WITH_HOOKS(a_test_shows_each_result),
         cmocka_unit_test(a_service_leaves_its_sandbox_by_systemd),
-        row(the_end_in_the_middle_is_clean),
+        WITH_HOOKS(the_end_in_the_middle_is_clean),
     };
-    struct CMUnitTest tests[G_N_ELEMENTS(alone) + G_N_ELEMENTS(directory_rows)];
 
-    memcpy(tests, alone, sizeof alone);
-    for (guint i = 0; i < G_N_ELEMENTS(directory_rows); i++)
-        tests[G_N_ELEMENTS(alone) + i] =
-            t_row(directory_rows[i].name, a_directory_of_others_is_refused, &directory_rows[i]);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("alert hooks", tests, NULL, NULL);
 }
