@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "oom-watch.h"
 
-#include "group.h"
-#include "memory-watch.h"
+#include "oom-subjects.h"
 #include "oom-text.h"
 #include "oomline.h"
-#include "oomparts.h"
 #include "oomreader.h"
 #include "oomstory.h"
 #include "units.h"
-
-#include <string.h>
 
 /* A report's lines come at once, and the kills of one event within seconds: after this much quiet
  * behind a kill all is told. */
@@ -19,26 +15,16 @@
 #define CUT_US (10 * (gint64)G_USEC_PER_SEC)
 /* A global report of a host with 16,000 tasks. */
 #define LOG_BYTES_MAX (2 * 1024 * 1024)
-/* The log of a VM's death may be read after its end, not much later. */
-#define FORGET_US (600 * (gint64)G_USEC_PER_SEC)
 /* So long a kill is open as an alert, and counts for a loop. */
 #define NEWS_US (3600 * (gint64)G_USEC_PER_SEC)
 /* Of each report; all were looked at before. */
 #define TASKS_KEPT 64
 
-typedef struct {
-    OomSubject subject;
-    char *own, *name, *uuid, *id, *forecast;
-    char pod_uid[sizeof((GroupPlace *)NULL)->pod_uid];
-    OomSize guest;
-    gint64 seen_us;
-} Subject;
-
 struct OomWatch {
     const Host *host;
     Kmsg *kmsg;
-    GHashTable *subjects; /* "pid:start" -> Subject */
-    GString *log;         /* of the event that goes on; empty: none does */
+    OomSubjects *subjects;
+    GString *log; /* of the event that goes on; empty: none does */
     bool has_kill;
     gint64 last_us;     /* a line of it was taken */
     GPtrArray *stories; /* of OomStory */
@@ -47,26 +33,13 @@ struct OomWatch {
     gpointer data;
 };
 
-static void
-subject_free(gpointer data)
-{
-    Subject *subject = data;
-
-    g_free(subject->own);
-    g_free(subject->name);
-    g_free(subject->uuid);
-    g_free(subject->id);
-    g_free(subject->forecast);
-    g_free(subject);
-}
-
 OomWatch *
 oom_watch_new(const Host *host)
 {
     OomWatch *watch = g_new0(OomWatch, 1);
 
     watch->host = host;
-    watch->subjects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, subject_free);
+    watch->subjects = oom_subjects_new();
     watch->log = g_string_new(NULL);
     watch->stories = g_ptr_array_new_with_free_func(oom_story_free);
     oom_store_load(host, watch->stories);
@@ -79,114 +52,22 @@ oom_watch_free(OomWatch *watch)
     if (!watch)
         return;
     kmsg_free(watch->kmsg);
-    g_hash_table_unref(watch->subjects);
+    oom_subjects_free(watch->subjects);
     g_string_free(watch->log, TRUE);
     g_ptr_array_unref(watch->stories);
     g_free(watch);
+}
+
+void
+oom_watch_note(OomWatch *watch, const Vm *vm)
+{
+    oom_subjects_note(watch->subjects, vm, host_monotonic_us(watch->host));
 }
 
 const GPtrArray *
 oom_watch_stories(const OomWatch *watch)
 {
     return watch->stories;
-}
-
-/* Who is watched. */
-
-/* The topmost group that is the VM's alone, raw; NULL: it has none. */
-static char *
-own_group(const Vm *vm)
-{
-    const CgroupPath *path = vm->cgroup ? cgroup_path(vm->cgroup) : NULL;
-    const GroupPlace *place = path ? cgroup_group_place(vm->cgroup) : NULL;
-    const char *own = path && !path->is_root && vm->memory.group_is_own ? path->path : NULL;
-    char *cut = place && place->own_length > 0 ? g_strndup(path->path, place->own_length) : NULL;
-
-    for (guint i = 0; vm->group_limits && own && !cut && i < vm->group_limits->len; i++) {
-        const CgroupLimit *limit = &g_array_index(vm->group_limits, CgroupLimit, i);
-
-        if (limit->is_own && group_holds(limit->path, own))
-            own = limit->path;
-    }
-    return cut ? cut : g_strdup(own);
-}
-
-static char *
-forecast_of(const Vm *vm)
-{
-    const PressureVerdict *verdict = &vm->memory_watch->pressure.verdict;
-    g_autofree char *age = NULL;
-
-    if (verdict->level < PRESSURE_WATCH)
-        return NULL;
-    age = units_format_age(MAX(vm->sample.now_us - verdict->since_us, 0));
-    return g_strdup_printf("%s for %s", pressure_level_name(verdict->level), age);
-}
-
-/* As its monitor says, or its command line as long as that has not answered. */
-static OomSize
-guest_of(const Vm *vm)
-{
-    if (vm->memory.has_guest_ram)
-        return (OomSize){true, vm->memory.guest_ram_bytes};
-    return (OomSize){vm->argv->has_memory, vm->argv->memory_bytes};
-}
-
-void
-oom_watch_note(OomWatch *watch, const Vm *vm)
-{
-    g_autofree char *key = g_strdup_printf("%d:%" G_GUINT64_FORMAT, (int)proc_pid(vm->proc),
-                                           proc_start_ticks(vm->proc));
-    Subject *subject = g_new0(Subject, 1);
-
-    subject->name = g_strdup(vm->name);
-    subject->uuid = g_strdup(vm->uuid);
-    subject->id = g_strdup(vm->id);
-    subject->own = own_group(vm);
-    subject->forecast = forecast_of(vm);
-    if (vm->cgroup)
-        memcpy(subject->pod_uid, cgroup_group_place(vm->cgroup)->pod_uid, sizeof subject->pod_uid);
-    subject->guest = guest_of(vm);
-    subject->seen_us = host_monotonic_us(watch->host);
-    subject->subject =
-        (OomSubject){.pid = proc_pid(vm->proc), .own = subject->own, .pod_uid = subject->pod_uid};
-    g_hash_table_replace(watch->subjects, g_steal_pointer(&key), subject);
-}
-
-static gint
-compare_seen(gconstpointer a, gconstpointer b)
-{
-    const Subject *left = *(const Subject *const *)a, *right = *(const Subject *const *)b;
-
-    return left->seen_us < right->seen_us ? 1 : left->seen_us > right->seen_us ? -1 : 0;
-}
-
-/* A process id, and a name, may be a newer VM's by now: the newest come first. */
-static GPtrArray *
-subjects_of(const OomWatch *watch)
-{
-    GPtrArray *subjects = g_ptr_array_new();
-    GHashTableIter iter;
-    gpointer value;
-
-    g_hash_table_iter_init(&iter, watch->subjects);
-    while (g_hash_table_iter_next(&iter, NULL, &value))
-        g_ptr_array_add(subjects, value);
-    g_ptr_array_sort(subjects, compare_seen);
-    return subjects;
-}
-
-static const Subject *
-subject_find(const OomWatch *watch, const OomReport *report)
-{
-    g_autoptr(GPtrArray) subjects = subjects_of(watch);
-    g_autofree OomSubject *list = g_new0(OomSubject, subjects->len + 1);
-    int found;
-
-    for (guint i = 0; i < subjects->len; i++)
-        list[i] = ((const Subject *)subjects->pdata[i])->subject;
-    found = oomstory_find(report, list, subjects->len);
-    return found < 0 ? NULL : subjects->pdata[found];
 }
 
 /* What is kept. */
@@ -226,20 +107,32 @@ story_line(const OomStory *story, const OomReport *report)
     return g_string_free(text, FALSE);
 }
 
+/* NULL where all was well. */
+static char *
+forecast_of(const OomKnown *known)
+{
+    g_autofree char *age = NULL;
+
+    if (known->level < PRESSURE_WATCH)
+        return NULL;
+    age = units_format_age(known->level_age_us);
+    return g_strdup_printf("%s for %s", pressure_level_name(known->level), age);
+}
+
 static void
-story_add(OomWatch *watch, OomReport *report, const Subject *subject)
+story_add(OomWatch *watch, OomReport *report, const OomKnown *known)
 {
     OomStory *story = oom_story_new();
 
     story->seen_us = host_monotonic_us(watch->host);
     story->seen_realtime_us = host_realtime_us(watch->host);
-    if (subject) {
-        story->vm = g_strdup(subject->name);
-        story->uuid = g_strdup(subject->uuid);
-        story->id = g_strdup(subject->id);
-        story->pid = subject->subject.pid;
-        story->forecast = g_strdup(subject->forecast);
-        story->is_death = oomstory_is_death(report, &subject->subject);
+    if (known) {
+        story->vm = g_strdup(known->name);
+        story->uuid = g_strdup(known->uuid);
+        story->id = g_strdup(known->id);
+        story->pid = known->subject.pid;
+        story->forecast = forecast_of(known);
+        story->is_death = oomstory_is_death(report, &known->subject);
         story->is_open = true;
     }
     story->n_kills = count_kills(watch, story->vm, story->seen_us);
@@ -252,7 +145,7 @@ story_add(OomWatch *watch, OomReport *report, const Subject *subject)
     if (watch->stories->len == OOM_STORIES_MAX)
         g_ptr_array_remove_index(watch->stories, 0);
     g_ptr_array_add(watch->stories, story);
-    if (subject && watch->told)
+    if (known && watch->told)
         watch->told(story, true, watch->data);
 }
 
@@ -267,12 +160,12 @@ log_read(const OomWatch *watch, OomReader *reader, OomSize guest)
 static void
 report_tell(OomWatch *watch, guint index, const OomReport *report)
 {
-    const Subject *subject = subject_find(watch, report);
+    const OomKnown *known = oom_subjects_find(watch->subjects, report);
     g_autoptr(OomReader) reader = oomreader_new();
-    const GPtrArray *reports = log_read(watch, reader, subject ? subject->guest : (OomSize){0});
+    const GPtrArray *reports = log_read(watch, reader, known ? known->guest : (OomSize){0});
 
     if (index < reports->len)
-        story_add(watch, reports->pdata[index], subject);
+        story_add(watch, reports->pdata[index], known);
 }
 
 static void
@@ -386,12 +279,6 @@ close_old(OomWatch *watch, gint64 now_us)
         oom_store_save(watch->host, watch->stories);
 }
 
-static gboolean
-is_forgotten(gpointer key, gpointer value, gpointer now_us)
-{
-    return ((const Subject *)value)->seen_us + FORGET_US < *(const gint64 *)now_us;
-}
-
 void
 oom_watch_follow(OomWatch *watch)
 {
@@ -400,5 +287,5 @@ oom_watch_follow(OomWatch *watch)
     if (watch->log->len > 0 && now_us - watch->last_us >= (watch->has_kill ? QUIET_US : CUT_US))
         event_end(watch);
     close_old(watch, now_us);
-    g_hash_table_foreach_remove(watch->subjects, is_forgotten, &now_us);
+    oom_subjects_forget(watch->subjects, now_us);
 }

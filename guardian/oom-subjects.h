@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The VMs a kernel's OOM report may be about: those that are watched, and those that were until a
+ * while ago, because the log of a VM's death may be read after its end. */
+
+#include "oomparts.h"
+#include "oomstory.h"
+#include "pressure.h"
+#include "vm.h"
+
+/* What is known of one; strings are its own. */
+typedef struct {
+    OomSubject subject; /* borrows own and pod_uid */
+    char *own, *name, *uuid, *id;
+    char pod_uid[sizeof((GroupPlace *)NULL)->pod_uid];
+    OomSize guest; /* its RAM */
+    PressureLevel level;
+    gint64 level_age_us; /* when seen */
+    gint64 seen_us;      /* CLOCK_MONOTONIC */
+} OomKnown;
+
+typedef struct OomSubjects OomSubjects;
+
+OomSubjects *oom_subjects_new(void);
+void oom_subjects_free(OomSubjects *subjects);
+/* With every sample: costs no memory where nothing has changed. */
+void oom_subjects_note(OomSubjects *subjects, const Vm *vm, gint64 now_us);
+/* Whose report it is, borrowed; NULL: nobody's. */
+const OomKnown *oom_subjects_find(const OomSubjects *subjects, const OomReport *report);
+void oom_subjects_forget(OomSubjects *subjects, gint64 now_us);
