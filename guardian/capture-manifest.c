@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "capture-private.h"
 
+#include "report-build.h"
 #include "report.h"
 
 static const char *
@@ -23,16 +24,6 @@ capture_result_clear(gpointer result)
 }
 
 static void
-add_text(JsonBuilder *builder, const char *name, const char *text)
-{
-    json_builder_set_member_name(builder, name);
-    if (text)
-        json_builder_add_string_value(builder, text);
-    else
-        json_builder_add_null_value(builder);
-}
-
-static void
 add_number(JsonBuilder *builder, const char *name, gint64 value)
 {
     json_builder_set_member_name(builder, name);
@@ -50,13 +41,13 @@ static void
 add_step(JsonBuilder *builder, const CaptureResult *result)
 {
     json_builder_begin_object(builder);
-    add_text(builder, "name", result->step->name);
-    add_text(builder, "file", result->bytes > 0 ? result->step->file : NULL);
-    add_text(builder, "end", end_word(result->end));
+    build_text(builder, "name", result->step->name);
+    build_text(builder, "file", result->bytes > 0 ? result->step->file : NULL);
+    build_text(builder, "end", end_word(result->end));
     add_number(builder, "started_us", result->started_us);
     add_number(builder, "duration_us", result->duration_us);
     add_number(builder, "bytes", (gint64)result->bytes);
-    add_text(builder, "error", result->error);
+    build_text(builder, "error", result->error);
     json_builder_end_object(builder);
 }
 
@@ -97,18 +88,18 @@ capture_manifest(const Capture *capture)
 
     json_builder_begin_object(builder);
     add_number(builder, "schema", 1);
-    add_text(builder, "name", capture->name);
-    add_text(builder, "vm", capture->vm_name);
-    add_text(builder, "id", capture->vm_id);
-    add_text(builder, "uuid", capture->vm_uuid);
-    add_text(builder, "source", capture->source);
+    build_text(builder, "name", capture->name);
+    build_text(builder, "vm", capture->vm_name);
+    build_text(builder, "id", capture->vm_id);
+    build_text(builder, "uuid", capture->vm_uuid);
+    build_text(builder, "source", capture->source);
     add_number(builder, "pid", capture->pid);
-    add_text(builder, "trigger", capture->options.is_automatic ? "alert" : "asked");
-    add_text(builder, "started_utc", started);
+    build_text(builder, "trigger", capture->options.is_automatic ? "alert" : "asked");
+    build_text(builder, "started_utc", started);
     add_clocks(builder, capture);
     add_bool(builder, "complete", capture->is_complete);
-    add_text(builder, "directory", where);
-    add_text(builder, "problem", capture->problem);
+    build_text(builder, "directory", where);
+    build_text(builder, "problem", capture->problem);
     json_builder_set_member_name(builder, "steps");
     json_builder_begin_array(builder);
     for (guint i = 0; i < capture->results->len; i++)
@@ -130,11 +121,11 @@ capture_summary(const Capture *capture)
         done += g_array_index(capture->results, CaptureResult, i).end == STEP_DONE;
     json_builder_begin_object(builder);
     add_number(builder, "schema", 1);
-    add_text(builder, "name", capture->name);
-    add_text(builder, "vm", capture->vm_name);
+    build_text(builder, "name", capture->name);
+    build_text(builder, "vm", capture->vm_name);
     add_bool(builder, "complete", capture->is_stored || capture->problem);
-    add_text(builder, "directory", where);
-    add_text(builder, "problem", capture->problem);
+    build_text(builder, "directory", where);
+    build_text(builder, "problem", capture->problem);
     add_number(builder, "steps_done", done);
     add_number(builder, "steps_ended", capture->results->len);
     add_number(builder, "bytes", (gint64)capture->bytes);

@@ -5,6 +5,7 @@
 #include "drift-report.h"
 #include "hook.h"
 #include "message.h"
+#include "report-build.h"
 #include "report-oom.h"
 #include "report.h"
 #include "server.h"
@@ -371,16 +372,6 @@ control_free(Control *control)
     g_free(control);
 }
 
-static void
-add_text(JsonBuilder *builder, const char *name, const char *text)
-{
-    json_builder_set_member_name(builder, name);
-    if (text)
-        json_builder_add_string_value(builder, text);
-    else
-        json_builder_add_null_value(builder);
-}
-
 void
 control_set_alerting(Control *control, Alerting *alerting)
 {
@@ -393,12 +384,12 @@ control_send_alert(Control *control, const AlertingNews *news)
     g_autoptr(JsonBuilder) builder = json_builder_new();
 
     json_builder_begin_object(builder);
-    add_text(builder, "vm", news->vm);
-    add_text(builder, "disk", news->disk);
-    add_text(builder, "step", news->step);
-    add_text(builder, "state", state_name(news->state));
-    add_text(builder, "layer", layer_name(news->layer));
-    add_text(builder, "text", news->line);
+    build_text(builder, "vm", news->vm);
+    build_text(builder, "disk", news->disk);
+    build_text(builder, "step", news->step);
+    build_text(builder, "state", state_name(news->state));
+    build_text(builder, "layer", layer_name(news->layer));
+    build_text(builder, "text", news->line);
     json_builder_end_object(builder);
     server_send_event(control->server, "ALERT", json_builder_get_root(builder));
 }

@@ -3,7 +3,7 @@
 /* alert test: does anybody hear of an alert? Through the daemon where there is one: what is allowed
  * to it is not what is allowed to a shell. */
 
-#include "ctl-state.h"
+#include "ctl-daemon.h"
 #include "ctl.h"
 
 #include "alert-hooks.h"
@@ -12,46 +12,20 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* How often the daemon is asked whether it is done. */
 #define POLL_US (200 * 1000)
-
-static bool
-is_complete(JsonNode *results)
-{
-    bool complete = false;
-
-    (void)message_get_bool(json_node_get_object(results), "complete", &complete);
-    return complete;
-}
-
-/* Takes fd. */
-static JsonNode *
-ask(int fd, const char *command, GError **error)
-{
-    JsonNode *answer = ctl_ask(fd, command, error);
-
-    close(fd);
-    return answer;
-}
 
 /* Takes fd. The results once all have ended; NULL with error set. */
 static JsonNode *
 test_by_daemon(const Host *host, int fd, GError **error)
 {
-    JsonNode *results = ask(fd, "{\"execute\":\"alert-test\"}", error);
+    JsonNode *results = ctl_ask(fd, "{\"execute\":\"alert-test\"}", error);
 
-    while (results && !is_complete(results)) {
-        g_clear_pointer(&results, json_node_unref);
+    while (results && !ctl_is_complete(results)) {
         g_usleep(POLL_US);
-        if (!ctl_connect(host, &fd, error))
-            return NULL;
-        if (fd < 0) {
-            g_set_error_literal(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE, "the daemon is gone");
-            return NULL;
-        }
-        results = ask(fd, "{\"execute\":\"alert-test-status\"}", error);
+        json_node_unref(results);
+        results = ctl_ask_again(host, "{\"execute\":\"alert-test-status\"}", error);
     }
     return results;
 }
@@ -71,7 +45,7 @@ test_ourselves(const Host *host, GError **error)
     hooks = alert_hooks_new(host, context, NULL, NULL);
     alert_hooks_set_deadline(hooks, limits.hook_deadline_us);
     alert_hooks_test(hooks);
-    while (!is_complete(results = alert_hooks_test_results(hooks))) {
+    while (!ctl_is_complete(results = alert_hooks_test_results(hooks))) {
         json_node_unref(results);
         g_main_context_iteration(context, TRUE);
     }

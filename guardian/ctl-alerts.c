@@ -2,7 +2,7 @@
 
 /* alerts, silence, ack: what the daemon has told and what people agreed upon. Only it knows. */
 
-#include "ctl-state.h"
+#include "ctl-daemon.h"
 #include "ctl.h"
 
 #include "message.h"
@@ -11,7 +11,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The daemon's answer to one command; NULL after a message on stderr. */
 static JsonNode *
@@ -26,10 +25,8 @@ ask_daemon(const CtlOptions *options, const char *command)
         g_set_error_literal(&error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE,
                             "there is no daemon, and only it knows of alerts; see guardianctl "
                             "status");
-    if (fd >= 0) {
+    if (fd >= 0)
         answer = ctl_ask(fd, command, &error);
-        close(fd);
-    }
     host_free(host);
     if (!answer)
         (void)ctl_fail("%s", error->message);
@@ -159,26 +156,13 @@ typedef struct {
 static char *
 request_text(const char *command, const char *member, const Request *request)
 {
-    g_autoptr(JsonBuilder) builder = json_builder_new();
-    g_autoptr(JsonNode) root = NULL;
-    g_autofree char *subject = g_utf8_make_valid(request->subject, -1);
-    g_autofree char *why = g_utf8_make_valid(request->why ? request->why : "", -1);
+    JsonBuilder *builder = ctl_command_begin(command);
 
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "execute");
-    json_builder_add_string_value(builder, command);
-    json_builder_set_member_name(builder, "arguments");
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, member);
-    json_builder_add_string_value(builder, subject);
-    json_builder_set_member_name(builder, "why");
-    json_builder_add_string_value(builder, why);
+    ctl_command_text(builder, member, request->subject);
+    ctl_command_text(builder, "why", request->why ? request->why : "");
     json_builder_set_member_name(builder, "for_s");
     json_builder_add_int_value(builder, request->for_us / G_USEC_PER_SEC);
-    json_builder_end_object(builder);
-    json_builder_end_object(builder);
-    root = json_builder_get_root(builder);
-    return json_to_string(root, FALSE);
+    return ctl_command_end(builder);
 }
 
 static int

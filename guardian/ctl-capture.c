@@ -4,12 +4,13 @@
  * the connection to the monitor), else by a look of our own. */
 
 #include "ctl-bundles.h"
-#include "ctl-state.h"
+#include "ctl-daemon.h"
 #include "ctl.h"
 
 #include "capture.h"
 #include "guardian.h"
 #include "message.h"
+#include "report-build.h"
 #include "units.h"
 
 #include <stdio.h>
@@ -27,77 +28,41 @@ typedef struct {
 } Request;
 
 static char *
-command_text(const char *command, const char *member, const char *value, bool wants_stacks)
+begin_text(const Request *request)
 {
-    g_autoptr(JsonBuilder) builder = json_builder_new();
-    g_autoptr(JsonNode) root = NULL;
-    g_autofree char *valid = g_utf8_make_valid(value, -1);
+    JsonBuilder *command = ctl_command_begin("capture");
 
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "execute");
-    json_builder_add_string_value(builder, command);
-    json_builder_set_member_name(builder, "arguments");
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, member);
-    json_builder_add_string_value(builder, valid);
-    if (wants_stacks) {
-        json_builder_set_member_name(builder, "stacks");
-        json_builder_add_boolean_value(builder, TRUE);
-    }
-    json_builder_end_object(builder);
-    json_builder_end_object(builder);
-    root = json_builder_get_root(builder);
-    return json_to_string(root, FALSE);
+    ctl_command_text(command, "vm", request->vm);
+    if (request->wants_stacks)
+        build_bool(command, "stacks", true);
+    return ctl_command_end(command);
 }
 
-/* Takes fd. */
-static JsonNode *
-ask(int fd, const char *command, GError **error)
+static char *
+poll_text(const char *name)
 {
-    JsonNode *answer = ctl_ask(fd, command, error);
+    JsonBuilder *command = ctl_command_begin("capture-status");
 
-    close(fd);
-    return answer;
-}
-
-/* How far it is; NULL with error set. */
-static JsonNode *
-ask_again(const Host *host, const char *command, GError **error)
-{
-    int fd;
-
-    if (!ctl_connect(host, &fd, error))
-        return NULL;
-    if (fd >= 0)
-        return ask(fd, command, error);
-    g_set_error_literal(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE,
-                        "the daemon is gone; see guardianctl capture --list");
-    return NULL;
-}
-
-static bool
-is_complete(JsonNode *summary)
-{
-    bool complete = false;
-
-    (void)message_get_bool(json_node_get_object(summary), "complete", &complete);
-    return complete;
+    ctl_command_text(command, "name", name);
+    return ctl_command_end(command);
 }
 
 /* Takes fd. The summary once it is over; NULL with error set. */
 static JsonNode *
 capture_by_daemon(const Host *host, int fd, const Request *request, GError **error)
 {
-    g_autofree char *begin = command_text("capture", "vm", request->vm, request->wants_stacks);
-    JsonNode *summary = ask(fd, begin, error);
+    g_autofree char *begin = begin_text(request);
+    JsonNode *summary = ctl_ask(fd, begin, error);
     const char *name = summary ? message_get_string(json_node_get_object(summary), "name") : NULL;
-    g_autofree char *poll = name ? command_text("capture-status", "name", name, false) : NULL;
+    g_autofree char *poll = name ? poll_text(name) : NULL;
 
-    while (summary && poll && !is_complete(summary)) {
+    while (summary && poll && !ctl_is_complete(summary)) {
         g_usleep(POLL_US);
         json_node_unref(summary);
-        summary = ask_again(host, poll, error);
+        summary = ctl_ask_again(host, poll, error);
     }
+    if (!summary && poll)
+        g_prefix_error(error, "see guardianctl capture --list: ");
     return summary;
 }
 

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl-daemon.h"
 #include "ctl-state.h"
 #include "ctl.h"
 
 #include "config.h"
-#include "ctl-state.h"
 #include "message.h"
 #include "report-owner.h"
 #include "units.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* guardianctl config show [VM]    what is in force, for the host or one VM, and from where
  *             config check [DIR]  reads everything as the daemon does; needs no daemon, no root
@@ -288,10 +287,8 @@ ask_daemon(const CtlOptions *options)
     JsonNode *state = NULL;
     int fd = -1;
 
-    if (host != NULL && ctl_connect(host, &fd, NULL) && fd >= 0) {
+    if (host != NULL && ctl_connect(host, &fd, NULL) && fd >= 0)
         state = ctl_ask(fd, "{\"execute\":\"status\"}", NULL);
-        close(fd);
-    }
     return state;
 }
 
@@ -402,7 +399,6 @@ config_reload(const CtlOptions *options)
     if (fd < 0)
         return ctl_fail("no daemon is running; it reads its configuration when it starts");
     answer = ctl_ask(fd, "{\"execute\":\"reload\"}", &error);
-    close(fd);
     if (!answer)
         return ctl_fail("%s", error->message);
     return 0;

@@ -3,7 +3,7 @@
 /* guardianctl drift        what is known of every VM; asks QEMU nothing that could hang it
  *             drift VM     looks at one VM again, and asks QEMU all that nothing speaks against */
 
-#include "ctl-state.h"
+#include "ctl-daemon.h"
 #include "ctl.h"
 
 #include "drift-report.h"
@@ -25,22 +25,11 @@
 static char *
 command_text(const char *vm, bool is_wanted)
 {
-    g_autoptr(JsonBuilder) builder = json_builder_new();
-    g_autoptr(JsonNode) root = NULL;
+    JsonBuilder *command = ctl_command_begin(is_wanted ? "drift-ask" : "drift");
 
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "execute");
-    json_builder_add_string_value(builder, is_wanted ? "drift-ask" : "drift");
-    json_builder_set_member_name(builder, "arguments");
-    json_builder_begin_object(builder);
-    if (vm) {
-        json_builder_set_member_name(builder, "vm");
-        json_builder_add_string_value(builder, vm);
-    }
-    json_builder_end_object(builder);
-    json_builder_end_object(builder);
-    root = json_builder_get_root(builder);
-    return json_to_string(root, FALSE);
+    if (vm)
+        ctl_command_text(command, "vm", vm);
+    return ctl_command_end(command);
 }
 
 static bool
@@ -63,19 +52,10 @@ ask_daemon(const Host *host, int fd, const char *vm, GError **error)
     g_autofree char *again = command_text(vm, false);
     JsonNode *answer = ctl_ask(fd, begin, error);
 
-    close(fd);
     for (guint i = 0; may_ask && answer && is_asking(answer) && i < POLLS_MAX; i++) {
         g_usleep(POLL_US);
         json_node_unref(answer);
-        answer = NULL;
-        if (!ctl_connect(host, &fd, error))
-            return NULL;
-        if (fd < 0) {
-            g_set_error_literal(error, GUARDIAN_ERROR, GUARDIAN_ERROR_GONE, "the daemon is gone");
-            return NULL;
-        }
-        answer = ctl_ask(fd, again, error);
-        close(fd);
+        answer = ctl_ask_again(host, again, error);
     }
     return answer;
 }

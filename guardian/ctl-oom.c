@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "ctl-state.h"
+#include "ctl-daemon.h"
+#include "ctl.h"
 #include "message.h"
 #include "oom-text.h"
 #include "oomreader.h"
@@ -184,10 +185,8 @@ show_seen(const CtlOptions *options)
     JsonNode *answer = NULL;
     int fd = -1;
 
-    if (host && ctl_connect(host, &fd, &error) && fd >= 0) {
+    if (host && ctl_connect(host, &fd, &error) && fd >= 0)
         answer = ctl_ask(fd, "{\"execute\":\"oom\"}", &error);
-        close(fd);
-    }
     if (!answer)
         return ctl_fail("oom: %s", error ? error->message
                                          : "no daemon is running; give a FILE, or a log on "

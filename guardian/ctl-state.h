@@ -6,12 +6,6 @@
 
 #include "ctl.h"
 
-/* The daemon's control socket; *ret_fd is -1 where nobody listens. false with error set: it may not
- * be asked, or is too busy, which is no missing one. */
-bool ctl_connect(const Host *host, int *ret_fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Sends one command, a line of JSON, over a fresh connection; the object it returns, all its texts
- * printable. NULL with error set: no such answer, or the daemon's own words why not. */
-JsonNode *ctl_ask(int fd, const char *command, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* {"schema": 1, "vms": [...]}; NULL with error set when neither way works. */
 JsonNode *ctl_state(const CtlOptions *options, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* What the daemon says; NULL where none answers. */
