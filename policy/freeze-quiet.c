@@ -12,9 +12,7 @@ static Verdict
 judge_job(const DiskTrack *track, const DiskSample *disk, const DiskContext *context,
           gint64 granted_us)
 {
-    bool is_proven =
-        track->job.is_moving_by_itself && disk->job_speed_bps == 0 && context->is_settled;
-    Verdict verdict = {.state = is_proven ? STATE_FROZEN : STATE_SUSPECT,
+    Verdict verdict = {.state = job_is_proof(track, context) ? STATE_FROZEN : STATE_SUSPECT,
                        .layer = LAYER_BACKUP_TARGET,
                        .cause = "job-stalled",
                        .since_us = track->clear_us,
@@ -125,7 +123,7 @@ freeze_judge_quiet(const DiskTrack *track, const DiskSample *disk, const DiskCon
 {
     gint64 granted_us;
 
-    if (job_is_stalled(track, context, disk, &granted_us))
+    if (job_is_stalled(track, context, &granted_us))
         return judge_job(track, disk, context, granted_us);
     return judge_habit(track, disk, context);
 }

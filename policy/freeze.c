@@ -38,7 +38,7 @@
  *     and the silence breaks its habit
  *     nothing known, not yet settled      unknown
  *     its block job stands still with it  frozen / backup-target when the job used to move by
- *                                         itself and has no speed limit, else suspect
+ *                                         itself and its speed does not excuse it, else suspect
  *                                         (freeze-job.h)
  *     quiet under a limit that lets not   suspect / throttle after half the patience, frozen at the
  *     even a page pass within the cap     cap: a writer, or old writes that a drain let through

@@ -26,17 +26,22 @@ typedef struct {
     gint64 moved_us; /* newest sample at which ops had changed; at first the first one */
 } DiskCounters;
 
-/* Offset of a block job, and the guest's writes beside it. */
+/* Offset of a block job, and the guest's writes and discards beside it. */
 typedef struct {
-    guint64 offset_bytes, ops, bytes;
+    guint64 offset_bytes, ops, bytes, unmap_ops;
 } JobMark;
 
 /* The block job of a disk, as long as it is in every sample. */
 typedef struct {
-    bool is_seen; /* in the newest sample */
-    JobMark first, newest;
+    bool is_seen;             /* in the newest sample */
+    JobMark first, newest;    /* first: of its samples, or since the guest discarded last */
+    JobMark paid;             /* no debt is older than this */
     gint64 still_since_us;    /* neither the job nor the disk has moved since */
     bool is_moving_by_itself; /* it moved more than the guest's writes can have moved it */
+    gint64 seen_us;           /* the newest sample */
+    guint64 speed_bps;        /* in it */
+    double debt_bytes;        /* in it: copied, and at most so much not yet paid for */
+    gint64 excused_us;        /* until then it may stand still for its speed alone */
 } JobTrack;
 
 /* The host's device below a disk, as it serves everybody. */

@@ -4,8 +4,9 @@
 A freeze with in-flight evidence is frozen: within 30 s on virtio and on files, 60 s on others. One without
 (a parked request or NBD on controllers that show nothing) is suspect within 60 s, and never ok after that;
 where the guest's error handling then wedges QEMU that is frozen / main-loop-blocked. With a canary NBD is
-frozen / block-path before that; a parked write lets the canary pass. A limit is named at once, and frozen at
-the cap of patience. Innocents get no alert, whatever they do.
+frozen / block-path before that; a parked write lets the canary pass. A backup that stands still with its disk
+shows on every controller. A limit is named at once, and frozen at the cap of patience. Innocents get no alert,
+whatever they do.
 """
 
 from collections import namedtuple
@@ -25,9 +26,7 @@ FREEZES = {  # picture: on virtio, on any other controller
     "fuse-threads": (Expect("frozen", BELOW, 30), Expect("frozen", BELOW, 30)),
     "fuse-uring": (Expect("frozen", BELOW, 30), Expect("frozen", BELOW, 30)),
     "loop-native": (Expect("frozen", BELOW, 30), Expect("frozen", BELOW, 60)),
-    # the job has a speed limit, so that it may stand still for a chunk's time (32 s) and proves nothing alone
-    "backup-target": (Expect("frozen", ("backup-target",), 30),
-                      Expect("suspect", ("backup-target", "unknown"), 60)),
+    "backup-target": (Expect("frozen", ("backup-target",), 30), Expect("frozen", ("backup-target",), 60)),
     # two samples and the first look at a queue; frozen at 120 s of patience, seen within a few samples
     "throttle": (Expect("suspect", ("throttle",), 20, at_cap=135),
                  Expect("suspect", ("throttle",), 20, at_cap=135)),

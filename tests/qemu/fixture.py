@@ -155,15 +155,18 @@ class Group:
 
 
 class Nbd:
-    """A disk on an NBD server of its own: stop() freezes it, heal() gives it back."""
+    """A disk on an NBD server of its own: stop() freezes it, heal() gives it back. bytes_per_s: it serves no
+    faster; 0 as fast as it can."""
 
-    def __init__(self, scratch, name, megabytes=64):
+    def __init__(self, scratch, name, megabytes=64, bytes_per_s=0):
         image = scratch.path(name + ".img")
         self.socket = scratch.path(name + ".nbd")
         with open(image, "wb") as file:
             file.truncate(megabytes << 20)
-        self.process = scratch.spawn("qemu-nbd", "-f", "raw", "-k", self.socket, "-t", "-e", "8",
-                                     "--cache=unsafe", image)
+        served = ("-f", "raw", image) if not bytes_per_s else (
+            "--object", f"throttle-group,id=limit,x-bps-total={bytes_per_s}", "--image-opts",
+            f"driver=throttle,throttle-group=limit,file.driver=file,file.filename={image}")
+        self.process = scratch.spawn("qemu-nbd", "-k", self.socket, "-t", "-e", "8", "--cache=unsafe", *served)
         wait_for(lambda: os.path.exists(self.socket), PATIENCE, "qemu-nbd did not listen", 0.02)
 
     def drive(self):

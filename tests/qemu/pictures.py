@@ -14,6 +14,8 @@ from fixture import Fuse, Nbd, check, loop_device
 SLOW_CLOSED, SLOW_OPEN = 14.5, 0.5
 # Enough for a boot and the minutes before begin(); the guest writes 64 KiB a second.
 BURST = 100 << 20
+# So long a backup of 1 MiB/s takes: more than the minutes before begin(), on a machine that is busy.
+BACKUP_SECONDS = 300
 # Seconds to wait for a QEMU that may be wedged; a healthy one answers in milliseconds.
 WEDGED = 1
 
@@ -121,23 +123,33 @@ class Throttle(Picture):
 
 
 class Backup(Picture):
-    """A backup runs, on a disk that is written to."""
-
-    bytes_per_second = 1 << 20
+    """A backup with a speed limit runs, on a disk that is written to."""
 
     def __init__(self, scratch, name):
         super().__init__(scratch, name)
         self.target = Nbd(scratch, name + "-target")
 
-    def prepare(self, vm):
+    def back_up(self, vm, **options):
         ask(vm, "drive-backup", {"device": "drive-0", "sync": "full", "mode": "existing", "format": "raw",
-                                 "target": f"nbd:unix:{self.target.socket}", "speed": self.bytes_per_second})
+                                 "target": f"nbd:unix:{self.target.socket}", **options})
+
+    def prepare(self, vm):
+        self.back_up(vm, speed=1 << 20)
 
 
 class BackupStopped(Backup):
-    """The target of a backup is stopped: a write must first copy what it overwrites."""
+    """The target of a backup, which is as fast as that, is stopped: a write must first copy what it
+    overwrites. The guest writes where the backup has not been."""
 
-    bytes_per_second = 32 << 10  # slower than the guest writes, or it is ahead and nothing is to be copied
+    does = "guardian.stubborn guardian.last"
+
+    def __init__(self, scratch, name):  # pylint: disable=super-init-not-called
+        self.server = Nbd(scratch, name, BACKUP_SECONDS)
+        self.target = Nbd(scratch, name + "-target", BACKUP_SECONDS, bytes_per_s=1 << 20)
+
+    def prepare(self, vm):
+        # one worker: with the usual 64 a write of the guest's waits behind 64 MiB
+        self.back_up(vm, **{"x-perf": {"max-workers": 1}})
 
     def begin(self, vm):
         self.target.stop()
