@@ -226,11 +226,12 @@ act_journal_take_back(ActJournal *journal, const ActRecord *record)
 
 /* Reading. */
 
-/* What somebody else wrote down of a record that we know, too. */
+/* What somebody else wrote down of a record that we know, too. An intent is never news: the reader
+ * may have been there before our own next word of it was. */
 static void
 record_follow(ActRecord *record, const ActRecord *news)
 {
-    if (record->state == ACT_INTENDED && news->state == ACT_INTENDED)
+    if (news->state == ACT_INTENDED)
         return;
     record->state = news->state;
     text_set(&record->read_back, news->read_back);

@@ -93,6 +93,25 @@ a_late_intent_is_not_credited_with_a_later_write(void **state)
     g_ptr_array_unref(undo);
 }
 
+/* Another run loads the journal while our word of what was done is on its way to the disk. */
+static void
+an_intent_on_disk_is_no_news_of_what_was_done(void **state)
+{
+    ActFixture *fixture = *state;
+    g_autofree char *name = NULL, *text = NULL;
+    ActRecord *record;
+
+    act_fixture_run(fixture, &act_fixture_terms, one_step(fixture));
+    record = (ActRecord *)newest(fixture);
+    record->state = ACT_INTENDED;
+    text = act_record_print(record, NULL);
+    record->state = ACT_APPLIED;
+    name = g_strdup_printf("var/" ACT_JOURNAL_DIRECTORY "/%s.json", record->name);
+    tree_file(fixture->tree, name, text);
+    act_fixture_load(fixture);
+    assert_int_equal(newest(fixture)->state, ACT_APPLIED);
+}
+
 static void
 broken_records_are_named_and_harm_no_other(void **state)
 {
@@ -158,6 +177,7 @@ main(void)
         WITH_ACTS(an_intent_of_a_dead_writer_is_settled_by_the_value_in_force),
         WITH_ACTS(a_late_intent_is_not_credited_with_a_later_write),
         WITH_ACTS(broken_records_are_named_and_harm_no_other),
+        WITH_ACTS(an_intent_on_disk_is_no_news_of_what_was_done),
         WITH_ACTS(a_long_journal_is_read_whole_and_kept_short),
     };
 
