@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "act-client.h"
 #include "act-means.h"
-
 #include "cgroup-place.h"
 #include "units.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 /* A write to a limit returns at once when it is raised; when it is lowered the kernel reclaims
  * first, and gives up by itself long before this. */
@@ -110,56 +106,6 @@ file_write(int fd, const ActRecord *record)
     return length < VALUE_BYTES_MAX && pwrite(fd, line, (gsize)length, 0) == length;
 }
 
-/* The unit is the group's name; systemd puts "_" before one that looks like a file of a cgroup. */
-static const char *
-unit_of(const ActRecord *record)
-{
-    const char *slash = strrchr(record->where, '/');
-    const char *name = slash ? slash + 1 : record->where;
-
-    return *name == '_' ? name + 1 : name;
-}
-
-static void
-silence(void)
-{
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-    for (int i = STDIN_FILENO; fd >= 0 && i <= STDERR_FILENO; i++)
-        (void)dup2(fd, i);
-}
-
-/* By systemd's own client, so that a daemon-reload does not revert it: SetUnitProperties, runtime.
- * Its words go nowhere; what counts is read back from the kernel. */
-static bool
-unit_write(const ActRecord *record)
-{
-    char property[VALUE_BYTES_MAX];
-    char *argv[] = {(char *)"systemctl",
-                    (char *)"set-property",
-                    (char *)"--runtime",
-                    (char *)"--",
-                    (char *)unit_of(record),
-                    property,
-                    NULL};
-    int status = -1;
-    pid_t pid;
-
-    snprintf(property, sizeof property, "MemoryMax=%s", record->new_value);
-    pid = fork();
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        silence();
-        close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-        execvp(argv[0], argv);
-        _exit(127);
-    }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    errno = EIO;
-    return pid > 0 && status == 0;
-}
-
 /* Nothing was done when the old value is still there. */
 static void
 answer_refused(int answer_fd, const Job *job, int fd, const char *what)
@@ -179,16 +125,15 @@ value_replace(int answer_fd, const Job *job, int fd, const char *present)
 {
     const ActRecord *record = job->call->record;
     char value[VALUE_BYTES_MAX];
-    bool is_unit = strcmp(record->means, act_means_systemd.name) == 0;
+    const char *failure = act_client_failure(record);
 
     if (!act_means_cgroup.is_same(record->field, present, record->old_value)) {
         snprintf(value, sizeof value, "it was changed meanwhile, to %.40s", present);
         answer(answer_fd, ANSWER_PROBLEM, value);
     } else if (!subject_lives(job)) {
         answer(answer_fd, ANSWER_PROBLEM, "the VM's process is gone");
-    } else if (!(is_unit ? unit_write(record) : file_write(fd, record))) {
-        answer_refused(answer_fd, job, fd,
-                       is_unit ? "systemctl set-property failed" : "the kernel refuses the value");
+    } else if (!(failure ? act_client_write(record) : file_write(fd, record))) {
+        answer_refused(answer_fd, job, fd, failure ? failure : "the kernel refuses the value");
     } else if (!value_read(fd, value)) {
         answer_errno(answer_fd, ANSWER_BROKEN, "it cannot be read back");
     } else {
@@ -204,13 +149,13 @@ job_run(int answer_fd, gconstpointer data)
     const ActCall *call = job->call;
     auto_fd group_fd = group_open(answer_fd, job);
     auto_fd fd = -1;
-    bool is_unit = strcmp(call->record->means, act_means_systemd.name) == 0;
+    bool is_ours = !act_client_failure(call->record);
     char value[VALUE_BYTES_MAX];
 
     if (group_fd < 0)
         return;
     fd = host_open_beneath(group_fd, call->record->field,
-                           (call->is_read_only || is_unit ? O_RDONLY : O_RDWR) | O_NONBLOCK);
+                           (call->is_read_only || !is_ours ? O_RDONLY : O_RDWR) | O_NONBLOCK);
     if (fd < 0 || !value_read(fd, value))
         answer_errno(answer_fd, ANSWER_PROBLEM, "its limit cannot be read");
     else if (call->is_read_only)
@@ -279,6 +224,8 @@ job_prepare(Job *job)
 
     if (!field_is_ours(record->field))
         return "it is no file that is ever written";
+    if (strcmp(record->means, act_means_libvirt.name) == 0 && !record->subject.uuid)
+        return "a domain of libvirt has a uuid";
     job->proc = proc_open(call->host, record->subject.pid, NULL);
     if (!job->proc || proc_start_ticks(job->proc) != record->subject.start_ticks)
         return "the VM's process is gone";
@@ -332,6 +279,9 @@ cgroup_is_same(const char *field, const char *a, const char *b)
         return false;
     return a_has == b_has && (!a_has || a_bytes == b_bytes);
 }
+
+const ActMeans act_means_libvirt = {
+    .name = "libvirt", .run = cgroup_run, .is_same = cgroup_is_same};
 
 const ActMeans act_means_systemd = {
     .name = "systemd", .run = cgroup_run, .is_same = cgroup_is_same};

@@ -34,6 +34,15 @@ original_of(const ActJournal *journal, const Vm *vm, const CgroupLimit *limit)
     return limit->limit_bytes;
 }
 
+/* No second write may come before the cool-down is over. */
+static guint64
+growth_of(const Vm *vm, const PressureVerdict *pressure)
+{
+    double bytes = (double)pressure->grows_bps * (double)vm->limits.act_cool_down_us;
+
+    return (guint64)MIN(bytes / G_USEC_PER_SEC, (double)(G_MAXINT64 / 2));
+}
+
 void
 act_limit_input(const Vm *vm, const ActJournal *journal, const HostMemory *host,
                 LimitsInput *ret_input)
@@ -47,6 +56,7 @@ act_limit_input(const Vm *vm, const ActJournal *journal, const HostMemory *host,
         .guest_left_low_bytes = pressure->guest_left_low_bytes,
         .guest_left_bytes = pressure->guest_left_high_bytes,
         .margin_bytes = (guint64)vm->limits.limits_margin_bytes,
+        .growth_bytes = growth_of(vm, pressure),
         .raise_max_bytes = (guint64)vm->limits.limits_raise_max_bytes,
         .has_available = host && host->has_available,
         .available_bytes = host ? host->available_bytes : 0,
@@ -82,13 +92,20 @@ act_limit_refusal(const Vm *vm, const LimitsPlan *plan)
                            allowed);
 }
 
+/* Who undoes what was written behind his back writes it himself. */
+static const ActMeans *
+means_of(const CgroupLimit *limit)
+{
+    if (g_strcmp0(limit->owner, "systemd") == 0)
+        return &act_means_systemd;
+    return g_strcmp0(limit->owner, "libvirt") == 0 ? &act_means_libvirt : &act_means_cgroup;
+}
+
 static ActRecord *
 step_new(const Vm *vm, const CgroupLimit *limit, const char *field, guint64 old_bytes,
          guint64 new_bytes)
 {
-    bool is_unit = g_strcmp0(limit->owner, "systemd") == 0;
-    ActRecord *record = act_record_new(vm, ACT_KIND_LIMITS,
-                                       is_unit ? act_means_systemd.name : act_means_cgroup.name);
+    ActRecord *record = act_record_new(vm, ACT_KIND_LIMITS, means_of(limit)->name);
 
     record->where = g_strdup(limit->path);
     record->field = g_strdup(field);
@@ -109,7 +126,7 @@ step_with_swap(const Vm *vm, int group_fd, const CgroupLimit *limit, const Limit
     bool has_limit = false;
     guint64 bytes;
 
-    if (g_strcmp0(limit->owner, "systemd") == 0) /* has no such property */
+    if (means_of(limit) != &act_means_cgroup) /* systemd has no such property */
         return NULL;
     if (!text || !cgroup_parse_limit(text, &has_limit, &bytes) || !has_limit ||
         bytes >= step->new_bytes)
@@ -123,9 +140,14 @@ why_of(const Vm *vm, const LimitsInput *input, const LimitsStep *step)
     g_autofree char *held = units_format_size_short(input->levels[step->level].unreclaimable_bytes);
     g_autofree char *left = units_format_size_short(input->guest_left_bytes);
     g_autofree char *margin = units_format_size_short(input->margin_bytes);
+    g_autofree char *growth = units_format_size_short(input->growth_bytes);
 
     if (input->has_wanted)
         return g_strdup_printf("asked for; the group holds %s", held);
+    if (input->growth_bytes > 0)
+        return g_strdup_printf("the group holds %s, the guest may take %s more, what is beside it "
+                               "grows by %s until the next write, margin %s",
+                               held, left, growth, margin);
     return g_strdup_printf("the group holds %s, the guest may take %s more, margin %s", held, left,
                            margin);
 }
@@ -143,13 +165,6 @@ steps_add(GPtrArray *steps, const Vm *vm, const LimitsInput *input, const Limits
     struct stat st;
     ActRecord *with_swap;
 
-    if (g_strcmp0(limit->owner, "libvirt") == 0) {
-        g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_REFUSED,
-                    "libvirt keeps the limit of %s: virsh memtune DOMAIN --live --hard-limit "
-                    "%" G_GUINT64_FORMAT,
-                    limit->path, step->new_bytes / 1024);
-        return false;
-    }
     if (fd < 0 || fstat(fd, &st) < 0) {
         guardian_set_errno(error, errno, "open", limit->path);
         return false;

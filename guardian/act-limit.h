@@ -2,8 +2,7 @@
 #pragma once
 
 /* The memory limits of one VM: what policy/limits-plan.h needs to know of them, and its plan as
- * writes. systemd's units are written through systemd, all else as a file; what libvirt keeps is
- * left to it. */
+ * writes. What systemd or libvirt keeps is written through it, all else as a file. */
 
 #include "act.h"
 #include "hostmemory.h"
@@ -18,7 +17,7 @@ void act_limit_input(const Vm *vm, const ActJournal *journal, const HostMemory *
 /* Group and reason of a plan that was refused, in one sentence; new string. */
 char *act_limit_refusal(const Vm *vm, const LimitsPlan *plan);
 /* The writes of a plan that was not refused, in their order; of ActRecord, unref. by: ACT_BY_...
- * NULL with error set when one of them cannot be made (libvirt's group, a group that is gone). */
+ * NULL with error set when one of them cannot be made (a group that is gone). */
 GPtrArray *act_limit_steps(const Vm *vm, const LimitsInput *input, const LimitsPlan *plan,
                            const char *by, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* May what was raised be taken back now? NULL, or why not (new string): a limit below what its

@@ -42,3 +42,5 @@ extern const ActMeans act_means_cgroup;
 /* The same group as a unit of systemd, which would revert a foreign write: `systemctl set-property
  * --runtime UNIT MemoryMax=`, checked and read back by the group's file. */
 extern const ActMeans act_means_systemd;
+/* The same group where libvirt keeps the limit: `virsh memtune UUID --live --hard-limit`. */
+extern const ActMeans act_means_libvirt;

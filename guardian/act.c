@@ -32,6 +32,7 @@ acts_new(const Host *host, GMainContext *context)
     acts->tripped = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     acts_add_means(acts, &act_means_cgroup);
     acts_add_means(acts, &act_means_systemd);
+    acts_add_means(acts, &act_means_libvirt);
     return acts;
 }
 

@@ -36,17 +36,19 @@ static guint64
 level_needs(const LimitsInput *input, guint i)
 {
     guint64 held = input->levels[i].unreclaimable_bytes;
+    guint64 beside = add_bytes(input->margin_bytes, input->growth_bytes);
 
-    return whole_pages_up(add_bytes(add_bytes(held, input->guest_left_bytes), input->margin_bytes));
+    return whole_pages_up(add_bytes(add_bytes(held, input->guest_left_bytes), beside));
 }
 
-/* Is the limit too small for certain? */
+/* Is the limit too small for certain, or will it be before the next write? */
 static bool
 level_is_lost(const LimitsInput *input, guint i)
 {
     const LimitsLevel *level = &input->levels[i];
+    guint64 more = add_bytes(input->guest_left_low_bytes, input->growth_bytes);
 
-    return add_bytes(level->unreclaimable_bytes, input->guest_left_low_bytes) > level->limit_bytes;
+    return add_bytes(level->unreclaimable_bytes, more) > level->limit_bytes;
 }
 
 static bool

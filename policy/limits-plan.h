@@ -6,10 +6,11 @@
  *
  *     what it holds that cannot be reclaimed + guest RAM not yet touched + margin
  *
- * rounded up to pages; a VM of which it is not certain that it is lost is left alone. Nothing is
- * planned that the host could not back now, nothing above the cap, and nothing on a group that
- * other VMs share: then there is a refusal, and no half plan. Lowering is planned only when it is
- * asked for. memory.high is never set. Total functions on integers. */
+ * and, where it is growth beside the guest that kills, what that grows until the next write may
+ * come; rounded up to pages. A VM that is neither lost for certain nor dying of growth is left
+ * alone. Nothing is planned that the host could not back now, nothing above the cap, and nothing on
+ * a group that other VMs share: then there is a refusal, and no half plan. Lowering is planned only
+ * when it is asked for. memory.high is never set. Total functions on integers. */
 
 #include <glib.h>
 #include <stdbool.h>
@@ -33,6 +34,7 @@ typedef struct {
     guint64 guest_left_low_bytes; /* guest RAM not yet touched, at least: is it lost at all? */
     guint64 guest_left_bytes;     /* at most: then what does suffice? */
     guint64 margin_bytes;
+    guint64 growth_bytes; /* beside the guest, until the next write; 0: it does not die of that */
     guint64 raise_max_bytes; /* above a group's original limit */
     bool has_available;
     guint64 available_bytes, reserve_bytes; /* the host's memory, and what of it is nobody's */

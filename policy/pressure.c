@@ -215,7 +215,7 @@ find_end(const PressureTrack *track, const Sum *sum, PressureVerdict *verdict)
 
 /* Not lost yet: growth beside the guest, over a window, uses up what the guest will leave. */
 static PressureLevel
-growth_level(const PressureTrack *track, const Sum *sum)
+growth_level(const PressureTrack *track, const Sum *sum, guint64 *ret_grows_bps)
 {
     guint64 spare_bytes = less(sum->room_bytes, sum->left_low_bytes);
     PressureLevel level = PRESSURE_OK;
@@ -229,8 +229,11 @@ growth_level(const PressureTrack *track, const Sum *sum)
 
         if (!growth.is_steady || windows[i].window_s < 60)
             continue;
-        if (dies_in_us < PRESSURE_IMMINENT_US && dies_in_us <= BELIEVE_IMMINENT * growth.window_us)
+        if (dies_in_us < PRESSURE_IMMINENT_US &&
+            dies_in_us <= BELIEVE_IMMINENT * growth.window_us) {
+            *ret_grows_bps = growth.overhead_bps;
             return PRESSURE_IMMINENT;
+        }
         if (lost_in_us <= BELIEVE_WATCH * growth.window_us)
             level = PRESSURE_WATCH;
     }
@@ -266,7 +269,7 @@ sum_judge(const PressureTrack *track, const MemorySample *memory, const Sum *sum
         doomed_judge(track, memory, sum, verdict);
         return;
     }
-    verdict->level = growth_level(track, sum);
+    verdict->level = growth_level(track, sum, &verdict->grows_bps);
     if (verdict->level == PRESSURE_IMMINENT)
         verdict->reason = "steady growth beside the guest has used up half of what was left";
     else if (verdict->level == PRESSURE_WATCH)

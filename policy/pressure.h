@@ -35,7 +35,8 @@ typedef struct {
     bool
         has_rate; /* steady growth of all that cannot be reclaimed, the guest's touching included */
     guint64 rate_bps;
-    bool has_end; /* when the limit is reached at that rate, from the newest reading on */
+    guint64 grows_bps; /* growth beside the guest, where that is what it dies of; else 0 */
+    bool has_end;      /* when the limit is reached at that rate, from the newest reading on */
     gint64 end_in_us;
 } PressureVerdict;
 

@@ -7,52 +7,92 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What systemd's client is told; it does, or does not, what it is told. */
+/* Who keeps a limit is told by its own client. */
+typedef struct {
+    const char *means, *program, *group;
+    const char *obey; /* the shell's way from its arguments to bytes */
+    const char *told;
+    const char *failure;
+} Client;
+
+#define NESTED "/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/libvirt"
+#define UUID "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+
+static const Client by_systemd = {
+    "systemd",
+    "systemctl",
+    "/machine.slice/_vm42.scope",
+    "${5#MemoryMax=}",
+    "set-property --runtime -- vm42.scope MemoryMax=" ACT_NEW "\n",
+    "systemctl set-property failed",
+};
+static const Client by_libvirt = {
+    "libvirt",
+    "virsh",
+    NESTED,
+    "$(($7 * 1024))",
+    "--connect qemu:///system memtune " UUID " --live --hard-limit 131072\n",
+    "virsh memtune failed",
+};
+
+/* It does, or does not, what it is told. */
 static void
-unit_is_written(ActFixture *fixture, bool obeys, const char *wanted_limit)
+client_writes(ActFixture *fixture, const Client *client, bool obeys)
 {
     ActRecord *step;
-    g_autofree char *limit =
-        g_strdup(tree_path(fixture->tree, "sys/fs/cgroup/machine.slice/_vm42.scope/memory.max"));
+    g_autofree char *file = g_strconcat("sys/fs/cgroup", client->group, "/memory.max", NULL);
+    g_autofree char *program = g_strconcat("bin/", client->program, NULL);
+    g_autofree char *membership = g_strconcat("0::", client->group, "/emulator\n", NULL);
+    g_autofree char *limit = g_strdup(tree_path(fixture->tree, file));
     g_autofree char *log = g_strdup(tree_path(fixture->tree, "log"));
     g_autofree char *script =
-        g_strdup_printf("#!/bin/sh\necho \"$@\" > %s\n%s echo \"${5#MemoryMax=}\" > %s\n", log,
-                        obeys ? "" : "exit 1;", limit);
+        g_strdup_printf("#!/bin/sh\necho \"$@\" > %s\n%s echo \"%s\" > '%s'\n", log,
+                        obeys ? "" : "exit 1;", client->obey, limit);
     g_autofree char *path = g_strdup(g_getenv("PATH")), *told = NULL;
     g_autofree char *with_fake = g_strconcat(tree_path(fixture->tree, "bin"), ":", path, NULL);
 
-    tree_file(fixture->tree, "bin/systemctl", script);
-    assert_int_equal(chmod(tree_path(fixture->tree, "bin/systemctl"), 0755), 0);
-    tree_file(fixture->tree, "proc/42/cgroup", "0::/machine.slice/_vm42.scope\n");
-    tree_file(fixture->tree, "sys/fs/cgroup/machine.slice/_vm42.scope/memory.max", ACT_OLD "\n");
-    step = act_fixture_step(fixture, 42, "/machine.slice/_vm42.scope");
-    set_text(&step->means, "systemd");
+    tree_file(fixture->tree, program, script);
+    assert_int_equal(chmod(tree_path(fixture->tree, program), 0755), 0);
+    tree_file(fixture->tree, "proc/42/cgroup", membership);
+    tree_file(fixture->tree, file, ACT_OLD "\n");
+    step = act_fixture_step(fixture, 42, client->group);
+    set_text(&step->means, client->means);
+    set_text(&step->subject.uuid, UUID);
     g_setenv("PATH", with_fake, TRUE);
     act_fixture_run(fixture, &act_fixture_terms, act_fixture_plan(step, NULL));
     g_setenv("PATH", path, TRUE);
     assert_true(g_file_get_contents(log, &told, NULL, NULL));
-    assert_string_equal(told, "set-property --runtime -- vm42.scope MemoryMax=" ACT_NEW "\n");
-    limit_is(fixture, "/machine.slice/_vm42.scope", wanted_limit);
+    assert_string_equal(told, client->told);
+    limit_is(fixture, client->group, obeys ? ACT_NEW : ACT_OLD);
+    if (!obeys)
+        assert_non_null(strstr(fixture->problem, client->failure));
+    else if (fixture->problem)
+        fail_msg("%s", fixture->problem);
+    assert_int_equal(newest(fixture)->state, obeys ? ACT_APPLIED : ACT_NOT_DONE);
 }
 
 static void
 a_unit_is_written_through_systemd(void **state)
 {
-    ActFixture *fixture = *state;
-
-    unit_is_written(fixture, true, ACT_NEW);
-    assert_null(fixture->problem);
-    assert_int_equal(newest(fixture)->state, ACT_APPLIED);
+    client_writes(*state, &by_systemd, true);
 }
 
 static void
 a_systemd_that_refuses_has_done_nothing(void **state)
 {
-    ActFixture *fixture = *state;
+    client_writes(*state, &by_systemd, false);
+}
 
-    unit_is_written(fixture, false, ACT_OLD);
-    assert_non_null(strstr(fixture->problem, "set-property failed"));
-    assert_int_equal(newest(fixture)->state, ACT_NOT_DONE);
+static void
+a_hard_limit_is_written_through_libvirt(void **state)
+{
+    client_writes(*state, &by_libvirt, true);
+}
+
+static void
+a_libvirt_that_refuses_has_done_nothing(void **state)
+{
+    client_writes(*state, &by_libvirt, false);
 }
 
 /* Refusals of the means: each changes one thing about the only step. */
@@ -182,6 +222,8 @@ main(void)
     const struct CMUnitTest fixed[] = {
         WITH_ACTS(a_unit_is_written_through_systemd),
         WITH_ACTS(a_systemd_that_refuses_has_done_nothing),
+        WITH_ACTS(a_hard_limit_is_written_through_libvirt),
+        WITH_ACTS(a_libvirt_that_refuses_has_done_nothing),
     };
     struct CMUnitTest tests[G_N_ELEMENTS(fixed) + G_N_ELEMENTS(rows)];
 

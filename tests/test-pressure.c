@@ -256,6 +256,7 @@ a_doomed_vm_is_paged_a_minute_before_it_dies(void **state)
             paged_us = story.now_us;
         story.group.touched += 20 * 5 / 4;
     }
+    assert_int_equal(story.track.verdict.grows_bps, 0); /* nothing beside it does */
     assert_int_equal(doomed_us, 5 * S);
     assert_true(paged_us > 0);
     assert_true(story.now_us - paged_us >= 60 * S);
@@ -297,6 +298,10 @@ a_leak_beside_a_full_guest_is_paged_in_time(void **state)
 
         if (before_s < 60 || before_s > PRESSURE_IMMINENT_US / S)
             fail_msg("%u MiB in 5 s: paged %" G_GINT64_FORMAT " s before", step, before_s);
+        /* what a raised limit has to reckon with */
+        if (story.track.verdict.grows_bps / 1024 != step * 1024 / 5)
+            fail_msg("%u MiB in 5 s: grows by %" G_GUINT64_FORMAT, step,
+                     story.track.verdict.grows_bps);
     }
 }
 
