@@ -13,8 +13,13 @@ typedef struct Acting Acting;
 /* line: one sentence, printable, begins with the VM's name. is_bad: somebody should look. */
 typedef void (*ActingSpeakFunc)(const char *line, bool is_bad, gpointer data);
 
-/* Borrows host; loads the journal. */
+/* What was to be done for this VM was tried and did not work out, or will not be tried any more:
+ * why, printable. NULL: it is over, or never was; told again after a restart. */
+typedef void (*ActingAlertFunc)(const Vm *vm, const char *problem, gpointer data);
+
+/* Borrows host; loads the journal, and again every minute: the tool and others write to it, too. */
 Acting *acting_new(const Host *host, GMainContext *context, ActingSpeakFunc speak, gpointer data);
+void acting_set_alert_func(Acting *acting, ActingAlertFunc alert, gpointer data);
 void acting_free(Acting *acting);
 /* One newly sampled VM of vms (of Vm); host_limits: the host's settings. */
 void acting_follow(Acting *acting, const Vm *vm, const GPtrArray *vms, const Limits *host_limits);

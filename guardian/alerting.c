@@ -371,6 +371,18 @@ follow_memory(Alerting *alerting, const Alert *identity, PressureLevel level, co
 }
 
 void
+alerting_follow_act(Alerting *alerting, const Vm *vm, const char *problem)
+{
+    g_autofree char *process = key_of(vm, NULL), *key = g_strconcat(process, "#act", NULL);
+    g_autofree char *text =
+        problem ? g_strdup_printf("its memory limits could not be raised: %s", problem) : NULL;
+    Alert identity = {.key = key, .vm = vm->name, .text = text};
+
+    follow_memory(alerting, &identity, problem ? PRESSURE_DOOMED : PRESSURE_OK, "act-failed",
+                  host_monotonic_us(alerting->host));
+}
+
+void
 alerting_follow_memory(Alerting *alerting, const Vm *vm)
 {
     const PressureVerdict *forecast = &vm->memory_watch->pressure.verdict;
@@ -382,6 +394,8 @@ alerting_follow_memory(Alerting *alerting, const Vm *vm)
 
     follow_memory(alerting, &identity, forecast->level, pressure_level_name(forecast->level),
                   forecast->since_us);
+    if (forecast->level < PRESSURE_DOOMED) /* or it has ended: nothing is to be saved */
+        alerting_follow_act(alerting, vm, NULL);
 }
 
 void

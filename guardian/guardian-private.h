@@ -31,6 +31,7 @@ struct Guardian {
     gint64 next_discovery_us, discovered_us, ticked_us;
     Incoming *incoming;
     Habits *habits;
+    const ActJournal *acts; /* borrowed; NULL */
     GuardianChangeFunc changed;
     GuardianMemoryFunc memory_changed;
     gpointer memory_data;

@@ -334,6 +334,18 @@ guardian_libvirt(const Guardian *guardian)
     return guardian->libvirt;
 }
 
+void
+guardian_set_acts(Guardian *guardian, const ActJournal *acts)
+{
+    guardian->acts = acts;
+}
+
+const ActJournal *
+guardian_acts(const Guardian *guardian)
+{
+    return guardian->acts;
+}
+
 gint64
 guardian_ticked_us(const Guardian *guardian)
 {

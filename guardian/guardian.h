@@ -4,6 +4,7 @@
 /* The loop: discover -> sample -> judge -> act -> report. One Guardian watches the VMs of one host
  * on one main context; the daemon runs it for ever, the tool for two samples. */
 
+#include "act-journal.h"
 #include "capture.h"
 #include "config.h"
 #include "hook.h"
@@ -57,6 +58,9 @@ HostWatch *guardian_host_watch(const Guardian *guardian);
 guint guardian_stuck_workers(const Guardian *guardian);
 Captures *guardian_captures(const Guardian *guardian);
 Libvirt *guardian_libvirt(const Guardian *guardian);
+/* The daemon's: what was written to VMs, for reports; borrowed, NULL none. */
+void guardian_set_acts(Guardian *guardian, const ActJournal *acts);
+const ActJournal *guardian_acts(const Guardian *guardian);
 /* Monotonic time of the newest tick; 0 before the first. */
 gint64 guardian_ticked_us(const Guardian *guardian);
 /* Monotonic time of the next one; -1 without the loop. */

@@ -180,6 +180,12 @@ daemon_acted(const char *line, bool is_bad, gpointer data)
         report_journal_note(JOURNAL_ACT, "%s", line);
 }
 
+static void
+daemon_act_failed(const Vm *vm, const char *problem, gpointer data)
+{
+    alerting_follow_act(((const Daemon *)data)->alerting, vm, problem);
+}
+
 static bool
 daemon_reload(gpointer data, GError **error)
 {
@@ -270,6 +276,8 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     daemon->alerting = alerting;
     acting = acting_new(daemon->host, g_main_context_default(), daemon_acted, daemon);
     daemon->acting = acting;
+    acting_set_alert_func(acting, daemon_act_failed, daemon);
+    guardian_set_acts(guardian, acts_journal(acting_acts(acting)));
     control_set_alerting(control, alerting);
     textfile = textfile_new(guardian, alerting, g_main_context_default(), daemon_warn, daemon);
     guardian_set_change_func(guardian, daemon_changed, daemon);
@@ -294,6 +302,7 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     guardian_set_change_func(guardian, NULL, NULL);
     guardian_set_memory_func(guardian, NULL, NULL);
     guardian_set_sampled_func(guardian, NULL, NULL);
+    guardian_set_acts(guardian, NULL);
     return true;
 }
 

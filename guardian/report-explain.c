@@ -2,6 +2,7 @@
 
 /* `explain`: facts, limit, rule, since when, what it is not, what to do and what never to do. */
 
+#include "report-acts.h"
 #include "report-domain.h"
 #include "report-forecast.h"
 #include "report-owner.h"
@@ -261,5 +262,6 @@ report_explain_text(JsonObject *vm, bool is_coloured)
     report_append_forecast(text, vm);
     append_memory(text, vm);
     append_domain(text, vm);
+    report_append_acts(text, vm);
     return g_string_free(text, FALSE);
 }

@@ -2,6 +2,7 @@
 #include "report-host.h"
 
 #include "message.h"
+#include "report-acts.h"
 #include "report-line.h"
 #include "report-oom.h"
 
@@ -114,6 +115,7 @@ report_host_text(JsonObject *state)
     if (is_host_lost(host))
         append_host(text, host);
     report_append_open_ooms(text, state);
+    report_append_new_acts(text, state);
     return g_string_free(text, FALSE);
 }
 

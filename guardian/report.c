@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "report-acts.h"
 #include "report-build.h"
 
 #include "decide.h"
@@ -256,7 +257,7 @@ add_unwatched(JsonBuilder *builder, const Vm *vm)
 }
 
 static void
-add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
+add_vm(JsonBuilder *builder, const Vm *vm, const ActJournal *acts, const ReportClocks *clocks)
 {
     g_autofree char *sampled = vm->has_sample ? report_utc(vm->sample_realtime_us) : NULL;
     g_autofree char *reason = report_reason(vm, NULL, &vm->track.verdict);
@@ -291,6 +292,7 @@ add_vm(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     add_unwatched(builder, vm);
     report_add_owner(builder, vm);
     report_add_domain(builder, vm);
+    report_add_acts(builder, acts, vm, clocks);
     report_add_roles(builder, &vm->roles);
     add_disks(builder, vm, clocks);
     json_builder_end_object(builder);
@@ -303,7 +305,7 @@ report_vm(const Host *host, const Vm *vm)
     ReportClocks clocks = {.monotonic_us = host_monotonic_us(host),
                            .realtime_us = host_realtime_us(host)};
 
-    add_vm(builder, vm, &clocks);
+    add_vm(builder, vm, NULL, &clocks);
     return json_builder_get_root(builder);
 }
 
@@ -330,7 +332,7 @@ report_state(const Guardian *guardian, bool is_daemon)
     json_builder_set_member_name(builder, "vms");
     json_builder_begin_array(builder);
     for (guint i = 0; i < vms->len; i++)
-        add_vm(builder, vms->pdata[i], &clocks);
+        add_vm(builder, vms->pdata[i], guardian_acts(guardian), &clocks);
     json_builder_end_array(builder);
     json_builder_end_object(builder);
     return json_builder_get_root(builder);

@@ -7,6 +7,8 @@
 
 #include "acting.h"
 #include "fake-host.h"
+#include "message.h"
+#include "report.h"
 
 #include <string.h>
 
@@ -23,6 +25,7 @@ typedef struct {
     gint64 now;
     GString *told;
     guint n_told;
+    GString *alerts; /* a line for each news: "guilty: why", "guilty: over" */
 } Fixture;
 
 static void
@@ -32,6 +35,13 @@ on_told(const char *line, bool is_bad, gpointer data)
 
     fixture->n_told++;
     g_string_append_printf(fixture->told, "%s\n", line);
+}
+
+static void
+on_alert(const Vm *vm, const char *problem, gpointer data)
+{
+    g_string_append_printf(((Fixture *)data)->alerts, "%s: %s\n", vm->name,
+                           problem ? problem : "over");
 }
 
 /* What a group of the VM holds, beside its guest of 1024 MiB that is fully touched. */
@@ -118,6 +128,7 @@ fixture_new(const char *configuration)
 
     fixture->tree = tree_new();
     fixture->told = g_string_new(NULL);
+    fixture->alerts = g_string_new(NULL);
     fixture->host = fake_host_new(fixture->tree);
     fixture->context = g_main_context_new();
     tree_file(fixture->tree, "config/guardian.conf", configuration);
@@ -130,6 +141,7 @@ fixture_new(const char *configuration)
     vm_make(fixture, 43, "innocent", 60);
     clock_to(fixture, HOUR);
     fixture->acting = acting_new(fixture->host, fixture->context, on_told, fixture);
+    acting_set_alert_func(fixture->acting, on_alert, fixture);
     fixture->guardian =
         guardian_new(fixture->host, fixture->context, config_load(fixture->host, &error));
     assert_int_equal(guardian_look_for_vms(fixture->guardian), 2);
@@ -145,6 +157,7 @@ fixture_free(Fixture *fixture)
     host_free(fixture->host);
     tree_free(fixture->tree);
     g_string_free(fixture->told, TRUE);
+    g_string_free(fixture->alerts, TRUE);
     g_free(fixture);
 }
 
@@ -266,10 +279,63 @@ what_was_rewritten_is_raised_again_until_it_is_a_fight(void **state)
     assert_int_equal(files(fixture), 6);
     assert_true(limit_is_old(fixture, 42, true));
     assert_int_equal(times_in(fixture->told->str, "somebody writes the old value back"), 1);
+    /* somebody has to look, is told once, and told when it is over */
+    assert_int_equal(times_in(fixture->alerts->str, "guilty: over"), 1);
+    assert_int_equal(times_in(fixture->alerts->str, "guilty: the VM's writes of this hour"), 1);
+    assert_int_equal(times_in(fixture->alerts->str, "guilty: the write budget was spent"), 1);
+    assert_int_equal(times_in(fixture->alerts->str, "guilty: "), 3);
     acting_reset(fixture->acting);
     clock_to(fixture, fixture->now + HOUR);
     look(fixture);
     assert_false(limit_is_old(fixture, 42, true));
+    assert_int_equal(times_in(fixture->alerts->str, "guilty: over"), 2);
+    assert_int_equal(times_in(fixture->alerts->str, "innocent: "), 2); /* over, and again */
+    assert_int_equal(times_in(fixture->alerts->str, "innocent: over"), 2);
+    fixture_free(fixture);
+}
+
+/* The newest first: the group of the VM, and before it the one above. */
+static void
+what_was_done_is_reported(void **state)
+{
+    Fixture *fixture = fixture_new(ENFORCE);
+    g_autoptr(JsonNode) before = NULL, after = NULL;
+    g_autofree char *status = NULL, *explained = NULL;
+    g_autoptr(GPtrArray) vms = NULL;
+    JsonArray *acts;
+
+    guardian_set_acts(fixture->guardian, acts_journal(acting_acts(fixture->acting)));
+    before = report_state(fixture->guardian, true);
+    status = report_status_text(json_node_get_object(before), false);
+    assert_null(strstr(status, "memory.max"));
+    g_clear_pointer(&status, g_free);
+    look(fixture);
+    after = report_state(fixture->guardian, true);
+    status = report_status_text(json_node_get_object(after), false);
+    assert_int_equal(times_in(status, "memory.max"), 1);
+    assert_non_null(strstr(status, "act     guilty, 0s ago: memory.max of "));
+    vms = report_vms_sorted(json_node_get_object(after));
+    for (guint i = 0; i < vms->len; i++) {
+        JsonObject *vm = vms->pdata[i];
+
+        acts = json_object_get_array_member(vm, "acts");
+        if (g_str_equal(message_get_string(vm, "name"), "innocent")) {
+            assert_int_equal(json_array_get_length(acts), 0);
+            continue;
+        }
+        assert_int_equal(json_array_get_length(acts), 2);
+        for (guint j = 0; j < 2; j++) {
+            JsonObject *act = json_array_get_object_element(acts, j);
+
+            assert_string_equal(message_get_string(act, "state"), "applied");
+            assert_string_equal(message_get_string(act, "before"), "1200Mi");
+            assert_string_equal(message_get_string(act, "by"), "daemon");
+            assert_int_equal(g_str_has_suffix(message_get_string(act, "where"), "/vm"), j == 0);
+        }
+        explained = report_explain_text(vm, false);
+    }
+    assert_non_null(strstr(explained, "\nacts    "));
+    assert_int_equal(times_in(explained, "memory.max of /kubepods/pod00000042-"), 2);
     fixture_free(fixture);
 }
 
@@ -295,6 +361,7 @@ main(void)
         cmocka_unit_test(observe_tells_the_plan_once_and_writes_nothing),
         cmocka_unit_test(a_doomed_vm_is_raised_by_one_write_for_each_group),
         cmocka_unit_test(what_was_rewritten_is_raised_again_until_it_is_a_fight),
+        cmocka_unit_test(what_was_done_is_reported),
         cmocka_unit_test(what_the_host_cannot_back_is_told_and_not_done),
         cmocka_unit_test(a_day_without_need_has_no_write),
     };

@@ -244,6 +244,32 @@ the_end_of_the_vm_ends_its_alert(void **state)
     assert_non_null(strstr(fixture->told->str, "closed vm4"));
 }
 
+/* What was to save it fails: an alert of its own, which ends with the need for it. */
+static void
+a_failed_act_is_alerted_and_ends_with_the_doom(void **state)
+{
+    Fixture *fixture = *state;
+
+    for (guint i = 0; i < 4; i++)
+        read_both(fixture, 480);
+    for (guint i = 0; i < 3; i++) {
+        alerting_follow_act(fixture->alerting, fixture->vms->pdata[0], "refused by somebody");
+        alerting_follow_act(fixture->alerting, fixture->vms->pdata[1], NULL);
+        read_both(fixture, 480);
+    }
+    assert_non_null(strstr(fixture->told->str, "raised vm4: alert: memory: its memory limits could "
+                                               "not be raised: refused by somebody"));
+    assert_null(strstr(fixture->told->str, "closed"));
+    for (guint i = 0; i < 30; i++)
+        read_both(fixture, 60);
+    assert_null(strstr(fixture->told->str, "vm5"));
+    {
+        g_auto(GStrv) lines = g_strsplit(fixture->told->str, "\n", -1);
+
+        assert_int_equal(g_strv_length(lines), 4 + 1); /* two begin, two end */
+    }
+}
+
 /* Two guests of one limit: each fits alone. */
 static void
 guests_under_one_limit_fill_up_together(void **state)
@@ -273,6 +299,8 @@ main(void)
         cmocka_unit_test_setup_teardown(it_is_told_once_paged_once_and_closed_once, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_the_vm_ends_its_alert, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failed_act_is_alerted_and_ends_with_the_doom, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(guests_under_one_limit_fill_up_together, set_up, tear_down),
     };
 

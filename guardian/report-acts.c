@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "report-acts.h"
+
+#include "cgroup.h"
+#include "message.h"
+#include "report-line.h"
+#include "report-read.h"
+#include "units.h"
+
+#include <string.h>
+
+/* Two groups, raised and taken back, and the same again: more is history, in the journal. */
+#define SHOWN_MAX 8
+/* As long as an OOM kill is news. */
+#define NEW_S 3600
+
+/* A limit as a size; all else as it is. */
+static char *
+value_words(const char *value)
+{
+    guint64 bytes;
+
+    if (!value)
+        return NULL;
+    return cgroup_parse_bytes(value, &bytes) ? units_format_size(bytes)
+                                             : units_printable(value, -1);
+}
+
+static void
+add_value(JsonBuilder *builder, const char *name, const char *value)
+{
+    g_autofree char *words = value_words(value);
+
+    build_text(builder, name, words);
+}
+
+static void
+add_printable(JsonBuilder *builder, const char *name, const char *text)
+{
+    g_autofree char *printable = text ? units_printable(text, -1) : NULL;
+
+    build_text(builder, name, printable);
+}
+
+static void
+add_act(JsonBuilder *builder, const ActRecord *record, const ReportClocks *clocks)
+{
+    g_autofree char *at = report_utc(record->realtime_us);
+
+    json_builder_begin_object(builder);
+    build_text(builder, "at_utc", at);
+    build_s64(builder, "since_s", true,
+              MAX(clocks->realtime_us - record->realtime_us, 0) / G_USEC_PER_SEC);
+    build_text(builder, "state", act_state_name(record->state));
+    add_printable(builder, "kind", record->kind);
+    add_printable(builder, "means", record->means);
+    add_printable(builder, "where", record->where);
+    add_printable(builder, "field", record->field);
+    add_value(builder, "before", record->old_value);
+    add_value(builder, "after", record->new_value);
+    add_value(builder, "read_back", record->read_back);
+    add_printable(builder, "problem", record->problem);
+    add_printable(builder, "why", record->why);
+    add_printable(builder, "by", record->by);
+    build_bool(builder, "takes_back", record->undoes != NULL);
+    json_builder_end_object(builder);
+}
+
+void
+report_add_acts(JsonBuilder *builder, const ActJournal *journal, const Vm *vm,
+                const ReportClocks *clocks)
+{
+    const GPtrArray *records = journal ? act_journal_records(journal) : NULL;
+    guint n = 0;
+
+    json_builder_set_member_name(builder, "acts");
+    if (!records) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    json_builder_begin_array(builder);
+    for (guint i = records->len; i-- > 0 && n < SHOWN_MAX;) {
+        const ActRecord *record = records->pdata[i];
+
+        if (!act_record_is_of(record, proc_pid(vm->proc), proc_start_ticks(vm->proc)))
+            continue;
+        add_act(builder, record, clocks);
+        n++;
+    }
+    json_builder_end_array(builder);
+}
+
+/* In words: what of it is in force. */
+static const char *
+outcome_words(JsonObject *act)
+{
+    static const struct {
+        ActState state;
+        const char *words;
+    } outcomes[] = {
+        {ACT_INTENDED, "under way, begun"},  {ACT_APPLIED, "done"},
+        {ACT_FAILED, "NOT AS ASKED"},        {ACT_NOT_DONE, "NOT DONE"},
+        {ACT_UNDONE, "done and taken back"}, {ACT_OVER, "over"},
+    };
+    const char *state = report_text_of(act, "state", "");
+
+    for (guint i = 0; i < G_N_ELEMENTS(outcomes); i++)
+        if (strcmp(state, act_state_name(outcomes[i].state)) == 0)
+            return outcomes[i].words;
+    return "of unknown outcome";
+}
+
+char *
+report_act_text(JsonObject *act)
+{
+    const char *problem = report_text_of(act, "problem", NULL);
+    bool is_undo = false;
+
+    (void)message_get_bool(act, "takes_back", &is_undo);
+    return g_strdup_printf(
+        "%s of %s %s -> %s%s: %s by the %s%s%s", report_text_of(act, "field", "?"),
+        report_text_of(act, "where", "?"), report_text_of(act, "before", "?"),
+        report_text_of(act, "after", "?"), is_undo ? " (taken back)" : "", outcome_words(act),
+        report_text_of(act, "by", "?"), problem ? ": " : "", problem ? problem : "");
+}
+
+void
+report_append_acts(GString *text, JsonObject *vm)
+{
+    g_autoptr(GPtrArray) acts = report_objects_of(vm, "acts");
+
+    for (guint i = 0; i < acts->len; i++) {
+        JsonObject *act = acts->pdata[i];
+        g_autofree char *told = report_act_text(act);
+        const char *why = report_text_of(act, "why", NULL);
+        Line line = line_begin("; ");
+
+        line_say(&line, "%s %s", report_text_of(act, "at_utc", "?"), told);
+        if (why)
+            line_say(&line, "%s", why);
+        line_end(&line, text, i == 0 ? "acts" : "");
+    }
+}
+
+void
+report_append_new_acts(GString *text, JsonObject *state)
+{
+    g_autoptr(GPtrArray) vms = report_objects_of(state, "vms");
+
+    for (guint i = 0; i < vms->len; i++) {
+        g_autoptr(GPtrArray) acts = report_objects_of(vms->pdata[i], "acts");
+        JsonObject *newest = acts->len > 0 ? acts->pdata[0] : NULL;
+        g_autofree char *told = newest ? report_act_text(newest) : NULL;
+        g_autofree char *age = newest ? report_age_of(newest) : NULL;
+        Line line = line_begin("");
+        gint64 since_s = G_MAXINT64;
+
+        (void)report_number_of(newest, "since_s", &since_s);
+        if (since_s <= NEW_S)
+            line_say(&line, "%s, %s ago: %s", report_text_of(vms->pdata[i], "name", "?"),
+                     age ? age : "?", told);
+        line_end(&line, text, "act");
+    }
+}
