@@ -35,14 +35,16 @@ typedef struct {
     char *said;   /* what it complained of, printable; NULL: it ended well */
 } QmJob;
 
-/* What qm was run for is not there: no further write, until somebody has looked. */
+/* qm said that all went well, and what it was run for is not there: no further write, until
+ * somebody has looked. What it refused may go well another time. */
 static void
-note_unmatched(const ActCall *call, const char *value)
+note_unmatched(const QmJob *job, const char *value)
 {
-    const ActRecord *record = call->record;
-    Vm *vm = act_throttle_subject(call->means->data, &record->subject);
+    const ActRecord *record = job->call->record;
+    Vm *vm = act_throttle_subject(job->call->means->data, &record->subject);
 
-    if (vm && !(value && act_throttle_is_same(record->field, value, record->new_value)))
+    if (vm && !job->said &&
+        !(value && act_throttle_is_same(record->field, value, record->new_value)))
         vm->limits_unmatched = true;
 }
 
@@ -54,7 +56,7 @@ job_end(QmJob *job, bool was_written, const char *value, const char *problem)
     g_autofree char *kept = g_strdup(problem), *kept_value = g_strdup(value);
 
     if (job->was_set)
-        note_unmatched(call, value);
+        note_unmatched(job, value);
     g_strfreev(job->argv);
     g_free(job->said);
     g_free(job);
@@ -186,15 +188,15 @@ job_set(QmJob *job, Throttle *present, const PveRead *read, const char **ret_pro
                                                           .deadline_us = SET_DEADLINE_US});
 }
 
-/* After qm: what it left behind decides, not what it said. */
+/* After qm: what it left behind decides, not what it said; but where it refused, what else is there
+ * now is somebody else's, who was faster. */
 static void
 job_judge(QmJob *job, const char *value)
 {
     const ActRecord *record = job->call->record;
     bool is_new = act_throttle_is_same(record->field, value, record->new_value);
-    bool is_old = act_throttle_is_same(record->field, value, record->old_value);
 
-    job_end(job, is_new || !is_old || !job->said, value, is_new ? NULL : job->said);
+    job_end(job, is_new || !job->said, value, is_new ? NULL : job->said);
 }
 
 static void
@@ -250,6 +252,30 @@ job_read(QmJob *job)
 }
 
 static void
+on_calm(bool was_written, const char *value, const char *problem, gpointer data)
+{
+    QmJob *job = data;
+
+    if (problem)
+        job_end(job, false, NULL, problem);
+    else
+        job_read(job);
+}
+
+/* Backups and moves of disks lock the configuration, jobs by other hands do not. */
+static void
+job_ask(QmJob *job)
+{
+    const ActCall *call = job->call;
+    Vm *vm = act_throttle_subject(call->means->data, &call->record->subject);
+
+    if (!vm)
+        job_end(job, false, NULL, "the VM's process is gone");
+    else if (!limits_request_begin_calm(vm, call->host, on_calm, job))
+        job_end(job, false, NULL, "another question about the VM's limits is under way");
+}
+
+static void
 run(ActCall *call)
 {
     const ActRecord *record = call->record;
@@ -263,7 +289,10 @@ run(ActCall *call)
     }
     job = g_new0(QmJob, 1);
     job->call = call;
-    job_read(job);
+    if (call->is_read_only)
+        job_read(job);
+    else
+        job_ask(job);
 }
 
 ActMeans

@@ -7,8 +7,9 @@
  * somebody else has changed meanwhile. It brings QEMU along. where is the drive's key ("scsi0"),
  * field is "limits", values are lines of limits-request.h.
  *
- * Never while a stall is suspected, the VM does not run, the configuration is locked or a change of
- * the drive is pending; files below /etc/pve are read only. */
+ * Never while a stall is suspected, the VM does not run, a block job or migration runs on it, the
+ * configuration is locked or a change of the drive is pending; files below /etc/pve are read only.
+ */
 
 #include "act-means.h"
 #include "vm.h"

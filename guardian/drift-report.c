@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "drift-report.h"
 
+#include "decide.h"
 #include "drift-look.h"
 #include "pve-read.h"
 #include "reconciler.h"
@@ -79,6 +80,8 @@ outcome_of(const Vm *vm, const ReconcilePlan *plan)
         return plan->reason;
     if (vm->limits_unmatched)
         return "an earlier write did not read back as asked: never tried again";
+    if (vm->limits_in_vain)
+        return act_leave_reason(LEAVE_VAIN);
     if (vm->limits.mode != MODE_ENFORCE || vm->limits.enforce_throttle != MODE_ENFORCE)
         return "observe: nothing is written";
     if (vm->reconcile_problem)

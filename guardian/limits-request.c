@@ -12,7 +12,7 @@
 #define SERVED_US (25 * G_USEC_PER_SEC)
 
 struct LimitsRequest {
-    char *id, *old, *new; /* new NULL: read only */
+    char *id, *old, *new; /* id NULL: nothing but jobs and migration; new NULL: read only */
     bool is_group;
     gint64 begun_us;
     LimitsRequestFunc func;
@@ -71,6 +71,21 @@ request_end(Vm *vm, const char *problem)
     g_free(request);
 }
 
+static LimitsRequest *
+request_new(Vm *vm, const Host *host, LimitsRequestFunc func, gpointer data)
+{
+    LimitsRequest *request = g_new0(LimitsRequest, 1);
+
+    request->func = func;
+    request->data = data;
+    request->begun_us = host_monotonic_us(host);
+    vm->limits_request = request;
+    vm->next_us = 0;
+    if (vm->tick)
+        g_source_set_ready_time(vm->tick, 0);
+    return request;
+}
+
 bool
 limits_request_begin(Vm *vm, const Host *host, const char *id, bool is_group, const char *old,
                      const char *new, LimitsRequestFunc func, gpointer data)
@@ -79,20 +94,22 @@ limits_request_begin(Vm *vm, const Host *host, const char *id, bool is_group, co
 
     if (vm->limits_request)
         return false;
-    request = g_new0(LimitsRequest, 1);
+    request = request_new(vm, host, func, data);
     request->id = g_strdup(id);
     request->is_group = is_group;
     request->old = g_strdup(old);
     request->new = g_strdup(new);
-    request->func = func;
-    request->data = data;
-    request->begun_us = host_monotonic_us(host);
-    vm->limits_request = request;
     if (!is_group)
         drift_look_want(vm);
-    vm->next_us = 0;
-    if (vm->tick)
-        g_source_set_ready_time(vm->tick, 0);
+    return true;
+}
+
+bool
+limits_request_begin_calm(Vm *vm, const Host *host, LimitsRequestFunc func, gpointer data)
+{
+    if (vm->limits_request)
+        return false;
+    (void)request_new(vm, host, func, data);
     return true;
 }
 
@@ -105,7 +122,7 @@ limits_request_check(Vm *vm, gint64 now_us)
         return;
     if (now_us - request->begun_us > SERVED_US)
         request_end(vm, "no sample answered it in time");
-    else if (!request->is_group && !drift_look_is_open(vm->drift))
+    else if (limits_request_is_drive(vm) && !drift_look_is_open(vm->drift))
         request_end(vm, drift_look_why_not(vm->drift) ? drift_look_why_not(vm->drift)
                                                       : "QEMU did not tell the limits");
 }
@@ -129,7 +146,13 @@ limits_request_is_group(const Vm *vm, const char **ret_group)
 bool
 limits_request_is_drive(const Vm *vm)
 {
-    return vm->limits_request && !vm->limits_request->is_group;
+    return vm->limits_request && vm->limits_request->id && !vm->limits_request->is_group;
+}
+
+bool
+limits_request_is_calm(const Vm *vm)
+{
+    return vm->limits_request && !vm->limits_request->id;
 }
 
 const char *
@@ -150,6 +173,15 @@ limits_request_take_jobs(Vm *vm, const GArray *jobs)
         request->busy = "a block job runs on the VM";
 }
 
+/* A static sentence; NULL: nothing runs. */
+static const char *
+find_disturbance(const LimitsRequest *request)
+{
+    if (!request->has_jobs || !request->has_migration)
+        return "QEMU did not tell whether a job or migration runs";
+    return request->busy;
+}
+
 void
 limits_request_take_migration(Vm *vm, const char *status)
 {
@@ -164,6 +196,8 @@ limits_request_take_migration(Vm *vm, const char *status)
         is_over = is_over || strcmp(status, over[i]) == 0;
     if (status && !is_over)
         request->busy = "the VM is migrating";
+    if (!request->id)
+        request_end(vm, find_disturbance(request));
 }
 
 void
@@ -198,10 +232,8 @@ find_hindrance(const Vm *vm)
         return "a stall is suspected on the VM";
     if (vm->run != RUN_RUNNING)
         return "the VM is not running";
-    if (!request->has_jobs || !request->has_migration)
-        return "QEMU did not tell whether a job or migration runs";
-    if (request->busy)
-        return request->busy;
+    if (find_disturbance(request))
+        return find_disturbance(request);
     if (!old || !now || !throttle_equal(old, now))
         return "the limits were changed meanwhile";
     return NULL;

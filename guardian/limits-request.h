@@ -27,6 +27,10 @@ Throttle *limits_parse(const char *text);
 bool limits_request_begin(Vm *vm, const Host *host, const char *id, bool is_group, const char *old,
                           const char *new, LimitsRequestFunc func,
                           gpointer data) G_GNUC_WARN_UNUSED_RESULT;
+/* The same, only to know that nothing runs on the VM that a write by somebody else's hand would
+ * disturb: problem says what does, value is NULL. */
+bool limits_request_begin_calm(Vm *vm, const Host *host, LimitsRequestFunc func,
+                               gpointer data) G_GNUC_WARN_UNUSED_RESULT;
 /* Before every sample: one that nobody serves ends. */
 void limits_request_check(Vm *vm, gint64 now_us);
 /* Before the VM ends: an open one ends with a problem. */
@@ -36,6 +40,7 @@ void limits_request_forget(Vm *vm);
  * raised for it. */
 bool limits_request_is_group(const Vm *vm, const char **ret_group);
 bool limits_request_is_drive(const Vm *vm);
+bool limits_request_is_calm(const Vm *vm);
 void limits_request_take_jobs(Vm *vm, const GArray *jobs);
 void limits_request_take_migration(Vm *vm, const char *status);
 /* names and values of qom-get or query-block; NULL: refused. The first time the old value, then

@@ -36,6 +36,7 @@ typedef struct {
     gint64 begun_us; /* wall clock */
     bool is_configuration;
     char *disk, *before, *after, *origin;
+    char *refusal; /* why the one before it was refused; NULL */
 } Deed;
 
 static void
@@ -45,6 +46,7 @@ deed_free(Deed *deed)
     g_free(deed->before);
     g_free(deed->after);
     g_free(deed->origin);
+    g_free(deed->refusal);
     g_free(deed);
 }
 
@@ -81,12 +83,19 @@ reconciler_set_tell_func(Reconciler *reconciler, ReconcilerTellFunc func, gpoint
     reconciler->tell_data = data;
 }
 
+static void
+vm_forget_refusals(Vm *vm)
+{
+    vm->limits_unmatched = vm->limits_in_vain = false;
+    vm->limits_retry_us = 0;
+}
+
 void
 reconciler_reset(Reconciler *reconciler)
 {
     acts_reset(reconciler->acts);
     for (guint i = 0; i < reconciler->vms->len; i++)
-        ((Vm *)reconciler->vms->pdata[i])->limits_unmatched = false;
+        vm_forget_refusals(reconciler->vms->pdata[i]);
 }
 
 static const ArgvDisk *
@@ -132,6 +141,7 @@ reconciler_plan(const Vm *vm, const GPtrArray *vms, const DriftDisk *disk)
         .settle_us = SETTLE_US,
         .lock = conf ? pve_value(pveconf_live(conf), "lock") : NULL,
         .is_pending = is_pending(vm, disk->name),
+        .has_job = vm->has_jobs,
         .live_is_asked = disk->live_source && g_strcmp0(disk->live_source, DRIFT_LIVE_START) != 0,
         .can_write_live = argv && argv->drive && (is_group || !argv->is_group_object),
         .is_shared = is_shared(vm, argv),
@@ -161,10 +171,19 @@ find_vm(const Deed *deed)
     return NULL;
 }
 
+/* It was tried, and somebody or something said no: another time may do. */
+static bool
+is_refused(const ActOutcome *outcome)
+{
+    return outcome->leave == LEAVE_GO && outcome->n_applied == 0 && outcome->names->len > 0;
+}
+
 /* What holds an act back for a while is no news each time; what went wrong, or tripped, is. */
 static char *
 deed_line(const Deed *deed, const ActOutcome *outcome, bool is_unmatched)
 {
+    const char *problem = outcome->problem ? outcome->problem : "it does not read back";
+
     if (outcome->n_applied > 0)
         return g_strdup_printf("limits of %s set%s: %s -> %s, as %s wants it", deed->disk,
                                deed->is_configuration ? " in the configuration" : "", deed->before,
@@ -176,8 +195,15 @@ deed_line(const Deed *deed, const ActOutcome *outcome, bool is_unmatched)
                                deed->disk, deed->before, deed->after);
     if (is_unmatched)
         return g_strdup_printf("limits of %s could not be set to %s: %s; never tried again",
-                               deed->disk, deed->after,
-                               outcome->problem ? outcome->problem : "it does not read back");
+                               deed->disk, deed->after, problem);
+    if (outcome->leave == LEAVE_VAIN)
+        return g_strdup_printf("limits of %s could not be set to %s in %d tries (%s); nothing more "
+                               "is written until the configuration is reloaded",
+                               deed->disk, deed->after, DECIDE_VAIN_MAX,
+                               deed->refusal ? deed->refusal : problem);
+    if (is_refused(outcome))
+        return g_strdup_printf("limits of %s not set to %s: %s; tried again after the cool-down",
+                               deed->disk, deed->after, problem);
     return NULL;
 }
 
@@ -195,21 +221,30 @@ look_again(const Reconciler *reconciler, Vm *vm, const Deed *deed)
 }
 
 static void
+note_outcome(const Reconciler *reconciler, Vm *vm, const Deed *deed, const ActOutcome *outcome)
+{
+    g_free(vm->reconcile_problem);
+    vm->reconcile_problem = outcome->problem ? units_printable(outcome->problem, -1) : NULL;
+    vm->limits_in_vain = outcome->leave == LEAVE_VAIN;
+    if (is_refused(outcome))
+        vm->limits_retry_us = vm->sample.now_us + vm->limits.act_cool_down_us;
+    if (outcome->names->len > 0)
+        look_again(reconciler, vm, deed);
+}
+
+static void
 deed_done(const ActOutcome *outcome, gpointer data)
 {
     Deed *deed = data;
     Reconciler *reconciler = deed->reconciler;
     Vm *vm = find_vm(deed);
     g_autofree char *line = deed_line(deed, outcome, vm && vm->limits_unmatched);
+    bool is_alert = outcome->n_applied == 0 && !(is_refused(outcome) && !vm->limits_unmatched);
 
-    if (vm) {
-        g_free(vm->reconcile_problem);
-        vm->reconcile_problem = outcome->problem ? units_printable(outcome->problem, -1) : NULL;
-        if (outcome->names->len > 0)
-            look_again(reconciler, vm, deed);
-    }
+    if (vm)
+        note_outcome(reconciler, vm, deed, outcome);
     if (vm && line && reconciler->tell)
-        reconciler->tell(vm, line, outcome->n_applied == 0, reconciler->tell_data);
+        reconciler->tell(vm, line, is_alert, reconciler->tell_data);
     deed_free(deed);
 }
 
@@ -276,6 +311,7 @@ begin(Reconciler *reconciler, Vm *vm, const DriftDisk *disk, ReconcileKind kind)
     deed->before = limits_print(disk->sides[side]);
     deed->after = limits_print(disk->sides[DRIFT_POLICY]);
     deed->origin = g_strdup(origin_of(vm, disk->name));
+    deed->refusal = g_strdup(vm->reconcile_problem);
     g_ptr_array_add(steps, record_new(vm, disk, deed));
     acts_begin(reconciler->acts, &terms, steps, deed_done, deed);
 }
@@ -322,6 +358,7 @@ reconciler_consider(Reconciler *reconciler, Vm *vm)
 
     note_calm(reconciler, vm);
     if (!policies || policies->len == 0 || !is_enforced(vm) || vm->limits_unmatched ||
+        vm->limits_in_vain || vm->sample.now_us < vm->limits_retry_us ||
         reconciler_is_busy(reconciler, vm))
         return;
     disks = drift_look_disks(vm, host_realtime_us(reconciler->host));

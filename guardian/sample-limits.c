@@ -146,7 +146,7 @@ sample_ask_block(Sampling *sampling)
     const char *group = NULL;
     bool is_group = limits_request_is_group(vm, &group);
 
-    if (is_group || (wants_block && limits_request_is_drive(vm))) {
+    if (is_group || limits_request_is_calm(vm) || (wants_block && limits_request_is_drive(vm))) {
         qmp_client_set_class(vm->client, QMP_CLASS_SUSPECT);
         sampling_ask(sampling, QMP_QUERY_BLOCK_JOBS, NULL, take_jobs, 0);
         sampling_ask(sampling, QMP_QUERY_MIGRATE, NULL, take_migration, 0);

@@ -106,6 +106,8 @@ typedef struct Vm {
     gint64 limits_asked_us;  /* QEMU itself was asked about them, by the clock of samples */
     gint64 calm_since_us;    /* running, and nothing suspect, without a break; 0 it is not */
     bool limits_unmatched;   /* a write of limits did not read back as asked: no further one */
+    bool limits_in_vain;     /* it was refused too often: no further one until a reload */
+    gint64 limits_retry_us;  /* none before this, by the clock of samples; 0 none was refused */
     char *reconcile_problem; /* why the last act on them was not done, printable; NULL */
 } Vm;
 

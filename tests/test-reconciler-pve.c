@@ -209,17 +209,87 @@ a_qm_that_forgets_is_asked_once(void **state)
 
 /* The file that the fake sees is another one than the guardian's: as after somebody's edit. */
 static void
-another_digest_is_refused_by_proxmox_and_told(void **state)
+edit_meanwhile(Fixture *fixture)
 {
-    Fixture *fixture = *state;
-
-    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
     tree_file(fixture->base->samples->tree, "edited/pve/qemu-server/102.conf",
               "scsi0: x,size=9G\n");
     g_setenv("FAKE_QM_ETC", tree_path(fixture->base->samples->tree, "edited"), TRUE);
+}
+
+static guint
+qm_calls(Fixture *fixture)
+{
+    g_autofree char *log = qm_log(fixture);
+    g_auto(GStrv) lines = g_strsplit(log, "\n", -1);
+
+    return g_strv_length(lines) - 1;
+}
+
+static void
+a_lost_race_is_tried_again_after_the_cool_down(void **state)
+{
+    Fixture *fixture = *state;
+    GString *told = fixture->base->told;
+
+    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
+    edit_meanwhile(fixture);
+    reconciler_fixture_turns(fixture->base, 20, 10 * SECOND);
+    assert_int_equal(qm_calls(fixture), 1);
+    assert_int_equal(reconciler_fixture_count(told, "\n"), 1);
+    assert_non_null(strstr(told->str, "not set to mbps_wr=60: qm set failed: detected modified"));
+    assert_null(strstr(told->str, "ALERT"));
+    g_setenv("FAKE_QM_ETC", tree_path(fixture->base->samples->tree, "etc"), TRUE);
+    reconciler_fixture_turns(fixture->base, 10, 10 * SECOND);
+    assert_int_equal(qm_calls(fixture), 1); /* five minutes are not over */
     reconciler_fixture_turns(fixture->base, 100, 10 * SECOND);
-    assert_int_equal(reconciler_fixture_count(fixture->base->told, "\n"), 1);
-    assert_non_null(strstr(fixture->base->told->str, "qm set failed: detected modified"));
+    assert_int_equal(qm_calls(fixture), 2);
+    assert_non_null(strstr(told->str, "set in the configuration: mbps_wr=30 -> mbps_wr=60"));
+}
+
+static void
+what_proxmox_always_refuses_ends_with_an_alert(void **state)
+{
+    Fixture *fixture = *state;
+    GString *told = fixture->base->told;
+
+    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
+    edit_meanwhile(fixture);
+    reconciler_fixture_turns(fixture->base, 1000, 10 * SECOND);
+    assert_int_equal(qm_calls(fixture), 3);
+    assert_int_equal(reconciler_fixture_count(told, "ALERT"), 1);
+    assert_non_null(strstr(told->str, "ALERT limits of scsi0 could not be set to mbps_wr=60 in 3 "
+                                      "tries (qm set failed: detected modified"));
+    assert_drift_explained(fixture->base, "scsi0",
+                           "writes were refused or did not stay; reload to try again");
+    g_setenv("FAKE_QM_ETC", tree_path(fixture->base->samples->tree, "etc"), TRUE);
+    reconciler_reset(fixture->base->reconciler);
+    reconciler_fixture_turns(fixture->base, 20, 10 * SECOND);
+    assert_int_equal(qm_calls(fixture), 4);
+    assert_non_null(strstr(told->str, "set in the configuration: mbps_wr=30 -> mbps_wr=60"));
+}
+
+static void
+a_job_or_migration_holds_qm_back(void **state)
+{
+    static const char *const busy[][2] = {
+        {"query-block-jobs", "[{\"device\": \"n1\", \"type\": \"mirror\", \"offset\": 1, "
+                             "\"len\": 5, \"status\": \"running\"}]"},
+        {"query-migrate", "{\"status\": \"setup\"}"},
+    };
+    Fixture *fixture = *state;
+
+    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
+    for (guint i = 0; i < G_N_ELEMENTS(busy); i++) {
+        FakeMonitor *monitor = fixture->base->samples->monitor;
+
+        fake_monitor_answer(monitor, "query-block-jobs", "[]");
+        fake_monitor_answer(monitor, busy[i][0], busy[i][1]);
+        reconciler_fixture_turns(fixture->base, 60, 10 * SECOND);
+        assert_untouched(fixture);
+    }
+    fake_monitor_answer(fixture->base->samples->monitor, "query-migrate", "{}");
+    reconciler_fixture_turns(fixture->base, 120, 10 * SECOND);
+    assert_int_equal(qm_calls(fixture), 1); /* once it is over */
 }
 
 static void
@@ -270,7 +340,9 @@ main(void)
         WITH(a_configuration_that_gained_an_iothread_is_equal_in_its_limits),
         WITH(one_real_drift_of_the_configuration_is_one_qm_set),
         WITH(a_qm_that_forgets_is_asked_once),
-        WITH(another_digest_is_refused_by_proxmox_and_told),
+        WITH(a_lost_race_is_tried_again_after_the_cool_down),
+        WITH(what_proxmox_always_refuses_ends_with_an_alert),
+        WITH(a_job_or_migration_holds_qm_back),
         WITH(a_locked_or_pending_configuration_is_left),
         WITH(a_suspect_is_left_by_qm_too),
         WITH(a_limit_is_never_taken_away),
