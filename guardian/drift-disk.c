@@ -242,11 +242,8 @@ static DriftDisk *
 disk_new(const Vm *vm, const char *name, gint64 realtime_us)
 {
     DriftDisk *disk = g_new0(DriftDisk, 1);
-    g_autofree char *drive = g_strconcat("drive-", name, NULL);
-    const ArgvDisk *argv = vm_argv_disk(vm, name);
+    const ArgvDisk *argv = vm_limited_disk(vm, name);
 
-    if (!argv)
-        argv = vm_argv_disk(vm, drive);
     disk->name = units_printable(name, -1);
     disk->notes = g_ptr_array_new_with_free_func(g_free);
     take_policy(vm, disk, name);

@@ -87,6 +87,7 @@ outcome_of(const Vm *vm, const ReconcilePlan *plan)
     if (vm->reconcile_problem)
         return vm->reconcile_problem;
     return plan->kind == RECONCILE_CONFIGURATION ? "it will be written, by qm set"
+           : plan->kind == RECONCILE_KEEPER      ? "it will be written, by libvirt"
                                                  : "it will be written";
 }
 

@@ -198,8 +198,7 @@ guardian_free(Guardian *guardian)
     g_source_destroy(guardian->tick);
     workers_free(guardian->workers);
     discovery_free(guardian->discovery);
-    for (guint i = 0; i < guardian->vms->len; i++)
-        limits_request_forget(guardian->vms->pdata[i]); /* an act waits for it */
+    reconciler_forget(guardian->reconciler); /* its acts wait for VMs */
     reconciler_free(guardian->reconciler);
     g_ptr_array_unref(guardian->vms);
     libvirt_free(guardian->libvirt);

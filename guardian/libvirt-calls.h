@@ -27,4 +27,10 @@
     ROW(virDomainIsPersistent, TICK, true, "libvirtd's own memory")                                \
     ROW(virDomainGetXMLDesc, TICK, true, "libvirtd's own memory, once a minute")                   \
     ROW(virDomainBlockStatsFlags, TICK, true, "one query-blockstats; waits for a held job")        \
+    ROW(virConnectOpen, ENFORCE, true, "a read-only connection may not change anything")           \
+    ROW(virDomainGetJobInfo, ENFORCE, true, "a migration, backup, save: leave it alone")           \
+    ROW(virDomainGetBlockJobInfo, ENFORCE, true, "the same of a disk; at most query-block-jobs")   \
+    ROW(virTypedParamsAddULLong, ENFORCE, true, "memory")                                          \
+    ROW(virTypedParamsFree, ENFORCE, true, "memory")                                               \
+    ROW(virDomainSetBlockIoTune, ENFORCE, true, "another nonzero limit, never while suspect")      \
     ROW(virDomainFree, TICK, true, "memory")

@@ -214,7 +214,7 @@ lane_start(Lane *lane, Ask *ask)
                        .deadline_us = ask->deadline_us};
 
     trip->errand->uri = g_strdup(daemon->uri);
-    if (trip->errand->kind == ERRAND_PASS)
+    if (trip->errand->kind == ERRAND_PASS || trip->errand->kind == ERRAND_TUNE)
         trip->errand->write_uri = g_strdup(daemon->write_uri);
     trip->errand->link = g_steal_pointer(&lane->link);
     lane->ask = ask;
@@ -407,6 +407,12 @@ const char *
 libvirt_daemon_problem(const LibvirtDaemon *daemon)
 {
     return daemon->problem;
+}
+
+bool
+libvirt_daemon_may_write(const LibvirtDaemon *daemon)
+{
+    return daemon->write_uri != NULL;
 }
 
 guint

@@ -44,8 +44,9 @@ typedef struct {
 /* label: printable, what people see. */
 LibvirtDaemon *libvirt_daemon_new(const LibvirtDaemonContext *context, const char *label,
                                   const char *uri);
-/* Where it may be written to, for ERRAND_PASS; NULL: nowhere, as without. */
+/* Where it may be written to, for ERRAND_PASS and ERRAND_TUNE; NULL: nowhere, as without. */
 void libvirt_daemon_set_write_uri(LibvirtDaemon *daemon, const char *uri);
+bool libvirt_daemon_may_write(const LibvirtDaemon *daemon);
 /* Calls in flight close their connections when they come back. */
 void libvirt_daemon_free(LibvirtDaemon *daemon);
 

@@ -12,6 +12,10 @@ struct LibvirtDomain {
     gint64 looked_us;     /* the tick's, of the look that is open */
     LibvirtSeenFunc seen; /* NULL: no look is open */
     gpointer data;
+    LibvirtSeenFunc tuned; /* NULL: no tuning is open */
+    gpointer tuned_data;
+    bool is_tuning;     /* in flight, also past its deadline */
+    gint64 tuned_us;    /* g_get_monotonic_time() scale */
     char *late_problem; /* what the call that came back too late said; NULL */
     DomainXml *xml, *persistent;
     gint64 xml_us;
@@ -30,12 +34,24 @@ libvirt_domain_new(LibvirtDaemon *daemon, const char *uuid)
     return domain;
 }
 
+static void
+tell_tuned(LibvirtDomain *domain, const LibvirtReply *reply, bool is_late, const char *problem)
+{
+    LibvirtSeenFunc tuned = domain->tuned;
+
+    domain->tuned = NULL;
+    if (tuned)
+        tuned(reply, is_late, g_get_monotonic_time() - domain->tuned_us, problem,
+              domain->tuned_data);
+}
+
 void
 libvirt_domain_free(LibvirtDomain *domain)
 {
     if (!domain)
         return;
     libvirt_domain_cancel(domain);
+    libvirt_domain_forget_tuning(domain);
     libvirt_daemon_forget(domain->daemon, domain);
     domain_xml_free(domain->xml);
     domain_xml_free(domain->persistent);
@@ -148,6 +164,52 @@ libvirt_domain_pass(LibvirtDomain *domain, char **commands, gint64 deadline_us,
         send_errand(domain, errand, deadline_us);
     else
         libvirt_errand_free(errand);
+}
+
+void
+libvirt_domain_forget_tuning(LibvirtDomain *domain)
+{
+    tell_tuned(domain, NULL, true, NULL);
+}
+
+static void
+tuning_answered(LibvirtReply *reply, bool is_late, const char *problem, gpointer data)
+{
+    LibvirtDomain *domain = data;
+
+    domain->is_tuning = is_late;
+    tell_tuned(domain, reply, is_late, reply ? reply->problem : problem);
+}
+
+static void
+tuning_came_back(const char *problem, gpointer data)
+{
+    ((LibvirtDomain *)data)->is_tuning = false;
+}
+
+bool
+libvirt_domain_tune(LibvirtDomain *domain, const LibvirtTuning *tuning, gint64 deadline_us,
+                    LibvirtSeenFunc seen, gpointer data)
+{
+    LibvirtErrand *errand;
+
+    /* a look in flight that nobody waits for any more is late */
+    if (domain->tuned || domain->is_tuning || (domain->is_in_flight && !domain->seen)) {
+        g_strfreev(tuning->tune);
+        return false;
+    }
+    errand = errand_new(domain, ERRAND_TUNE);
+    errand->target = g_strdup(tuning->target);
+    errand->tune = tuning->tune;
+    errand->tunes_live = tuning->tunes_live;
+    errand->tunes_configured = tuning->tunes_configured;
+    domain->tuned = seen;
+    domain->tuned_data = data;
+    domain->is_tuning = true;
+    domain->tuned_us = g_get_monotonic_time();
+    libvirt_daemon_ask(domain->daemon, errand, deadline_us, tuning_answered, tuning_came_back,
+                       domain);
+    return true;
 }
 
 void

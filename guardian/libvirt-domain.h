@@ -27,6 +27,19 @@ void libvirt_domain_want_xml(LibvirtDomain *domain);
 /* Takes commands, QMP for its QEMU, which taint it; the rest as libvirt_domain_look(). */
 void libvirt_domain_pass(LibvirtDomain *domain, char **commands, gint64 deadline_us,
                          LibvirtSeenFunc seen, gpointer data);
+/* One disk's limits, beside a look that may be open; see ERRAND_TUNE. tune: names of iotune.h and
+ * numbers in turn, taken; NULL: only looks. */
+typedef struct {
+    const char *target;
+    char **tune;
+    bool tunes_live, tunes_configured;
+} LibvirtTuning;
+/* false, and seen is not called: another one is open, or libvirt does not answer for this domain.
+ * seen as above. */
+bool libvirt_domain_tune(LibvirtDomain *domain, const LibvirtTuning *tuning, gint64 deadline_us,
+                         LibvirtSeenFunc seen, gpointer data) G_GNUC_WARN_UNUSED_RESULT;
+/* An open one is late from now on; told from within. */
+void libvirt_domain_forget_tuning(LibvirtDomain *domain);
 /* Answers what is open from within, without a reply. */
 void libvirt_domain_cancel(LibvirtDomain *domain);
 

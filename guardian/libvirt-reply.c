@@ -51,6 +51,8 @@ libvirt_errand_free(LibvirtErrand *errand)
     g_strfreev(errand->targets);
     g_free(errand->write_uri);
     g_strfreev(errand->commands);
+    g_free(errand->target);
+    g_strfreev(errand->tune);
     g_free(errand);
 }
 

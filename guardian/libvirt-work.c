@@ -1,47 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Beside libvirt-passthrough.c the only file that includes libvirt. Everything here but opening and
- * freeing the library runs in worker threads, and touches nothing but its errand, its link and the
- * counts of calls. */
+/* Everything here but opening and freeing the library runs in worker threads, and touches nothing
+ * but its errand, its link and the counts of calls. */
 
-#include "libvirt-work.h"
-#include "libvirt-calls.h"
-#include "libvirt-passthrough.h"
+#include "libvirt-api.h"
 #include "units.h"
 
 #include <dlfcn.h>
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
 #include <string.h>
 
 #define LIBRARY_NAME "libvirt.so.0"
-
-enum {
-#define ROW(name, class, safe, why) CALL_##name,
-    LIBVIRT_CALLS(ROW)
-#undef ROW
-        N_CALLS
-};
-
-typedef struct {
-#define ROW(name, class, safe, why) __typeof__(name) *name;
-    LIBVIRT_CALLS(ROW)
-#undef ROW
-    gint counts[N_CALLS];
-    Passthrough *passthrough;
-    gint references; /* of the library, and of each errand on its way */
-    GMutex loading;
-    bool is_loaded;
-} Api;
 
 static const char *const call_names[] = {
 #define ROW(name, class, safe, why) #name,
     LIBVIRT_CALLS(ROW)
 #undef ROW
 };
-
-/* Counts the call and makes it. */
-#define CALL(api, name) (g_atomic_int_inc(&(api)->counts[CALL_##name]), (api)->name)
 
 struct LibvirtLink {
     virConnectPtr connection;
@@ -129,8 +103,8 @@ link_open(Api *api, const char *uri)
     return link;
 }
 
-static void
-reply_fail(Api *api, LibvirtReply *reply, LibvirtOutcome outcome)
+void
+libvirt_reply_fail(Api *api, LibvirtReply *reply, LibvirtOutcome outcome)
 {
     const char *message = CALL(api, virGetLastErrorMessage)();
 
@@ -146,14 +120,13 @@ reply_refuse(LibvirtReply *reply, const char *problem)
     reply->problem = g_strdup(problem);
 }
 
-/* A call on a domain failed: it is gone, or libvirt has a reason. */
-static void
-reply_fail_domain(Api *api, LibvirtReply *reply)
+void
+libvirt_reply_fail_domain(Api *api, LibvirtReply *reply)
 {
     int code = CALL(api, virGetLastErrorCode)();
     bool is_gone = code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID;
 
-    reply_fail(api, reply, is_gone ? OUTCOME_GONE : OUTCOME_REFUSED);
+    libvirt_reply_fail(api, reply, is_gone ? OUTCOME_GONE : OUTCOME_REFUSED);
 }
 
 static void
@@ -164,7 +137,7 @@ do_list(Api *api, virConnectPtr connection, LibvirtReply *reply)
         CALL(api, virConnectListAllDomains)(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
 
     if (n < 0) {
-        reply_fail(api, reply, OUTCOME_REFUSED);
+        libvirt_reply_fail(api, reply, OUTCOME_REFUSED);
         return;
     }
     reply->listed = libvirt_listed_new();
@@ -211,7 +184,7 @@ do_figures(Api *api, virConnectPtr connection, LibvirtReply *reply)
         VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
 
     if (n < 0) {
-        reply_fail(api, reply, OUTCOME_REFUSED);
+        libvirt_reply_fail(api, reply, OUTCOME_REFUSED);
         return;
     }
     reply->figures = libvirt_figures_new();
@@ -229,8 +202,8 @@ do_figures(Api *api, virConnectPtr connection, LibvirtReply *reply)
     CALL(api, virDomainStatsRecordListFree)(records);
 }
 
-static RunState
-run_state_of(int state, int reason)
+RunState
+libvirt_run_state(int state, int reason)
 {
     switch (state) {
     case VIR_DOMAIN_RUNNING:
@@ -283,14 +256,14 @@ read_xml(Api *api, virDomainPtr domain, unsigned int flags, char **ret_problem)
     return xml;
 }
 
-static void
-read_xmls(Api *api, virDomainPtr domain, LibvirtReply *reply)
+void
+libvirt_read_xmls(Api *api, virDomainPtr domain, LibvirtReply *reply)
 {
     g_autofree char *unused = NULL;
 
     reply->xml = read_xml(api, domain, 0, &reply->xml_problem);
     if (!reply->xml && !reply->xml_problem) {
-        reply_fail_domain(api, reply);
+        libvirt_reply_fail_domain(api, reply);
         return;
     }
     if (CALL(api, virDomainIsPersistent)(domain) == 1)
@@ -329,7 +302,7 @@ count_disk(Api *api, virDomainPtr domain, const char *target, LibvirtReply *repl
     g_ptr_array_add(reply->disks, disk);
     if (CALL(api, virDomainBlockStatsFlags)(domain, target, params, &n, 0) < 0) {
         code = CALL(api, virGetLastErrorCode)();
-        reply_fail_domain(api, reply);
+        libvirt_reply_fail_domain(api, reply);
         /* taken out meanwhile, or without statistics: the other disks have theirs */
         return code == VIR_ERR_INVALID_ARG || code == VIR_ERR_INTERNAL_ERROR;
     }
@@ -371,15 +344,15 @@ do_domain(Api *api, virConnectPtr connection, const LibvirtErrand *errand, Libvi
     int state, reason;
 
     if (!domain) {
-        reply_fail_domain(api, reply);
+        libvirt_reply_fail_domain(api, reply);
         return;
     }
     if (CALL(api, virDomainGetState)(domain, &state, &reason, 0) < 0) {
-        reply_fail_domain(api, reply);
+        libvirt_reply_fail_domain(api, reply);
     } else {
-        reply->run = run_state_of(state, reason);
+        reply->run = libvirt_run_state(state, reason);
         if (!targets || errand->wants_xml)
-            read_xmls(api, domain, reply);
+            libvirt_read_xmls(api, domain, reply);
         if (reply->xml) {
             g_strfreev(targets);
             targets = domain_xml_targets(reply->xml);
@@ -411,7 +384,7 @@ connect_for(Api *api, LibvirtErrand *errand, LibvirtReply *reply)
     if (!reply->link)
         reply->link = link_open(api, errand->uri);
     if (!reply->link)
-        reply_fail(api, reply, OUTCOME_DOWN);
+        libvirt_reply_fail(api, reply, OUTCOME_DOWN);
 }
 
 static LibvirtReply *
@@ -442,6 +415,9 @@ work(LibvirtErrand *errand, gpointer data)
         break;
     case ERRAND_PASS:
         do_pass(api, reply->link, errand, reply);
+        break;
+    case ERRAND_TUNE:
+        libvirt_tune(api, errand, reply);
         break;
     }
     if (reply->outcome != OUTCOME_GOOD &&

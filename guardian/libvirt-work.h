@@ -21,6 +21,7 @@ typedef enum {
     ERRAND_FIGURES, /* state, balloon, vcpu, iothread of all, without waiting for a held job */
     ERRAND_DOMAIN,  /* one domain: state, counters of its disks, and its XML when wanted */
     ERRAND_PASS,    /* commands to its QEMU, which taint it: libvirt-passthrough.h */
+    ERRAND_TUNE,    /* limits of one disk, and whether anything runs that a write would disturb */
 } LibvirtErrandKind;
 
 typedef struct {
@@ -30,8 +31,12 @@ typedef struct {
     char *uuid;        /* of ERRAND_DOMAIN, ERRAND_PASS */
     char **targets;    /* disks to count; NULL: as its XML says, which is then read */
     bool wants_xml;
-    char *write_uri; /* of ERRAND_PASS: of a connection that may write; NULL: there is none */
+    /* of ERRAND_PASS, ERRAND_TUNE: of a connection that may write; NULL: there is none */
+    char *write_uri;
     char **commands; /* of ERRAND_PASS: QMP, one object each */
+    char *target;    /* of ERRAND_TUNE: the disk */
+    char **tune;     /* of ERRAND_TUNE: names of iotune.h and numbers in turn; NULL: only look */
+    bool tunes_live, tunes_configured; /* what is told: QEMU, the next start */
 } LibvirtErrand;
 
 typedef struct {
@@ -69,6 +74,8 @@ typedef struct {
     char *xml_problem;     /* why it is unreadable; NULL */
     GPtrArray *disks;      /* of LibvirtDisk; NULL */
     GPtrArray *answers;    /* of char *: what QEMU said to each command, JSON unseen; NULL */
+    const char *busy;      /* of ERRAND_TUNE: what runs on the domain, static; NULL: nothing */
+    bool was_tuned;        /* libvirt was told; what it made of it is in the XMLs */
 } LibvirtReply;
 
 /* Takes nothing but errand's link. Never NULL. */

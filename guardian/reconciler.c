@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "reconciler.h"
 
+#include "act-libvirt.h"
 #include "act-qm.h"
 #include "act-throttle.h"
 #include "config-disk.h"
@@ -9,20 +10,14 @@
 
 #include <string.h>
 
-/* After a start, a pause or a suspicion: a stall that comes back within a minute is the same one.
- */
-#define SETTLE_US (60 * G_USEC_PER_SEC)
 /* How often QEMU itself is asked for limits of the old kind where they are enforced. It costs a
  * look at every open file, and somebody who changes them by hand is no emergency. */
 #define ASK_AGAIN_US (3600 * (gint64)G_USEC_PER_SEC)
 
-/* libvirt would write its own value back at the next change, and knows nothing of ours. */
-#define BY_LIBVIRT "libvirt keeps its limits, and is told by people: virsh blkdeviotune"
-
 struct Reconciler {
     const Host *host;
     const GPtrArray *vms;
-    ActMeans group, drive, qm;
+    ActMeans group, drive, qm, libvirt;
     Acts *acts;
     ReconcilerTellFunc tell;
     gpointer tell_data;
@@ -34,7 +29,7 @@ typedef struct {
     pid_t pid;
     guint64 start_ticks;
     gint64 begun_us; /* wall clock */
-    bool is_configuration;
+    ReconcileKind kind;
     char *disk, *before, *after, *origin;
     char *refusal; /* why the one before it was refused; NULL */
 } Deed;
@@ -64,6 +59,8 @@ reconciler_new(const Host *host, GMainContext *context, const GPtrArray *vms)
     acts_add_means(reconciler->acts, &reconciler->drive);
     reconciler->qm = act_means_qm(vms);
     acts_add_means(reconciler->acts, &reconciler->qm);
+    reconciler->libvirt = act_means_libvirt(vms);
+    acts_add_means(reconciler->acts, &reconciler->libvirt);
     return reconciler;
 }
 
@@ -83,6 +80,15 @@ reconciler_set_tell_func(Reconciler *reconciler, ReconcilerTellFunc func, gpoint
     reconciler->tell_data = data;
 }
 
+void
+reconciler_forget(Reconciler *reconciler)
+{
+    for (guint i = 0; reconciler && i < reconciler->vms->len; i++) {
+        limits_request_forget(reconciler->vms->pdata[i]);
+        act_libvirt_forget(reconciler->vms->pdata[i]);
+    }
+}
+
 static void
 vm_forget_refusals(Vm *vm)
 {
@@ -96,61 +102,6 @@ reconciler_reset(Reconciler *reconciler)
     acts_reset(reconciler->acts);
     for (guint i = 0; i < reconciler->vms->len; i++)
         vm_forget_refusals(reconciler->vms->pdata[i]);
-}
-
-static const ArgvDisk *
-argv_disk(const Vm *vm, const char *name)
-{
-    g_autofree char *drive = g_strconcat("drive-", name, NULL);
-    const ArgvDisk *disk = vm_argv_disk(vm, name);
-
-    return disk ? disk : vm_argv_disk(vm, drive);
-}
-
-static bool
-is_shared(const Vm *vm, const ArgvDisk *disk)
-{
-    guint n = 0;
-
-    for (guint i = 0; disk && disk->throttle_group && i < vm->argv->disks->len; i++)
-        n += g_strcmp0(((const ArgvDisk *)vm->argv->disks->pdata[i])->throttle_group,
-                       disk->throttle_group) == 0;
-    return n > 1;
-}
-
-static bool
-is_pending(const Vm *vm, const char *name)
-{
-    const PveConf *conf = drift_look_conf(vm->drift);
-    const PveSection *pending = conf ? pveconf_pending(conf) : NULL;
-
-    return pending && pve_find(pending, name);
-}
-
-ReconcilePlan
-reconciler_plan(const Vm *vm, const GPtrArray *vms, const DriftDisk *disk)
-{
-    const ArgvDisk *argv = argv_disk(vm, disk->name);
-    const PveConf *conf = drift_look_conf(vm->drift);
-    bool is_group = g_strcmp0(disk->live_source, DRIFT_LIVE_GROUP) == 0;
-    ReconcileFacts facts = {
-        .is_suspect = act_is_suspect(vm, vms),
-        .run =
-            vm->has_sample && vm->sample.monitor == MONITOR_ANSWERED ? vm->sample.run : RUN_UNKNOWN,
-        .calm_us = vm->calm_since_us > 0 ? vm->sample.now_us - vm->calm_since_us : 0,
-        .settle_us = SETTLE_US,
-        .lock = conf ? pve_value(pveconf_live(conf), "lock") : NULL,
-        .is_pending = is_pending(vm, disk->name),
-        .has_job = vm->has_jobs,
-        .live_is_asked = disk->live_source && g_strcmp0(disk->live_source, DRIFT_LIVE_START) != 0,
-        .can_write_live = argv && argv->drive && (is_group || !argv->is_group_object),
-        .is_shared = is_shared(vm, argv),
-        .keeper = vm->argv->is_libvirt ? BY_LIBVIRT : NULL,
-    };
-
-    if (facts.can_write_live && !is_group) /* only a -drive has a limiter of its own */
-        facts.can_write_live = argv->limits != NULL;
-    return reconcile_disk(&disk->drift, &facts);
 }
 
 static bool
@@ -186,8 +137,10 @@ deed_line(const Deed *deed, const ActOutcome *outcome, bool is_unmatched)
 
     if (outcome->n_applied > 0)
         return g_strdup_printf("limits of %s set%s: %s -> %s, as %s wants it", deed->disk,
-                               deed->is_configuration ? " in the configuration" : "", deed->before,
-                               deed->after, deed->origin);
+                               deed->kind == RECONCILE_CONFIGURATION ? " in the configuration"
+                               : deed->kind == RECONCILE_KEEPER      ? " in libvirt"
+                                                                     : "",
+                               deed->before, deed->after, deed->origin);
     if (outcome->has_tripped)
         return g_strdup_printf("limits of %s are written again and again by somebody else: "
                                "%s instead of %s; the write budget is spent, and nothing more is "
@@ -214,7 +167,7 @@ look_again(const Reconciler *reconciler, Vm *vm, const Deed *deed)
     writers_add_own(drift_look_writers(vm->drift), deed->begun_us,
                     host_realtime_us(reconciler->host));
     vm->slow_round_us = 0;
-    if (deed->is_configuration) { /* and did QEMU follow? */
+    if (deed->kind != RECONCILE_LIVE) { /* and did QEMU follow? */
         drift_look_want(vm);
         vm->limits_asked_us = vm->sample.now_us;
     }
@@ -262,7 +215,7 @@ origin_of(const Vm *vm, const char *name)
 static ActRecord *
 record_live(const Vm *vm, const DriftDisk *disk)
 {
-    const ArgvDisk *argv = argv_disk(vm, disk->name);
+    const ArgvDisk *argv = vm_limited_disk(vm, disk->name);
     bool is_group = strcmp(disk->live_source, DRIFT_LIVE_GROUP) == 0;
     ActRecord *record =
         act_record_new(vm, ACT_KIND_THROTTLE, is_group ? ACT_MEANS_GROUP : ACT_MEANS_DRIVE);
@@ -276,10 +229,11 @@ record_live(const Vm *vm, const DriftDisk *disk)
 static ActRecord *
 record_new(const Vm *vm, const DriftDisk *disk, const Deed *deed)
 {
-    ActRecord *record = deed->is_configuration ? act_record_new(vm, ACT_KIND_THROTTLE, ACT_MEANS_QM)
-                                               : record_live(vm, disk);
+    const char *means = deed->kind == RECONCILE_KEEPER ? ACT_MEANS_LIBVIRT : ACT_MEANS_QM;
+    ActRecord *record = deed->kind == RECONCILE_LIVE ? record_live(vm, disk)
+                                                     : act_record_new(vm, ACT_KIND_THROTTLE, means);
 
-    if (deed->is_configuration)
+    if (deed->kind != RECONCILE_LIVE)
         record->where = g_strdup(disk->name);
     record->field = g_strdup(ACT_FIELD_LIMITS);
     record->old_value = g_strdup(deed->before);
@@ -290,10 +244,17 @@ record_new(const Vm *vm, const DriftDisk *disk, const Deed *deed)
     return record;
 }
 
+static char *
+value_before(const DriftDisk *disk, ReconcileKind kind)
+{
+    if (kind == RECONCILE_KEEPER)
+        return act_libvirt_value(disk->sides[DRIFT_LIVE], disk->sides[DRIFT_CONFIGURATION]);
+    return limits_print(disk->sides[kind == RECONCILE_LIVE ? DRIFT_LIVE : DRIFT_CONFIGURATION]);
+}
+
 static void
 begin(Reconciler *reconciler, Vm *vm, const DriftDisk *disk, ReconcileKind kind)
 {
-    DriftSide side = kind == RECONCILE_LIVE ? DRIFT_LIVE : DRIFT_CONFIGURATION;
     GPtrArray *steps = act_steps_new();
     Deed *deed = g_new0(Deed, 1);
     ActTerms terms = {.is_enforced = is_enforced(vm),
@@ -307,8 +268,8 @@ begin(Reconciler *reconciler, Vm *vm, const DriftDisk *disk, ReconcileKind kind)
     deed->start_ticks = proc_start_ticks(vm->proc);
     deed->disk = g_strdup(disk->name);
     deed->begun_us = host_realtime_us(reconciler->host);
-    deed->is_configuration = kind == RECONCILE_CONFIGURATION;
-    deed->before = limits_print(disk->sides[side]);
+    deed->kind = kind;
+    deed->before = value_before(disk, kind);
     deed->after = limits_print(disk->sides[DRIFT_POLICY]);
     deed->origin = g_strdup(origin_of(vm, disk->name));
     deed->refusal = g_strdup(vm->reconcile_problem);
@@ -366,7 +327,7 @@ reconciler_consider(Reconciler *reconciler, Vm *vm)
         const DriftDisk *disk = disks->pdata[i];
         ReconcilePlan plan = reconciler_plan(vm, reconciler->vms, disk);
 
-        if (plan.kind == RECONCILE_LIVE || plan.kind == RECONCILE_CONFIGURATION) {
+        if (plan.kind >= RECONCILE_LIVE) {
             begin(reconciler, vm, disk, plan.kind);
             return; /* at most one act per VM and tick */
         }

@@ -19,6 +19,8 @@ typedef void (*ReconcilerTellFunc)(const Vm *vm, const char *line, bool is_alert
 /* Borrows host and vms (of Vm). */
 Reconciler *reconciler_new(const Host *host, GMainContext *context, const GPtrArray *vms);
 void reconciler_free(Reconciler *reconciler);
+/* Before its end, while the VMs are there: what waits for them ends. NULL: nothing does. */
+void reconciler_forget(Reconciler *reconciler);
 void reconciler_set_tell_func(Reconciler *reconciler, ReconcilerTellFunc func, gpointer data);
 /* After every sample that was judged. */
 void reconciler_consider(Reconciler *reconciler, Vm *vm);

@@ -144,3 +144,12 @@ vm_argv_disk(const Vm *vm, const char *word)
     }
     return NULL;
 }
+
+const ArgvDisk *
+vm_limited_disk(const Vm *vm, const char *name)
+{
+    g_autofree char *drive = g_strconcat("drive-", name, NULL);
+    const ArgvDisk *disk = vm_argv_disk(vm, name);
+
+    return disk ? disk : vm_argv_disk(vm, drive);
+}

@@ -121,6 +121,8 @@ bool vm_matches(const Vm *vm, const char *word);
 /* The disk of the command line with that device id, drive id or node name; borrowed, NULL for none.
  */
 const ArgvDisk *vm_argv_disk(const Vm *vm, const char *word);
+/* The disk that drift calls so: its device id, or its drive's with or without "drive-". */
+const ArgvDisk *vm_limited_disk(const Vm *vm, const char *name);
 /* Of VirtioDevice, with its clear function. */
 GArray *vm_virtio_array_new(void);
 

@@ -12,9 +12,12 @@
  *      disk that has just stalled hangs QEMU. Proxmox sends the same zeros when a configuration
  *      loses its limits. Such a difference is reported; the policy can ask for a huge value.
  *   4. A group cannot be changed while the VM runs.
- *   5. What somebody else keeps is left to him.
- *   6. Where the configuration differs it is written, because it brings QEMU along; else QEMU, but
- *      only after its own word, never after what its command line said. */
+ *   5. Limits that other disks share are left.
+ *   6. Who keeps both sides is told once for what differs. Else, where the configuration differs it
+ *      is written, because it brings QEMU along; else QEMU, but only after its own word, never
+ * after what its command line said. */
+
+#define SHARED "its limits are also those of other disks"
 
 static const char *
 find_hindrance(const ReconcileFacts *facts)
@@ -81,7 +84,7 @@ plan_live(const Drift *drift, const ReconcileFacts *facts)
     if (!facts->can_write_live)
         return leave("the disk has no limiter that could be told: one must be there at the start");
     if (facts->is_shared)
-        return leave("its limits are also those of other disks");
+        return leave(SHARED);
     return plan_write(RECONCILE_LIVE, drift);
 }
 
@@ -98,7 +101,7 @@ reconcile_disk(const Drift *drift, const ReconcileFacts *facts)
     live_differs = side_differs(drift, DRIFT_LIVE);
     if (!configuration_differs && !live_differs)
         return (ReconcilePlan){.kind = RECONCILE_NOTHING, .reason = ""};
-    hindrance = facts->keeper != NULL ? facts->keeper : find_hindrance(facts);
+    hindrance = facts->mute != NULL ? facts->mute : find_hindrance(facts);
     if (hindrance != NULL)
         return leave(hindrance);
     if (takes_a_rate_away(drift, DRIFT_CONFIGURATION) || takes_a_rate_away(drift, DRIFT_LIVE))
@@ -107,6 +110,8 @@ reconcile_disk(const Drift *drift, const ReconcileFacts *facts)
     if (drift_pair_differs(drift, DRIFT_POLICY, DRIFT_CONFIGURATION, DRIFT_GROUP) ||
         drift_pair_differs(drift, DRIFT_POLICY, DRIFT_LIVE, DRIFT_GROUP))
         return leave("a group cannot be changed while the VM runs");
+    if (facts->has_keeper)
+        return facts->is_shared ? leave(SHARED) : plan_write(RECONCILE_KEEPER, drift);
     if (!configuration_differs)
         return plan_live(drift, facts);
     if (policy->fields[THROTTLE_IOPS_SIZE] != 0)

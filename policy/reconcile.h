@@ -13,6 +13,7 @@ typedef enum {
     RECONCILE_LEAVE,         /* a difference that is reported only, see reason */
     RECONCILE_LIVE,          /* QEMU is told */
     RECONCILE_CONFIGURATION, /* the configuration is told, and brings QEMU along */
+    RECONCILE_KEEPER,        /* who keeps both is told, for each that differs */
 } ReconcileKind;
 
 typedef struct {
@@ -26,7 +27,8 @@ typedef struct {
     bool live_is_asked;  /* live is QEMU's own word, not its command line's */
     bool can_write_live; /* it has a limiter that can be told without making a second one */
     bool is_shared;      /* the limiter is also that of other disks */
-    const char *keeper;  /* who keeps the limits and must be told by people; static; NULL: us */
+    bool has_keeper;     /* one who keeps both sides, and can be told (libvirt) */
+    const char *mute;    /* why nobody can be told; static; NULL */
 } ReconcileFacts;
 
 typedef struct {

@@ -99,3 +99,43 @@ throttle_libvirt_print(const Throttle *throttle, GPtrArray *notes)
     }
     return pairs_end(pairs);
 }
+
+static bool
+differs(const Throttle *wanted, const Throttle *const *known, guint n, guint field)
+{
+    for (guint i = 0; i < n; i++)
+        if (throttle_field_differs(wanted, known[i], field))
+            return true;
+    return false;
+}
+
+/* THROTTLE_BPS_TOTAL or THROTTLE_IOPS_TOTAL with the two behind it. */
+static void
+add_kind(GPtrArray *pairs, const Throttle *wanted, const Throttle *const *known, guint n,
+         ThrottleLimit first, ThrottlePart part)
+{
+    bool is_told = false;
+
+    for (guint limit = first; limit < first + 3u; limit++)
+        is_told = is_told || differs(wanted, known, n, THROTTLE_FIELD(limit, part));
+    for (guint limit = first; is_told && limit < first + 3u; limit++)
+        pairs_add_number(pairs, throttle_names[THROTTLE_FIELD(limit, part)].libvirt,
+                         wanted->fields[THROTTLE_FIELD(limit, part)]);
+}
+
+char **
+throttle_libvirt_change(const Throttle *wanted, const Throttle *const *known, guint n)
+{
+    static const ThrottlePart parts[] = {THROTTLE_RATE, THROTTLE_MAX};
+    GPtrArray *pairs = pairs_new();
+
+    for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
+        add_kind(pairs, wanted, known, n, THROTTLE_BPS_TOTAL, parts[i]);
+        add_kind(pairs, wanted, known, n, THROTTLE_IOPS_TOTAL, parts[i]);
+    }
+    for (guint field = 0; field < THROTTLE_N_FIELDS; field++)
+        if ((throttle_field_is_length(field) || field == THROTTLE_IOPS_SIZE) &&
+            differs(wanted, known, n, field))
+            pairs_add_number(pairs, throttle_names[field].libvirt, wanted->fields[field]);
+    return pairs_end(pairs);
+}

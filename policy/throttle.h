@@ -76,6 +76,14 @@ bool throttle_equal(const Throttle *a, const Throttle *b);
 /* Why QEMU would refuse these limits, a new string; NULL when it takes them. */
 char *throttle_find_fault(const Throttle *throttle);
 
+/* What libvirt is to be told so that a disk with these limits has the wanted ones: pairs of its
+ * form, numbers only, none when nothing differs. libvirt sets total, read and write of a kind
+ * (bytes or operations, rate or burst) together, and takes what is left out as 0; other kinds keep
+ * their values, and so do lengths, the size of an operation and the group (measured on 9.0). So of
+ * a kind in which anything differs all three are told. known: n of them, that have all to become
+ * so. */
+char **throttle_libvirt_change(const Throttle *wanted, const Throttle *const *known, guint n);
+
 /* "local:vm-1-disk-0,iothread=1" <-> pairs, the volume under "file". Splitting gives NULL and a
  * sentence of its own for text that is no such list. */
 char **throttle_split_drive(const char *text, char **ret_wrong) G_GNUC_WARN_UNUSED_RESULT;

@@ -34,8 +34,10 @@ facts_of(const char *spoilt)
         facts.run = RUN_MIGRATING;
     if (strcmp(spoilt, "young") == 0)
         facts.calm_us--;
-    if (strcmp(spoilt, "kept") == 0)
-        facts.keeper = "somebody keeps them";
+    if (strcmp(spoilt, "mute") == 0)
+        facts.mute = "nobody can be told";
+    facts.has_keeper = g_str_has_prefix(spoilt, "kept");
+    facts.is_shared = facts.is_shared || strcmp(spoilt, "kept, shared") == 0;
     if (strcmp(spoilt, "lock") == 0)
         facts.lock = "backup";
     return facts;
@@ -66,10 +68,22 @@ static const Row rows[] = {
      "the policy wants no limit", ""},
     {"a huge value is a value", "mbps_wr=100000", NULL, LIVE("bps_wr=31457280"), RECONCILE_LIVE, "",
      ""},
-    {"what somebody else keeps is left", "mbps_wr=60", "x:1,mbps_wr=30", LIVE("bps_wr=1"),
-     RECONCILE_LEAVE, "somebody keeps them", "kept"},
+    {"where nobody can be told it is left", "mbps_wr=60", "x:1,mbps_wr=30", LIVE("bps_wr=1"),
+     RECONCILE_LEAVE, "nobody can be told", "mute"},
     {"and is nothing when it is equal", "mbps_wr=60", NULL, LIVE("bps_wr=62914560"),
-     RECONCILE_NOTHING, "", "kept"},
+     RECONCILE_NOTHING, "", "mute"},
+    {"who keeps both is told of both", "mbps_wr=60", "x:1,mbps_wr=30", LIVE("bps_wr=1"),
+     RECONCILE_KEEPER, "", "kept"},
+    {"and of QEMU alone", "mbps_wr=60", "x:1,mbps_wr=60", LIVE("bps_wr=1"), RECONCILE_KEEPER, "",
+     "kept"},
+    {"and of the next start alone", "mbps_wr=60", "x:1,mbps_wr=30", LIVE("bps_wr=62914560"),
+     RECONCILE_KEEPER, "", "kept"},
+    {"and has words for all", "iops_wr=60,iops_size=4096", "x:1,iops_wr=60", NULL, RECONCILE_KEEPER,
+     "", "kept"},
+    {"but not for the neighbours of a group", "mbps_wr=60", NULL, LIVE("bps_wr=1"), RECONCILE_LEAVE,
+     "its limits are also those", "kept, shared"},
+    {"nor to take a rate away", "iops_rd=5", "x:1", LIVE("bps_wr=31457280"), RECONCILE_LEAVE,
+     "the policy wants no limit", "kept"},
     {"a suspect is left", "mbps_wr=60", NULL, LIVE("bps_wr=1"), RECONCILE_LEAVE,
      "a stall is suspected", "suspect"},
     {"a paused VM is left", "mbps_wr=60", NULL, LIVE("bps_wr=1"), RECONCILE_LEAVE,
