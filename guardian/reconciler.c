@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "reconciler.h"
 
-#include "act-libvirt.h"
+#include "act-iotune.h"
 #include "act-qm.h"
 #include "act-throttle.h"
 #include "config-disk.h"
@@ -17,7 +17,7 @@
 struct Reconciler {
     const Host *host;
     const GPtrArray *vms;
-    ActMeans group, drive, qm, libvirt;
+    ActMeans group, drive, qm, iotune;
     Acts *acts;
     ReconcilerTellFunc tell;
     gpointer tell_data;
@@ -59,8 +59,8 @@ reconciler_new(const Host *host, GMainContext *context, const GPtrArray *vms)
     acts_add_means(reconciler->acts, &reconciler->drive);
     reconciler->qm = act_means_qm(vms);
     acts_add_means(reconciler->acts, &reconciler->qm);
-    reconciler->libvirt = act_means_libvirt(vms);
-    acts_add_means(reconciler->acts, &reconciler->libvirt);
+    reconciler->iotune = act_means_iotune(vms);
+    acts_add_means(reconciler->acts, &reconciler->iotune);
     return reconciler;
 }
 
@@ -85,7 +85,7 @@ reconciler_forget(Reconciler *reconciler)
 {
     for (guint i = 0; reconciler && i < reconciler->vms->len; i++) {
         limits_request_forget(reconciler->vms->pdata[i]);
-        act_libvirt_forget(reconciler->vms->pdata[i]);
+        act_iotune_forget(reconciler->vms->pdata[i]);
     }
 }
 
@@ -229,7 +229,7 @@ record_live(const Vm *vm, const DriftDisk *disk)
 static ActRecord *
 record_new(const Vm *vm, const DriftDisk *disk, const Deed *deed)
 {
-    const char *means = deed->kind == RECONCILE_KEEPER ? ACT_MEANS_LIBVIRT : ACT_MEANS_QM;
+    const char *means = deed->kind == RECONCILE_KEEPER ? ACT_MEANS_IOTUNE : ACT_MEANS_QM;
     ActRecord *record = deed->kind == RECONCILE_LIVE ? record_live(vm, disk)
                                                      : act_record_new(vm, ACT_KIND_THROTTLE, means);
 
@@ -248,7 +248,7 @@ static char *
 value_before(const DriftDisk *disk, ReconcileKind kind)
 {
     if (kind == RECONCILE_KEEPER)
-        return act_libvirt_value(disk->sides[DRIFT_LIVE], disk->sides[DRIFT_CONFIGURATION]);
+        return act_iotune_value(disk->sides[DRIFT_LIVE], disk->sides[DRIFT_CONFIGURATION]);
     return limits_print(disk->sides[kind == RECONCILE_LIVE ? DRIFT_LIVE : DRIFT_CONFIGURATION]);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "act-libvirt.h"
+#include "act-iotune.h"
 
 #include "act-throttle.h"
 #include "freeze.h"
@@ -44,7 +44,7 @@ throttle_of(const DomainXml *xml, const char *target)
 }
 
 char *
-act_libvirt_value(const Throttle *live, const Throttle *later)
+act_iotune_value(const Throttle *live, const Throttle *later)
 {
     char *text = limits_print(live);
 
@@ -158,7 +158,7 @@ tuning_judge(Tuning *tuning, const LibvirtReply *reply)
     const Vm *vm = act_throttle_subject(call->means->data, &record->subject);
     g_auto(Word) word = {throttle_of(reply->xml, record->where),
                          throttle_of(reply->persistent, record->where)};
-    g_autofree char *value = word.live ? act_libvirt_value(word.live, word.later) : NULL;
+    g_autofree char *value = word.live ? act_iotune_value(word.live, word.later) : NULL;
     const char *problem;
 
     if (!value)
@@ -205,15 +205,15 @@ run(ActCall *call)
 }
 
 void
-act_libvirt_forget(const Vm *vm)
+act_iotune_forget(const Vm *vm)
 {
     if (vm->domain)
         libvirt_domain_forget_tuning(vm->domain);
 }
 
 ActMeans
-act_means_libvirt(const GPtrArray *vms)
+act_means_iotune(const GPtrArray *vms)
 {
     return (ActMeans){
-        .name = ACT_MEANS_LIBVIRT, .data = (gpointer)vms, .run = run, .is_same = is_same};
+        .name = ACT_MEANS_IOTUNE, .data = (gpointer)vms, .run = run, .is_same = is_same};
 }

@@ -16,11 +16,11 @@
 #include "drift.h"
 #include "vm.h"
 
-#define ACT_MEANS_LIBVIRT "libvirt"
+#define ACT_MEANS_IOTUNE "iotune"
 
 /* vms: of Vm, borrowed; the VM of a record is looked for in it. */
-ActMeans act_means_libvirt(const GPtrArray *vms);
+ActMeans act_means_iotune(const GPtrArray *vms);
 /* Before the engine ends: what is open ends. */
-void act_libvirt_forget(const Vm *vm);
+void act_iotune_forget(const Vm *vm);
 /* The value of those two sides, a new string; later NULL: there is none, or not that disk. */
-char *act_libvirt_value(const Throttle *live, const Throttle *later);
+char *act_iotune_value(const Throttle *live, const Throttle *later);
