@@ -179,6 +179,7 @@ guardian_new(const Host *host, GMainContext *context, Config *config)
     guardian->children = children_new(context);
     guardian->captures = captures_new(host, context);
     guardian->host_watch = host_watch_new(host);
+    reservations_set_children(guardian->host_watch->reservations, guardian->children);
     guardian->incoming = incoming_new();
     guardian->habits = habits_new(host);
     guardian->discovery = discovery_new(host, guardian->workers, &funcs);

@@ -4,10 +4,13 @@
 #include "memory-watch.h"
 #include "message.h"
 #include "run-file.h"
+#include "var-file.h"
 
 #include <json-glib/json-glib.h>
+#include <string.h>
 
 #define STORE_NAME "reservations.json"
+#define STORE_DIRECTORY "learned"
 /* Two thousand VMs with full histograms of 2 KiB. */
 #define VMS_MAX 2048
 #define STORE_BYTES_MAX (8 * 1024 * 1024)
@@ -24,6 +27,7 @@ struct Reservations {
     const Host *host;
     GHashTable *vms; /* uuid, id or name -> Kept */
     gint64 saved_us;
+    Children *children; /* borrowed; NULL: nothing is saved beyond the boot */
 };
 
 static void
@@ -60,10 +64,21 @@ restore_one(Reservations *reservations, JsonObject *object)
     g_hash_table_replace(reservations->vms, g_strdup(vm), kept);
 }
 
+/* Of this boot, or of the one before. */
+static JsonNode *
+store_load(const Host *host)
+{
+    JsonNode *kept = run_file_load_json(host, STORE_NAME, STORE_BYTES_MAX);
+    g_autofree char *text =
+        kept ? NULL : var_file_load(host, STORE_DIRECTORY, STORE_NAME, STORE_BYTES_MAX);
+
+    return text ? run_file_parse_json(text, strlen(text)) : kept;
+}
+
 static void
 reservations_load(Reservations *reservations)
 {
-    g_autoptr(JsonNode) kept = run_file_load_json(reservations->host, STORE_NAME, STORE_BYTES_MAX);
+    g_autoptr(JsonNode) kept = store_load(reservations->host);
     guint64 schema = 0;
     JsonObject *root;
     JsonArray *list;
@@ -92,6 +107,12 @@ reservations_new(const Host *host)
     reservations->saved_us = host_monotonic_us(host);
     reservations_load(reservations);
     return reservations;
+}
+
+void
+reservations_set_children(Reservations *reservations, Children *children)
+{
+    reservations->children = children;
 }
 
 void
@@ -142,8 +163,8 @@ add_kept(JsonArray *list, const char *vm, const Kept *kept)
     json_array_add_object_element(list, object);
 }
 
-void
-reservations_save(Reservations *reservations)
+static void
+store_save(Reservations *reservations, bool is_for_good)
 {
     gint64 now = now_s(reservations);
     g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
@@ -162,12 +183,21 @@ reservations_save(Reservations *reservations)
     json_node_take_object(root, object);
     text = json_to_string(root, FALSE);
     run_file_save(reservations->host, STORE_NAME, text);
+    if (is_for_good && reservations->children)
+        var_file_save(reservations->host, reservations->children, STORE_DIRECTORY, STORE_NAME,
+                      text);
     reservations->saved_us = host_monotonic_us(reservations->host);
+}
+
+void
+reservations_save(Reservations *reservations)
+{
+    store_save(reservations, false);
 }
 
 void
 reservations_save_due(Reservations *reservations)
 {
     if (host_monotonic_us(reservations->host) - reservations->saved_us >= RESERVATIONS_SAVE_US)
-        reservations_save(reservations);
+        store_save(reservations, true);
 }

@@ -3,8 +3,9 @@
 
 /* What was measured of each VM's memory (policy/reservation.h), kept over a restart of the daemon
  * in vm-guardian/reservations.json of HOST_RUN: by uuid, id or name, so that a VM that is started
- * anew goes on with it. It ends with the boot. */
+ * anew goes on with it; and over the host's boot in vm-guardian/learned of HOST_VAR. */
 
+#include "child.h"
 #include "vm.h"
 
 typedef struct Reservations Reservations;
@@ -18,6 +19,9 @@ void reservations_free(Reservations *reservations);
 /* A VM at any time after its first sample: gets back what is kept of it, once, and later gives what
  * was learned. */
 void reservations_follow(Reservations *reservations, const Vm *vm);
+/* By whom it is written to the disk, too, when it is due; borrowed, NULL nobody any more. */
+void reservations_set_children(Reservations *reservations, Children *children);
+/* Over the end of the daemon: at once, and not beyond the boot. */
 void reservations_save(Reservations *reservations);
 /* Saves where that is due. */
 void reservations_save_due(Reservations *reservations);

@@ -44,14 +44,21 @@ run_file_load(const Host *host, const char *name, gsize bytes_max, gsize *ret_le
 }
 
 JsonNode *
+run_file_parse_json(const char *text, gsize length)
+{
+    g_autoptr(JsonParser) parser = json_parser_new();
+
+    if (!json_parser_load_from_data(parser, text, (gssize)length, NULL) ||
+        !json_parser_get_root(parser) || !JSON_NODE_HOLDS_OBJECT(json_parser_get_root(parser)))
+        return NULL;
+    return json_parser_steal_root(parser);
+}
+
+JsonNode *
 run_file_load_json(const Host *host, const char *name, gsize bytes_max)
 {
     gsize length = 0;
     g_autofree char *text = run_file_load(host, name, bytes_max, &length);
-    g_autoptr(JsonParser) parser = json_parser_new();
 
-    if (!text || !json_parser_load_from_data(parser, text, (gssize)length, NULL) ||
-        !json_parser_get_root(parser) || !JSON_NODE_HOLDS_OBJECT(json_parser_get_root(parser)))
-        return NULL;
-    return json_parser_steal_root(parser);
+    return text ? run_file_parse_json(text, length) : NULL;
 }

@@ -17,3 +17,5 @@ void run_file_save(const Host *host, const char *name, const char *text);
 char *run_file_load(const Host *host, const char *name, gsize bytes_max, gsize *ret_length);
 /* The same as JSON, a node that holds an object, to be unreferenced; NULL where it is not that. */
 JsonNode *run_file_load_json(const Host *host, const char *name, gsize bytes_max);
+/* Likewise of any text. */
+JsonNode *run_file_parse_json(const char *text, gsize length);

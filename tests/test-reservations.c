@@ -10,6 +10,7 @@
 #include "reservations.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define S ((gint64)G_USEC_PER_SEC)
 #define MIB ((guint64)1024 * 1024)
@@ -115,6 +116,32 @@ what_was_measured_outlives_the_daemon(void **state)
     assert_in_range(peak_of(web_again), 900 * MIB, 950 * MIB);
 }
 
+/* A boot: what is in run is gone. The stop comes after the last save that was due. */
+static void
+what_was_measured_outlives_the_boot(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GMainContext) context = g_main_context_new();
+    g_autoptr(Children) children = children_new(context);
+    g_autoptr(Vm) web = vm_begin(fixture, 42, "web"), db = vm_begin(fixture, 43, "db");
+    g_autoptr(Vm) web_again = vm_begin(fixture, 42, "web"), db_again = vm_begin(fixture, 43, "db");
+
+    learn(fixture, web, 300 * MIB);
+    learn(fixture, db, 40 * MIB);
+    reservations_set_children(fixture->reservations, children);
+    clock_to(fixture, fixture->now_s + 300);
+    reservations_save_due(fixture->reservations);
+    while (children_running(children) > 0)
+        g_main_context_iteration(context, TRUE);
+    assert_int_equal(unlink(tree_path(fixture->tree, STORE)), 0);
+    restart(fixture);
+    reservations_follow(fixture->reservations, web_again);
+    reservations_follow(fixture->reservations, db_again);
+    assert_int_equal(peak_of(web_again), peak_of(web));
+    assert_int_equal(peak_of(db_again), peak_of(db));
+    assert_true(peak_of(web) > 0);
+}
+
 static void
 a_young_vm_gets_nothing_of_others(void **state)
 {
@@ -171,9 +198,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-        test(what_was_measured_outlives_the_daemon),
-        test(a_young_vm_gets_nothing_of_others),
-        test(a_vm_not_seen_for_a_month_is_forgotten),
+        test(what_was_measured_outlives_the_daemon), test(what_was_measured_outlives_the_boot),
+        test(a_young_vm_gets_nothing_of_others),     test(a_vm_not_seen_for_a_month_is_forgotten),
         test(a_broken_store_is_passed_over),
     };
 
