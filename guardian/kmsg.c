@@ -21,15 +21,7 @@ struct Kmsg {
 int
 kmsg_open(const Host *host, GError **error)
 {
-    auto_fd fd = host_open(host, HOST_DEV, "kmsg", O_RDONLY | O_NONBLOCK, error);
-
-    if (fd < 0)
-        return -1;
-    if (lseek(fd, 0, SEEK_END) < 0 && errno != ESPIPE) {
-        guardian_set_errno(error, errno, "seek in", "kmsg");
-        return -1;
-    }
-    return fd_steal(&fd);
+    return host_open(host, HOST_DEV, "kmsg", O_RDONLY | O_NONBLOCK, error);
 }
 
 static void

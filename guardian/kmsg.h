@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Follows the kernel's log from now on. Reading never blocks, and a flood of messages waits for
- * everything else the loop has to do: what the kernel overwrites meanwhile is lost, and that is
- * told. Format: Documentation/ABI/testing/dev-kmsg of Linux. */
+/* Follows the kernel's log, from the oldest message that is still in it. Reading never blocks, and
+ * a flood of messages waits for everything else the loop has to do: what the kernel overwrites
+ * meanwhile is lost, and that is told. Format: Documentation/ABI/testing/dev-kmsg of Linux. */
 
 #include "host.h"
 
@@ -17,7 +17,7 @@ typedef struct {
     gpointer data;
 } KmsgFuncs;
 
-/* The log of this host, at its end: what is older was there before us. -1 with error set. */
+/* The log of this host, at its beginning. -1 with error set. */
 int kmsg_open(const Host *host, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Takes fd, which is non-blocking. */
 Kmsg *kmsg_new(int fd, GMainContext *context, const KmsgFuncs *funcs);

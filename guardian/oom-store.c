@@ -81,6 +81,7 @@ oom_story_json(const OomStory *story)
     set_text(object, "seen_utc", seen);
     json_object_set_int_member(object, "seen_us", story->seen_us);
     json_object_set_int_member(object, "seen_realtime_us", story->seen_realtime_us);
+    json_object_set_int_member(object, "log_us", story->log_us);
     json_object_set_boolean_member(object, "death", story->is_death);
     json_object_set_boolean_member(object, "open", story->is_open);
     json_object_set_int_member(object, "kills", story->n_kills);
@@ -117,7 +118,7 @@ load_one(JsonObject *object, GPtrArray *stories)
     JsonObject *report = message_get_object(object, "report");
     const char *line = message_get_string(object, "line");
     JsonArray *text = message_get_array(object, "text");
-    guint64 seen_us, seen_realtime_us, pid = 0, n_kills = 0;
+    guint64 seen_us, seen_realtime_us, log_us, pid = 0, n_kills = 0;
     OomStory *story;
 
     if (!report || !line || !text || !message_get_u64(object, "seen_us", &seen_us) ||
@@ -125,6 +126,8 @@ load_one(JsonObject *object, GPtrArray *stories)
         return;
     (void)message_get_u64(object, "pid", &pid);
     (void)message_get_u64(object, "kills", &n_kills);
+    log_us = seen_us;
+    (void)message_get_u64(object, "log_us", &log_us);
     story = oom_story_new();
     story->vm = g_strdup(message_get_string(object, "vm"));
     story->uuid = g_strdup(message_get_string(object, "uuid"));
@@ -132,6 +135,7 @@ load_one(JsonObject *object, GPtrArray *stories)
     story->pid = (gint64)MIN(pid, G_MAXINT32);
     story->seen_us = (gint64)MIN(seen_us, G_MAXINT64);
     story->seen_realtime_us = (gint64)MIN(seen_realtime_us, G_MAXINT64);
+    story->log_us = (gint64)MIN(log_us, G_MAXINT64);
     (void)message_get_bool(object, "death", &story->is_death);
     (void)message_get_bool(object, "open", &story->is_open);
     story->n_kills = (guint)MIN(n_kills, G_MAXUINT);

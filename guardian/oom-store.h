@@ -15,8 +15,9 @@ typedef struct {
     char *vm;        /* as guardianctl calls it; NULL: of no VM that is watched */
     char *uuid, *id; /* NULL without */
     gint64 pid;      /* of its QEMU; 0 without vm */
-    gint64 seen_us;  /* read in the log, monotonic, and by the wall clock */
+    gint64 seen_us;  /* when the kernel said it, monotonic, and by the wall clock */
     gint64 seen_realtime_us;
+    gint64 log_us;      /* the same by the log's own stamp */
     bool is_death;      /* QEMU itself was killed */
     guint n_kills;      /* of this VM within an hour, this one included */
     char *line;         /* one sentence */

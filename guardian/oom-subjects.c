@@ -3,9 +3,16 @@
 
 #include "group.h"
 #include "memory-watch.h"
+#include "message.h"
+#include "run-file.h"
 
 #include <string.h>
+#include <unistd.h>
 
+#define STORE_NAME "oom-vms.json"
+/* Two thousand VMs with paths of half a KiB. */
+#define STORE_VMS_MAX 2048
+#define STORE_BYTES_MAX (2 * 1024 * 1024)
 /* The log of a VM's death may be read after its end, not much later. */
 #define FORGET_US (600 * (gint64)G_USEC_PER_SEC)
 
@@ -16,6 +23,7 @@ typedef struct {
 
 struct OomSubjects {
     GHashTable *known; /* Process -> OomKnown */
+    bool is_changed;   /* since it was saved */
 };
 
 static guint
@@ -93,31 +101,32 @@ guest_of(const Vm *vm)
     return (OomSize){vm->argv->has_memory, vm->argv->memory_bytes};
 }
 
-/* The first length characters of text, or NULL; an equal one is kept. */
-static void
+/* The first length characters of text, or NULL; an equal one is kept. true: it is another one. */
+static bool
 keep(char **kept, const char *text, gsize length)
 {
-    if (text && *kept && strncmp(*kept, text, length) == 0 && (*kept)[length] == '\0')
-        return;
+    if (text ? *kept && strncmp(*kept, text, length) == 0 && (*kept)[length] == '\0' : !*kept)
+        return false;
     g_free(*kept);
     *kept = text ? g_strndup(text, length) : NULL;
+    return true;
 }
 
-static void
+static bool
 keep_text(char **kept, const char *text)
 {
-    keep(kept, text, text ? strlen(text) : 0);
+    return keep(kept, text, text ? strlen(text) : 0);
 }
 
 static OomKnown *
-known_of(OomSubjects *subjects, const Vm *vm)
+known_of(OomSubjects *subjects, Process process)
 {
-    Process process = {proc_pid(vm->proc), proc_start_ticks(vm->proc)};
     OomKnown *known = g_hash_table_lookup(subjects->known, &process);
 
     if (!known) {
         known = g_new0(OomKnown, 1);
         g_hash_table_insert(subjects->known, g_memdup2(&process, sizeof process), known);
+        subjects->is_changed = true;
     }
     return known;
 }
@@ -125,15 +134,16 @@ known_of(OomSubjects *subjects, const Vm *vm)
 void
 oom_subjects_note(OomSubjects *subjects, const Vm *vm, gint64 now_us)
 {
-    OomKnown *known = known_of(subjects, vm);
+    OomKnown *known = known_of(subjects, (Process){proc_pid(vm->proc), proc_start_ticks(vm->proc)});
     const PressureVerdict *verdict = &vm->memory_watch->pressure.verdict;
     gsize length;
     const char *own = own_group(vm, &length);
+    bool is_new = keep(&known->own, own, length);
 
-    keep(&known->own, own, length);
-    keep_text(&known->name, vm->name);
-    keep_text(&known->uuid, vm->uuid);
-    keep_text(&known->id, vm->id);
+    is_new = keep_text(&known->name, vm->name) || is_new;
+    is_new = keep_text(&known->uuid, vm->uuid) || is_new;
+    is_new = keep_text(&known->id, vm->id) || is_new;
+    subjects->is_changed = subjects->is_changed || is_new || known->level != verdict->level;
     if (vm->cgroup)
         memcpy(known->pod_uid, cgroup_group_place(vm->cgroup)->pod_uid, sizeof known->pod_uid);
     known->guest = guest_of(vm);
@@ -152,25 +162,33 @@ compare_seen(gconstpointer a, gconstpointer b)
     return left->seen_us < right->seen_us ? 1 : left->seen_us > right->seen_us ? -1 : 0;
 }
 
+static bool
+was_there(const Process *process, gint64 at_us)
+{
+    return (double)process->start_ticks / (double)sysconf(_SC_CLK_TCK) <=
+           (double)at_us / G_USEC_PER_SEC;
+}
+
 /* A process id, and a name, may be a newer VM's by now: the newest come first. */
 static GPtrArray *
-newest_first(const OomSubjects *subjects)
+newest_first(const OomSubjects *subjects, gint64 at_us)
 {
     GPtrArray *known = g_ptr_array_new();
     GHashTableIter iter;
-    gpointer value;
+    gpointer key, value;
 
     g_hash_table_iter_init(&iter, subjects->known);
-    while (g_hash_table_iter_next(&iter, NULL, &value))
-        g_ptr_array_add(known, value);
+    while (g_hash_table_iter_next(&iter, &key, &value))
+        if (was_there(key, at_us))
+            g_ptr_array_add(known, value);
     g_ptr_array_sort(known, compare_seen);
     return known;
 }
 
 const OomKnown *
-oom_subjects_find(const OomSubjects *subjects, const OomReport *report)
+oom_subjects_find(const OomSubjects *subjects, const OomReport *report, gint64 at_us)
 {
-    g_autoptr(GPtrArray) known = newest_first(subjects);
+    g_autoptr(GPtrArray) known = newest_first(subjects, at_us);
     g_autofree OomSubject *list = g_new0(OomSubject, known->len + 1);
     int found;
 
@@ -190,4 +208,112 @@ void
 oom_subjects_forget(OomSubjects *subjects, gint64 now_us)
 {
     g_hash_table_foreach_remove(subjects->known, is_forgotten, &now_us);
+}
+
+/* Over an end of the daemon. */
+
+static void
+set_text(JsonObject *object, const char *name, const char *text)
+{
+    if (text)
+        json_object_set_string_member(object, name, text);
+}
+
+static void
+add_known(JsonArray *list, const Process *process, const OomKnown *known)
+{
+    JsonObject *object = json_object_new();
+
+    json_object_set_int_member(object, "pid", process->pid);
+    json_object_set_int_member(object, "start_ticks", (gint64)process->start_ticks);
+    set_text(object, "group", known->own);
+    set_text(object, "name", known->name);
+    set_text(object, "uuid", known->uuid);
+    set_text(object, "id", known->id);
+    set_text(object, "pod", known->pod_uid);
+    if (known->guest.is_known)
+        json_object_set_int_member(object, "guest_bytes", (gint64)known->guest.bytes);
+    json_object_set_int_member(object, "level", known->level);
+    json_object_set_int_member(object, "level_age_us", known->level_age_us);
+    json_array_add_object_element(list, object);
+}
+
+static void
+store_write(const OomSubjects *subjects, const Host *host)
+{
+    g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
+    g_autofree char *boot = run_file_boot_id(host), *text = NULL;
+    JsonObject *object = json_object_new();
+    JsonArray *list = json_array_new();
+    GHashTableIter iter;
+    gpointer key, value;
+
+    g_hash_table_iter_init(&iter, subjects->known);
+    while (g_hash_table_iter_next(&iter, &key, &value)) {
+        const OomKnown *known = value;
+
+        /* a raw path that is no text is one of nobody we could name */
+        if (!known->own || g_utf8_validate(known->own, -1, NULL))
+            add_known(list, key, known);
+    }
+    json_object_set_string_member(object, "boot_id", boot);
+    json_object_set_array_member(object, "vms", list);
+    json_node_take_object(root, object);
+    text = json_to_string(root, FALSE);
+    if (strlen(text) < STORE_BYTES_MAX)
+        run_file_save(host, STORE_NAME, text);
+}
+
+void
+oom_subjects_save(OomSubjects *subjects, const Host *host)
+{
+    if (subjects->is_changed)
+        store_write(subjects, host);
+    subjects->is_changed = false;
+}
+
+static void
+load_one(OomSubjects *subjects, JsonObject *object, gint64 now_us)
+{
+    guint64 pid, start_ticks, bytes = 0, level = 0, age_us = 0;
+    const char *pod = message_get_string(object, "pod");
+    OomKnown *known;
+
+    if (!message_get_u64(object, "pid", &pid) || pid == 0 || pid > G_MAXINT32 ||
+        !message_get_u64(object, "start_ticks", &start_ticks) ||
+        !message_get_string(object, "name"))
+        return;
+    known = known_of(subjects, (Process){(pid_t)pid, start_ticks});
+    (void)keep_text(&known->own, message_get_string(object, "group"));
+    (void)keep_text(&known->name, message_get_string(object, "name"));
+    (void)keep_text(&known->uuid, message_get_string(object, "uuid"));
+    (void)keep_text(&known->id, message_get_string(object, "id"));
+    g_strlcpy(known->pod_uid, pod ? pod : "", sizeof known->pod_uid);
+    known->guest.is_known = message_get_u64(object, "guest_bytes", &bytes);
+    known->guest.bytes = bytes;
+    (void)message_get_u64(object, "level", &level);
+    (void)message_get_u64(object, "level_age_us", &age_us);
+    known->level = (PressureLevel)MIN(level, PRESSURE_IMMINENT);
+    known->level_age_us = (gint64)MIN(age_us, G_MAXINT64);
+    known->seen_us = now_us;
+    known->subject = (OomSubject){.pid = (pid_t)pid, .own = known->own, .pod_uid = known->pod_uid};
+}
+
+void
+oom_subjects_load(OomSubjects *subjects, const Host *host)
+{
+    g_autoptr(JsonNode) kept = run_file_load_json(host, STORE_NAME, STORE_BYTES_MAX);
+    g_autofree char *boot = run_file_boot_id(host);
+    JsonObject *root = kept ? json_node_get_object(kept) : NULL;
+    JsonArray *list = root ? message_get_array(root, "vms") : NULL;
+
+    if (!list || g_strcmp0(message_get_string(root, "boot_id"), boot) != 0)
+        return;
+    for (guint i = 0; i < MIN(json_array_get_length(list), STORE_VMS_MAX); i++) {
+        JsonNode *node = json_array_get_element(list, i);
+
+        if (JSON_NODE_HOLDS_OBJECT(node))
+            load_one(subjects, json_node_get_object(node), host_monotonic_us(host));
+    }
+    subjects->is_changed = false;
 }

@@ -26,6 +26,12 @@ OomSubjects *oom_subjects_new(void);
 void oom_subjects_free(OomSubjects *subjects);
 /* With every sample: costs no memory where nothing has changed. */
 void oom_subjects_note(OomSubjects *subjects, const Vm *vm, gint64 now_us);
-/* Whose report it is, borrowed; NULL: nobody's. */
-const OomKnown *oom_subjects_find(const OomSubjects *subjects, const OomReport *report);
+/* Whose report it is, borrowed; NULL: nobody's. at_us: when it happened, CLOCK_BOOTTIME; a process
+ * that began after it has the number, or the group, of the one it is about. */
+const OomKnown *oom_subjects_find(const OomSubjects *subjects, const OomReport *report,
+                                  gint64 at_us);
 void oom_subjects_forget(OomSubjects *subjects, gint64 now_us);
+/* Over an end of the daemon, in vm-guardian/oom-vms.json of HOST_RUN: a VM may die of an OOM kill
+ * meanwhile. Saves only what has changed; what is loaded is of this boot, and seen now. */
+void oom_subjects_save(OomSubjects *subjects, const Host *host);
+void oom_subjects_load(OomSubjects *subjects, const Host *host);

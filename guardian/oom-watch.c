@@ -15,6 +15,9 @@
 #define CUT_US (10 * (gint64)G_USEC_PER_SEC)
 /* A global report of a host with 16,000 tasks. */
 #define LOG_BYTES_MAX (2 * 1024 * 1024)
+/* The log is read so long after the start: by then the VMs that run are known. Nothing is lost, it
+ * begins with the oldest message. */
+#define BEGIN_US (10 * (gint64)G_USEC_PER_SEC)
 /* So long a kill is open as an alert, and counts for a loop. */
 #define NEWS_US (3600 * (gint64)G_USEC_PER_SEC)
 /* Of each report; all were looked at before. */
@@ -22,11 +25,16 @@
 
 struct OomWatch {
     const Host *host;
-    Kmsg *kmsg;
+    Kmsg *kmsg; /* NULL: not read yet, or not to be had */
+    int log_fd; /* until then; -1 */
+    GMainContext *context;
+    gint64 started_us;
     OomSubjects *subjects;
     GString *log; /* of the event that goes on; empty: none does */
     bool has_kill;
     gint64 last_us;     /* a line of it was taken */
+    gint64 line_us;     /* the log's own stamp of that line; -1 without */
+    gint64 told_us;     /* all up to this stamp was told before; -1 nothing was */
     GPtrArray *stories; /* of OomStory */
     OomWatchFunc told;
     OomWatchWarnFunc warn;
@@ -43,6 +51,10 @@ oom_watch_new(const Host *host)
     watch->log = g_string_new(NULL);
     watch->stories = g_ptr_array_new_with_free_func(oom_story_free);
     oom_store_load(host, watch->stories);
+    oom_subjects_load(watch->subjects, host);
+    watch->log_fd = watch->line_us = watch->told_us = -1;
+    for (guint i = 0; i < watch->stories->len; i++)
+        watch->told_us = MAX(watch->told_us, ((const OomStory *)watch->stories->pdata[i])->log_us);
     return watch;
 }
 
@@ -52,6 +64,7 @@ oom_watch_free(OomWatch *watch)
     if (!watch)
         return;
     kmsg_free(watch->kmsg);
+    fd_clear(&watch->log_fd);
     oom_subjects_free(watch->subjects);
     g_string_free(watch->log, TRUE);
     g_ptr_array_unref(watch->stories);
@@ -123,9 +136,11 @@ static void
 story_add(OomWatch *watch, OomReport *report, const OomKnown *known)
 {
     OomStory *story = oom_story_new();
+    gint64 now_us = host_monotonic_us(watch->host);
 
-    story->seen_us = host_monotonic_us(watch->host);
-    story->seen_realtime_us = host_realtime_us(watch->host);
+    story->seen_us = watch->line_us >= 0 ? MIN(watch->line_us, now_us) : now_us;
+    story->seen_realtime_us = host_realtime_us(watch->host) - (now_us - story->seen_us);
+    story->log_us = watch->line_us >= 0 ? watch->line_us : now_us;
     if (known) {
         story->vm = g_strdup(known->name);
         story->uuid = g_strdup(known->uuid);
@@ -133,7 +148,7 @@ story_add(OomWatch *watch, OomReport *report, const OomKnown *known)
         story->pid = known->subject.pid;
         story->forecast = forecast_of(known);
         story->is_death = oomstory_is_death(report, &known->subject);
-        story->is_open = true;
+        story->is_open = now_us - story->seen_us < NEWS_US;
     }
     story->n_kills = count_kills(watch, story->vm, story->seen_us);
     story->line = story_line(story, report);
@@ -145,7 +160,7 @@ story_add(OomWatch *watch, OomReport *report, const OomKnown *known)
     if (watch->stories->len == OOM_STORIES_MAX)
         g_ptr_array_remove_index(watch->stories, 0);
     g_ptr_array_add(watch->stories, story);
-    if (known && watch->told)
+    if (story->is_open && watch->told)
         watch->told(story, true, watch->data);
 }
 
@@ -160,7 +175,10 @@ log_read(const OomWatch *watch, OomReader *reader, OomSize guest)
 static void
 report_tell(OomWatch *watch, guint index, const OomReport *report)
 {
-    const OomKnown *known = oom_subjects_find(watch->subjects, report);
+    /* the log's clock stands still while the host sleeps */
+    gint64 asleep_us = host_boottime_us(watch->host) - host_monotonic_us(watch->host);
+    gint64 at_us = watch->line_us >= 0 ? watch->line_us + asleep_us : G_MAXINT64;
+    const OomKnown *known = oom_subjects_find(watch->subjects, report, at_us);
     g_autoptr(OomReader) reader = oomreader_new();
     const GPtrArray *reports = log_read(watch, reader, known ? known->guest : (OomSize){0});
 
@@ -180,24 +198,57 @@ event_end(OomWatch *watch)
         oom_store_save(watch->host, watch->stories);
     g_string_truncate(watch->log, 0);
     watch->has_kill = false;
+    watch->told_us = MAX(watch->told_us, watch->line_us);
+    watch->line_us = -1;
 }
 
 /* The log. */
+
+/* Of "[ 8758.123456] text", in us; -1 without. */
+static gint64
+stamp_of(const char *line)
+{
+    char *end = NULL;
+    gint64 s, us;
+
+    if (*line != '[')
+        return -1;
+    s = g_ascii_strtoll(line + 1, &end, 10);
+    if (*end != '.' || s < 0 || s > G_MAXINT32)
+        return -1;
+    us = g_ascii_strtoll(end + 1, &end, 10);
+    return *end == ']' && us >= 0 && us < G_USEC_PER_SEC ? s * G_USEC_PER_SEC + us : -1;
+}
+
+static gint64
+quiet_us(const OomWatch *watch)
+{
+    return watch->has_kill ? QUIET_US : CUT_US;
+}
 
 void
 oom_watch_take(OomWatch *watch, const char *line, gsize length)
 {
     g_autofree char *text = g_strndup(line, length);
     OomLineKind kind = oomline_parse(text).kind;
+    gint64 stamp_us = stamp_of(text);
 
+    if (stamp_us >= 0 && stamp_us <= watch->told_us)
+        return; /* by the daemon before us */
+    /* of the past, all at once: the stamps tell where an event ended */
+    if (watch->log->len > 0 && stamp_us >= 0 && watch->line_us >= 0 &&
+        stamp_us - watch->line_us >= quiet_us(watch))
+        event_end(watch);
     if (watch->log->len == 0 && (kind == OOM_LINE_OTHER || kind == OOM_LINE_CUT))
         return;
     if (watch->log->len + length > LOG_BYTES_MAX)
         event_end(watch);
     g_string_append_len(watch->log, line, (gssize)length);
     watch->has_kill = watch->has_kill || kind == OOM_LINE_KILLED;
-    if (kind != OOM_LINE_OTHER)
-        watch->last_us = host_monotonic_us(watch->host);
+    if (kind == OOM_LINE_OTHER)
+        return;
+    watch->last_us = host_monotonic_us(watch->host);
+    watch->line_us = stamp_us;
 }
 
 static void
@@ -229,23 +280,31 @@ void
 oom_watch_start(OomWatch *watch, GMainContext *context, OomWatchFunc told, OomWatchWarnFunc warn,
                 gpointer data)
 {
-    const KmsgFuncs funcs = {.line = on_line, .lost = on_lost, .ended = on_ended, .data = watch};
     g_autoptr(GError) error = NULL;
-    int fd = kmsg_open(watch->host, &error);
 
+    watch->log_fd = kmsg_open(watch->host, &error);
+    watch->context = context;
+    watch->started_us = host_monotonic_us(watch->host);
     watch->told = told;
     watch->warn = warn;
     watch->data = data;
     for (guint i = 0; i < watch->stories->len; i++)
         if (((const OomStory *)watch->stories->pdata[i])->is_open)
             told(watch->stories->pdata[i], true, data);
-    if (fd >= 0) {
-        watch->kmsg = kmsg_new(fd, context, &funcs);
-    } else {
+    if (watch->log_fd < 0) {
         g_autofree char *line = g_strdup_printf("OOM kills are not followed: %s", error->message);
 
         warn(line, data);
     }
+}
+
+static void
+log_begin(OomWatch *watch)
+{
+    const KmsgFuncs funcs = {.line = on_line, .lost = on_lost, .ended = on_ended, .data = watch};
+
+    watch->kmsg = kmsg_new(watch->log_fd, watch->context, &funcs);
+    watch->log_fd = -1; /* kmsg's now */
 }
 
 static bool
@@ -284,8 +343,12 @@ oom_watch_follow(OomWatch *watch)
 {
     gint64 now_us = host_monotonic_us(watch->host);
 
-    if (watch->log->len > 0 && now_us - watch->last_us >= (watch->has_kill ? QUIET_US : CUT_US))
+    if (watch->log_fd >= 0 && now_us - watch->started_us >= BEGIN_US)
+        log_begin(watch);
+    if (watch->log->len > 0 && now_us - watch->last_us >= quiet_us(watch))
         event_end(watch);
     close_old(watch, now_us);
     oom_subjects_forget(watch->subjects, now_us);
+    if (watch->started_us > 0) /* the tool's own look is none of the daemon's */
+        oom_subjects_save(watch->subjects, watch->host);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* OOM kills as they happen: follows the kernel's log (kmsg.h), has its reports read (oomreader.h),
- * finds the VM, also when it died of it (policy/oomstory.h), and keeps what came out for those who
- * ask later, over a restart of the daemon, too. Reads nothing but the log, writes one small file
- * below HOST_RUN after a kill. */
+/* OOM kills as they happen, and those that happened in this boot while nobody watched: follows the
+ * kernel's log (kmsg.h), has its reports read (oomreader.h), finds the VM, also when it died of it
+ * (policy/oomstory.h), and keeps what came out for those who ask later, over a restart of the
+ * daemon, too. Reads nothing but the log, writes one small file below HOST_RUN after a kill. */
 
 #include "kmsg.h"
 #include "oom-store.h"

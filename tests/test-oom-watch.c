@@ -81,6 +81,8 @@ daemon_start(Fixture *fixture)
         guardian_new(fixture->host, fixture->context, config_load(fixture->host, &error));
     fixture->oom = guardian_host_watch(fixture->guardian)->oom;
     oom_watch_start(fixture->oom, fixture->context, on_told, on_warned, fixture);
+    clock_to(fixture, fixture->now + 10 * S); /* then it reads the log */
+    oom_watch_follow(fixture->oom);
 }
 
 static int
@@ -137,8 +139,8 @@ kernel_says(Fixture *fixture, const char *text)
 
     for (guint i = 0; lines[i] && *lines[i]; i++) {
         g_autofree char *record =
-            g_strdup_printf("6,%u,%u,-;%s\n SUBSYSTEM=memory\n", fixture->n_records,
-                            4000000 + fixture->n_records, lines[i]);
+            g_strdup_printf("6,%u,%" G_GINT64_FORMAT ",-;%s\n SUBSYSTEM=memory\n",
+                            fixture->n_records, fixture->now + fixture->n_records, lines[i]);
 
         fixture->n_records++;
         assert_int_equal(write(fixture->log_fd, record, strlen(record)), strlen(record));
@@ -298,6 +300,58 @@ a_vm_that_is_gone_is_known_for_a_while(void **state)
     kernel_kills(fixture, 43, "qemu-system-x86", 43, true);
     wait_s(fixture, 2);
     assert_int_equal(fixture->n_told, 1);
+}
+
+/* While nobody watched one VM dies, of another one a helper; it is told once, at its time. */
+static void
+what_died_while_nobody_watched_is_told_once(void **state)
+{
+    Fixture *fixture = *state;
+    const OomStory *story;
+
+    oom_watch_follow(fixture->oom); /* both VMs are known, and noted down */
+    guardian_free(g_steal_pointer(&fixture->guardian));
+    kernel_kills(fixture, 42, "qemu-system-x86", 42, true);
+    tree_remove(fixture->tree, "proc/42");
+    clock_to(fixture, fixture->now + 600 * S);
+    kernel_kills(fixture, 43, "virtqemud", 77, true);
+    clock_to(fixture, fixture->now + 600 * S);
+    for (guint i = 0; i < 2; i++) {
+        daemon_start(fixture);
+        guardian_look_twice(fixture->guardian, 0);
+        log_flush(fixture);
+        wait_s(fixture, 2);
+        assert_int_equal(oom_watch_stories(fixture->oom)->len, 2);
+        story = oom_watch_stories(fixture->oom)->pdata[0];
+        assert_string_equal(story->vm, "guilty");
+        assert_true(story->is_death && story->is_open);
+        assert_in_range(fixture->now - story->seen_us, 1200 * S, 1260 * S);
+        story = oom_watch_stories(fixture->oom)->pdata[1];
+        assert_string_equal(story->vm, "innocent");
+        assert_false(story->is_death);
+        assert_int_equal(fixture->n_told, 2 * (i + 1)); /* a new daemon tells what is open */
+        /* and a log that is read again from its beginning tells nothing new */
+        oom_watch_take(fixture->oom, "[ 3605.000000] java invoked oom-killer: order=0\n", 48);
+        wait_s(fixture, 20);
+        assert_int_equal(oom_watch_stories(fixture->oom)->len, 2);
+        if (i == 0)
+            guardian_free(g_steal_pointer(&fixture->guardian));
+    }
+}
+
+/* It began after the kill, with the same process number and name. */
+static void
+a_kill_before_its_start_is_not_the_vms(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->now -= HOUR; /* the log's stamp: 10 s after the boot, the VMs began at 42 s */
+    kernel_kills(fixture, 42, "qemu-system-x86", 42, true);
+    fixture->now += HOUR;
+    wait_s(fixture, 5);
+    assert_int_equal(oom_watch_stories(fixture->oom)->len, 1);
+    assert_null(((const OomStory *)oom_watch_stories(fixture->oom)->pdata[0])->vm);
+    assert_int_equal(fixture->n_told, 0);
 }
 
 static void
@@ -467,6 +521,8 @@ main(void)
         test(what_dies_elsewhere_is_kept_and_not_told),
         test(a_report_without_its_end_is_told_as_far_as_it_goes),
         test(a_vm_that_is_gone_is_known_for_a_while),
+        test(what_died_while_nobody_watched_is_told_once),
+        test(a_kill_before_its_start_is_not_the_vms),
         test(kills_again_and_again_are_a_loop),
         test(many_kills_keep_the_newest),
         test(a_restart_forgets_nothing),

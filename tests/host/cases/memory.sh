@@ -137,4 +137,4 @@ check 'an alert is in the journal' wait_for 60 \
     journalctl --quiet --grep=OOM-killed --unit=vm-guardian.service EVENT=alert VM=mail
 check 'none of the others' equal '' "$(journalctl --quiet --output=cat --grep=OOM-killed \
     --unit=vm-guardian.service EVENT=alert VM=web VM=db)"
-check 'no other kill is told' equal mail "$({ guardianctl oom --json </dev/null || :; } | jq -r '.reports[].watched_vm')"
+check 'no other kill is told' equal mail "$({ guardianctl oom --json </dev/null || :; } | jq -r '.reports[].watched_vm | values')"
