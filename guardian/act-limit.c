@@ -81,7 +81,7 @@ act_limit_refusal(const Vm *vm, const LimitsPlan *plan)
 
     if (!plan->has_level)
         return g_strdup(plan->refusal);
-    path = units_printable(limit_at(vm, plan->level)->path, -1);
+    path = units_printable_path(limit_at(vm, plan->level)->path);
     needed = units_format_size(plan->needed_bytes);
     allowed = units_format_size(plan->allowed_bytes);
     if (plan->needed_bytes == 0)
@@ -213,7 +213,7 @@ act_limit_undo_problem(const Vm *vm, const GPtrArray *steps)
                                        .unreclaimable_bytes = limit->charge.unreclaimable_bytes};
             g_autofree char *held = units_format_size(level.unreclaimable_bytes);
             g_autofree char *wanted = units_format_size(bytes);
-            g_autofree char *path = units_printable(limit->path, -1);
+            g_autofree char *path = units_printable_path(limit->path);
 
             if (strcmp(limit->path, step->where) == 0 && limit->limit_bytes > bytes &&
                 !limits_may_lower(&level, margin, bytes))

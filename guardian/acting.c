@@ -206,7 +206,7 @@ steps_summary(const GPtrArray *steps)
 
     for (guint i = 0; i < steps->len; i++) {
         const ActRecord *step = steps->pdata[i];
-        g_autofree char *where = units_printable(step->where, -1);
+        g_autofree char *where = units_printable_path(step->where);
         guint64 before = 0, after = 0;
         g_autofree char *from = NULL, *to = NULL;
 

@@ -111,7 +111,7 @@ band_add(Bands *bands, const char *path)
     Band *band = g_new0(Band, 1);
     g_autofree char *absolute = g_strconcat("/", path, NULL);
 
-    band->label = units_printable(absolute, -1);
+    band->label = units_printable_path(absolute);
     band->reader = group_reader_new(bands->mount_fd, absolute, true);
     g_ptr_array_add(bands->list, band);
 }

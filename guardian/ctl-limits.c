@@ -232,7 +232,7 @@ print_text(const Work *work)
     for (guint i = 0; i < n; i++) {
         const ActRecord *step = work->steps->pdata[i];
         g_autofree char *before = size_of(step->old_value), *after = size_of(step->new_value);
-        g_autofree char *where = units_printable(step->where, -1);
+        g_autofree char *where = units_printable_path(step->where);
 
         printf("%s  %s%s/%s\n    %s -> %s (%s -> %s bytes)  why: %s\n    undo: %s\n",
                i < work->n_applied ? "written " : "to write", mount, where, step->field, before,

@@ -248,7 +248,7 @@ make_vm(Reading *reading, char **words)
     vm->is_nameless = is_nameless;
     vm->cgroup = cgroup_open(discovery->host, vm->proc, NULL);
     if (vm->cgroup)
-        vm->group_path = units_printable(cgroup_path(vm->cgroup)->path, -1);
+        vm->group_path = units_printable_path(cgroup_path(vm->cgroup)->path);
     reading->source = find_source(discovery, vm, n_sources - 1);
     source = sources[reading->source];
     vm->source = source->name;

@@ -16,7 +16,7 @@ left_bytes(const CgroupLimit *limit)
 static void
 add_limit(JsonBuilder *builder, const CgroupLimit *limit)
 {
-    g_autofree char *path = units_printable(limit->path, -1);
+    g_autofree char *path = units_printable_path(limit->path);
     const CgroupCharge *charge = &limit->charge;
 
     json_builder_begin_object(builder);

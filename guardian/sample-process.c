@@ -44,8 +44,8 @@ read_group(Vm *vm, const Host *host, gint64 now_us, MemorySample *memory, char *
     memory->limited_unreclaimable_bytes = reading.limit_charge.unreclaimable_bytes;
     memory->group_is_own = reading.group_is_own;
     memory->limit_is_own = reading.limit_is_own;
-    vm->limit_path = reading.limit_path ? units_printable(reading.limit_path, -1) : NULL;
-    vm->kill_path = reading.kill_path ? units_printable(reading.kill_path, -1) : NULL;
+    vm->limit_path = reading.limit_path ? units_printable_path(reading.limit_path) : NULL;
+    vm->kill_path = reading.kill_path ? units_printable_path(reading.kill_path) : NULL;
     vm->group_limits = g_steal_pointer(&reading.limits);
     read_roles(vm, host, now_us, reading.limit_path);
     cgroup_reading_clear(&reading);

@@ -37,5 +37,6 @@ char *units_format_version(gint32 version);   /* "1.5", "main" */
  * backslash, so that no two names look alike. At most 255 bytes come back; what does not fit whole
  * is left out. length < 0: up to the NUL; raw may be NULL. */
 char *units_printable(const char *raw, gssize length);
-/* The same for a cgroup's path, where a backslash stays one: systemd's escapes are part of it. */
+/* The same for a cgroup's path, where a backslash stays one: systemd's escapes are part of it, and
+ * who copies a path into a command must get the path. */
 char *units_printable_path(const char *path);

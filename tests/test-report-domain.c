@@ -50,6 +50,30 @@ the_tightest_limit_comes_first(void **state)
     assert_non_null(strstr(json, "\"killed_group\":\"/kubepods/pod1\""));
 }
 
+/* A path is copied into a command; what a terminal would obey is none of it. */
+static void
+a_path_is_told_as_it_is(void **state)
+{
+    CgroupLimit limit = {(char *)"/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/lib\033[2Jvirt",
+                         2048 * MIB,
+                         {.has_unreclaimable = true},
+                         true,
+                         NULL};
+    g_autoptr(GArray) array = g_array_new(FALSE, FALSE, sizeof(CgroupLimit));
+    Vm vm = {.group_limits = array};
+    g_autoptr(JsonNode) node = NULL;
+    JsonObject *domain;
+
+    g_array_append_val(array, limit);
+    node = report_of(&vm);
+    domain = json_object_get_object_member(json_node_get_object(node), "domain");
+    assert_string_equal(
+        json_object_get_string_member(
+            json_array_get_object_element(json_object_get_array_member(domain, "limits"), 0),
+            "group"),
+        "/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/lib\\x1b[2Jvirt");
+}
+
 static void
 a_pod_is_told_with_its_container(void **state)
 {
@@ -84,6 +108,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tightest_limit_comes_first),
+        cmocka_unit_test(a_path_is_told_as_it_is),
         cmocka_unit_test(a_pod_is_told_with_its_container),
         cmocka_unit_test(what_is_unknown_is_null),
     };

@@ -303,6 +303,19 @@ run_printable(void **state)
 }
 
 static void
+a_backslash_in_a_path_stays_one(void **state)
+{
+    g_autofree char *long_name = g_strnfill(200, 'a');
+    g_autofree char *long_path = g_strdup_printf("/%s\\x2d%s", long_name, long_name);
+
+    assert_text(units_printable_path("/machine-qemu\\x2d1.scope"), "/machine-qemu\\x2d1.scope");
+    assert_text(units_printable_path("/a\\\033[2J\n\342\200\256"),
+                "/a\\\\x1b[2J\\x0a\\xe2\\x80\\xae");
+    assert_text(units_printable_path(long_path), long_path);
+    assert_text(units_printable_path(NULL), "");
+}
+
+static void
 a_name_may_hold_a_nul(void **state)
 {
     assert_text(units_printable("a\0b", 3), "a\\x00b");
@@ -355,6 +368,7 @@ main(void)
         cmocka_unit_test(an_age_is_short),
         cmocka_unit_test(a_version_is_printed_as_written),
         cmocka_unit_test(a_name_may_hold_a_nul),
+        cmocka_unit_test(a_backslash_in_a_path_stays_one),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
     };
 
