@@ -39,6 +39,9 @@ guardian_plan_next(Guardian *guardian, Vm *vm, gint64 now)
     vm->next_us = vm->sample.now_us + vm_period_us(guardian, vm);
     if (vm->next_us <= now)
         vm->next_us = now + vm_period_us(guardian, vm);
+    if (vm->is_due_again)
+        vm->next_us = MAX(now, vm->sample.now_us + HURRY_APART_US);
+    vm->is_due_again = false;
     if (guardian->is_looping && (soonest < 0 || vm->next_us < soonest))
         g_source_set_ready_time(guardian->tick, vm->next_us);
 }
@@ -259,10 +262,24 @@ guardian_set_only(Guardian *guardian, const char *word)
     guardian->only = g_strdup(word);
 }
 
+/* There is something new: a look for it, soon. */
+static void
+guardian_hurry(gpointer data)
+{
+    Guardian *guardian = data;
+    gint64 now = host_monotonic_us(guardian->host);
+
+    guardian->next_discovery_us =
+        MIN(guardian->next_discovery_us, MAX(now, guardian->discovered_us + HURRY_APART_US));
+    if (guardian->is_looping)
+        g_source_set_ready_time(guardian->tick, now);
+}
+
 void
 guardian_start(Guardian *guardian)
 {
     guardian->is_looping = true;
+    libvirt_set_started_func(guardian->libvirt, guardian_hurry, guardian);
     g_source_set_ready_time(guardian->tick, 0);
     g_source_attach(guardian->tick, guardian->context);
 }
@@ -280,10 +297,7 @@ guardian_hear_hook(Guardian *guardian, const HookEvent *event, gint64 at_us)
         if (event->change == HOOK_STOPPED && vm_matches(vm, event->vm))
             vm->next_us = now; /* sees that its process is gone */
     }
-    guardian->next_discovery_us =
-        MIN(guardian->next_discovery_us, MAX(now, guardian->discovered_us + HURRY_APART_US));
-    if (guardian->is_looping)
-        g_source_set_ready_time(guardian->tick, now);
+    guardian_hurry(guardian);
 }
 
 const Limits *

@@ -2,10 +2,11 @@
 #pragma once
 
 /* libvirt's library as loaded, for the files that run errands in threads: libvirt-work.c and
- * libvirt-tune.c. Nobody else includes libvirt but libvirt-passthrough.c. */
+ * libvirt-tune.c. Nobody else includes libvirt but libvirt-passthrough.c and libvirt-watch.c. */
 
 #include "libvirt-calls.h"
 #include "libvirt-passthrough.h"
+#include "libvirt-watch.h"
 #include "libvirt-work.h"
 
 #include <libvirt/libvirt.h>
@@ -24,6 +25,7 @@ typedef struct {
 #undef ROW
     gint counts[N_CALLS];
     Passthrough *passthrough;
+    LibvirtWatch *watch;
     gint references; /* of the library, and of each errand on its way */
     GMutex loading;
     bool is_loaded;

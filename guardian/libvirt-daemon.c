@@ -27,6 +27,7 @@ typedef struct {
     Ask *ask;          /* in flight; NULL: idle */
     gint64 since_us;
     bool is_set_aside;
+    bool hears_events; /* on its link */
 } Lane;
 
 struct LibvirtDaemon {
@@ -156,6 +157,26 @@ note_reply(LibvirtDaemon *daemon, const LibvirtReply *reply)
 }
 
 static void
+lane_take_link(Lane *lane, LibvirtReply *reply)
+{
+    lane->link = g_steal_pointer(&reply->link);
+    lane->hears_events = reply->hears_events;
+}
+
+/* One lane hears what it tells, or all would hear the same. */
+static bool
+lane_is_to_hear(const Lane *lane)
+{
+    const LibvirtDaemon *daemon = lane->daemon;
+
+    for (guint i = 0; i < daemon->lanes->len; i++)
+        if (daemon->lanes->pdata[i] != lane &&
+            ((const Lane *)daemon->lanes->pdata[i])->hears_events)
+            return false;
+    return daemon->context.events != NULL;
+}
+
+static void
 lane_done(gpointer result, bool is_late, gpointer user_data)
 {
     Lane *lane = user_data;
@@ -171,7 +192,7 @@ lane_done(gpointer result, bool is_late, gpointer user_data)
         }
         ask_answer(ask, NULL, true, NULL);
     } else {
-        lane->link = g_steal_pointer(&trip->reply->link);
+        lane_take_link(lane, trip->reply);
         lane->ask = NULL;
         note_reply(daemon, trip->reply);
         ask_answer(ask, trip->reply, false, NULL);
@@ -189,7 +210,7 @@ lane_returned(gpointer result, gpointer user_data)
     Ask *ask = g_steal_pointer(&lane->ask);
 
     lane->is_set_aside = false;
-    lane->link = g_steal_pointer(&trip->reply->link);
+    lane_take_link(lane, trip->reply);
     note_reply(lane->daemon, trip->reply);
     if (ask->back && ask->answer)
         ask->back(trip->reply->problem, ask->data);
@@ -216,6 +237,8 @@ lane_start(Lane *lane, Ask *ask)
     trip->errand->uri = g_strdup(daemon->uri);
     if (trip->errand->kind == ERRAND_PASS || trip->errand->kind == ERRAND_TUNE)
         trip->errand->write_uri = g_strdup(daemon->write_uri);
+    if (lane_is_to_hear(lane))
+        trip->errand->events = libvirt_events_ref(daemon->context.events);
     trip->errand->link = g_steal_pointer(&lane->link);
     lane->ask = ask;
     lane->since_us = g_get_monotonic_time();
@@ -423,6 +446,15 @@ libvirt_daemon_set_aside(const LibvirtDaemon *daemon)
     for (guint i = 0; i < daemon->lanes->len; i++)
         n += ((const Lane *)daemon->lanes->pdata[i])->is_set_aside;
     return n;
+}
+
+bool
+libvirt_daemon_tells_events(const LibvirtDaemon *daemon)
+{
+    for (guint i = 0; i < daemon->lanes->len; i++)
+        if (((const Lane *)daemon->lanes->pdata[i])->hears_events)
+            return true;
+    return false;
 }
 
 guint

@@ -37,6 +37,7 @@ typedef void (*LibvirtNewsFunc)(const char *line, gpointer data);
 typedef struct {
     GMainContext *context;
     const LibvirtLibrary *library; /* outlives it */
+    LibvirtEvents *events;         /* NULL: nobody wants to hear; outlives it */
     LibvirtNewsFunc news;          /* may be NULL */
     gpointer news_data;
 } LibvirtDaemonContext;
@@ -65,6 +66,8 @@ gint64 libvirt_daemon_since_us(const LibvirtDaemon *daemon);
 gint64 libvirt_daemon_answered_us(const LibvirtDaemon *daemon);
 /* Printable; NULL when connected. */
 const char *libvirt_daemon_problem(const LibvirtDaemon *daemon);
+/* Does it tell by itself what happens? */
+bool libvirt_daemon_tells_events(const LibvirtDaemon *daemon);
 guint libvirt_daemon_lanes(const LibvirtDaemon *daemon);
 guint libvirt_daemon_set_aside(const LibvirtDaemon *daemon);
 /* Asks in flight within their deadline, or waiting for a lane. */

@@ -20,6 +20,7 @@ struct LibvirtDomain {
     DomainXml *xml, *persistent;
     gint64 xml_us;
     bool is_xml_wanted;
+    Tunes *tunes;
     LibvirtFigures figures;
     gint64 figures_us; /* 0 never */
 };
@@ -31,6 +32,7 @@ libvirt_domain_new(LibvirtDaemon *daemon, const char *uuid)
 
     domain->daemon = daemon;
     domain->uuid = g_strdup(uuid);
+    domain->tunes = tunes_new();
     return domain;
 }
 
@@ -55,6 +57,7 @@ libvirt_domain_free(LibvirtDomain *domain)
     libvirt_daemon_forget(domain->daemon, domain);
     domain_xml_free(domain->xml);
     domain_xml_free(domain->persistent);
+    tunes_free(domain->tunes);
     g_free(domain->late_problem);
     g_free(domain->uuid);
     g_free(domain);
@@ -242,6 +245,12 @@ const DomainXml *
 libvirt_domain_persistent(const LibvirtDomain *domain)
 {
     return domain->persistent;
+}
+
+Tunes *
+libvirt_domain_tunes(const LibvirtDomain *domain)
+{
+    return domain->tunes;
 }
 
 void

@@ -6,6 +6,7 @@
  * is kept, with its age. */
 
 #include "libvirt-daemon.h"
+#include "tunes.h"
 
 typedef struct LibvirtDomain LibvirtDomain;
 
@@ -49,6 +50,8 @@ LibvirtDaemon *libvirt_domain_daemon(const LibvirtDomain *domain);
 const DomainXml *libvirt_domain_xml(const LibvirtDomain *domain, gint64 *ret_us);
 /* The configuration of its next start, read with it; NULL: it has none (a transient domain). */
 const DomainXml *libvirt_domain_persistent(const LibvirtDomain *domain);
+/* Limits that somebody else set through its libvirtd; borrowed. */
+Tunes *libvirt_domain_tunes(const LibvirtDomain *domain);
 /* Takes the newest figures of GetAllDomainStats. */
 void libvirt_domain_set_figures(LibvirtDomain *domain, const LibvirtFigures *figures,
                                 gint64 now_us);

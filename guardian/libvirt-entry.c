@@ -15,6 +15,8 @@ libvirt_entry_free(gpointer data)
     LibvirtEntry *entry = data;
 
     libvirt_daemon_free(entry->daemon);
+    if (entry->events)
+        libvirt_events_end(entry->events);
     if (entry->socket)
         g_ptr_array_remove(entry->libvirt->sockets, entry->socket);
     g_clear_pointer(&entry->listed, g_ptr_array_unref);
@@ -48,6 +50,9 @@ add_entry(Libvirt *libvirt, const char *word, LibvirtSocket *socket)
     entry->libvirt = libvirt;
     entry->word = g_strdup(word);
     entry->socket = socket;
+    if (libvirt->started)
+        entry->events = libvirt_events_new(libvirt->context, libvirt_entry_hear, entry);
+    context.events = entry->events;
     entry->daemon = libvirt_daemon_new(&context, label, uri);
     libvirt_daemon_set_write_uri(entry->daemon, write_uri);
     g_ptr_array_add(libvirt->entries, entry);

@@ -11,6 +11,7 @@ typedef struct {
     Libvirt *libvirt;
     char *word;            /* of the configuration; NULL: found by a VM */
     LibvirtSocket *socket; /* owned by libvirt->sockets; NULL: a URI */
+    LibvirtEvents *events; /* NULL: nobody wants to hear */
     LibvirtDaemon *daemon;
     GPtrArray *listed; /* of LibvirtListed, the newest; NULL none yet */
     gint64 listed_us;  /* tick's */
@@ -25,6 +26,8 @@ struct Libvirt {
     LibvirtLibrary *library; /* NULL: not needed yet */
     LibvirtNewsFunc news;
     gpointer news_data;
+    LibvirtStartedFunc started; /* NULL: nobody wants to hear */
+    gpointer started_data;
     char **words; /* of the configuration, without "auto" */
     bool is_auto;
     GPtrArray *sockets; /* of LibvirtSocket */
@@ -34,6 +37,8 @@ struct Libvirt {
 };
 
 void libvirt_entry_free(gpointer entry);
+/* A LibvirtEventFunc: data is the entry of who told it. */
+void libvirt_entry_hear(const LibvirtEvent *event, gpointer data);
 /* Finds those that are needed and not there yet: by the configuration, by all VMs. */
 void libvirt_find_entries(Libvirt *libvirt);
 /* The same by one VM. */

@@ -53,6 +53,8 @@ libvirt_errand_free(LibvirtErrand *errand)
     g_strfreev(errand->commands);
     g_free(errand->target);
     g_strfreev(errand->tune);
+    if (errand->events)
+        libvirt_events_unref(errand->events);
     g_free(errand);
 }
 

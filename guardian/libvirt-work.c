@@ -20,6 +20,7 @@ static const char *const call_names[] = {
 struct LibvirtLink {
     virConnectPtr connection;
     PassthroughLink *passthrough; /* NULL: not needed yet */
+    LibvirtHearing *hearing;      /* NULL: nobody wants to hear, or it tells nothing */
 };
 
 static void
@@ -42,6 +43,7 @@ api_release(gpointer data)
     if (!g_atomic_int_dec_and_test(&api->references))
         return;
     passthrough_free(api->passthrough);
+    libvirt_watch_free(api->watch);
     g_mutex_clear(&api->loading);
     g_free(api);
 }
@@ -86,6 +88,7 @@ link_close(LibvirtLink *link, gpointer data)
     if (!link)
         return;
     passthrough_close(api->passthrough, link->passthrough);
+    libvirt_watch_end(api->watch, link->connection, link->hearing);
     CALL(api, virConnectClose)(link->connection);
     g_free(link);
 }
@@ -372,10 +375,20 @@ do_pass(Api *api, LibvirtLink *link, const LibvirtErrand *errand, LibvirtReply *
         reply->outcome = OUTCOME_REFUSED;
 }
 
+/* Before the list: what starts after it was made is told. */
+static void
+hear(Api *api, const LibvirtErrand *errand, LibvirtLink *link)
+{
+    if (errand->events && !link->hearing && libvirt_watch_start(api->watch))
+        link->hearing = libvirt_watch_hear(api->watch, link->connection, errand->events);
+}
+
 /* Leaves reply->link NULL when there is no connection. */
 static void
 connect_for(Api *api, LibvirtErrand *errand, LibvirtReply *reply)
 {
+    if (errand->events)
+        (void)libvirt_watch_start(api->watch); /* without, libvirt is asked as ever */
     reply->link = g_steal_pointer(&errand->link);
     if (reply->link && CALL(api, virConnectIsAlive)(reply->link->connection) != 1) {
         link_close(reply->link, api);
@@ -405,6 +418,7 @@ work(LibvirtErrand *errand, gpointer data)
         return reply;
     switch (errand->kind) {
     case ERRAND_LIST:
+        hear(api, errand, reply->link);
         do_list(api, reply->link->connection, reply);
         break;
     case ERRAND_FIGURES:
@@ -426,6 +440,7 @@ work(LibvirtErrand *errand, gpointer data)
         link_close(reply->link, api);
         reply->link = NULL;
     }
+    reply->hears_events = reply->link && reply->link->hearing;
     return reply;
 }
 
@@ -445,6 +460,7 @@ libvirt_library_open(void)
     g_setenv("LIBVIRT_AUTOSTART", "0", TRUE);
     g_mutex_init(&api->loading);
     api->passthrough = passthrough_new();
+    api->watch = libvirt_watch_new();
     library->work = work;
     library->close = link_close;
     library->data = api_hold(api);
@@ -467,8 +483,10 @@ libvirt_library_calls(const LibvirtLibrary *library)
         g_ptr_array_add(calls, g_strdup(call_names[i]));
         g_ptr_array_add(calls, g_strdup_printf("%d", count));
     }
-    if (api)
+    if (api) {
         passthrough_add_calls(api->passthrough, calls);
+        libvirt_watch_add_calls(api->watch, calls);
+    }
     g_ptr_array_add(calls, NULL);
     return (char **)g_ptr_array_free(calls, FALSE);
 }

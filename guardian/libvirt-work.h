@@ -11,6 +11,7 @@
  */
 
 #include "domain-xml.h"
+#include "libvirt-events.h"
 #include "model.h"
 
 /* An open connection, used by one thread at a time. */
@@ -37,6 +38,9 @@ typedef struct {
     char *target;    /* of ERRAND_TUNE: the disk */
     char **tune;     /* of ERRAND_TUNE: names of iotune.h and numbers in turn; NULL: only look */
     bool tunes_live, tunes_configured; /* what is told: QEMU, the next start */
+    /* A reference; NULL: there is nothing to hear. Of ERRAND_LIST: they are heard on its link from
+     * then on. */
+    LibvirtEvents *events;
 } LibvirtErrand;
 
 typedef struct {
@@ -73,6 +77,7 @@ typedef struct {
     DomainXml *xml;        /* NULL: not wanted, or unreadable */
     char *xml_problem;     /* why it is unreadable; NULL */
     GPtrArray *disks;      /* of LibvirtDisk; NULL */
+    bool hears_events;     /* on its link */
     GPtrArray *answers;    /* of char *: what QEMU said to each command, JSON unseen; NULL */
     const char *busy;      /* of ERRAND_TUNE: what runs on the domain, static; NULL: nothing */
     bool was_tuned;        /* libvirt was told; what it made of it is in the XMLs */

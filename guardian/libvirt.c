@@ -43,6 +43,13 @@ libvirt_set_news_func(Libvirt *libvirt, LibvirtNewsFunc news, gpointer data)
 }
 
 void
+libvirt_set_started_func(Libvirt *libvirt, LibvirtStartedFunc started, gpointer data)
+{
+    libvirt->started = started;
+    libvirt->started_data = data;
+}
+
+void
 libvirt_configure(Libvirt *libvirt, const Limits *limits)
 {
     g_auto(GStrv) words = g_strsplit_set(
@@ -222,6 +229,7 @@ build_entry(const LibvirtEntry *entry, JsonBuilder *builder, const ReportClocks 
               (clocks->monotonic_us - answered_us) / 1000);
     build_text(builder, "problem", libvirt_daemon_problem(daemon));
     build_u64(builder, "domains", entry->listed != NULL, entry->listed ? entry->listed->len : 0);
+    build_bool(builder, "tells_events", libvirt_daemon_tells_events(daemon));
     build_u64(builder, "connections", true, libvirt_daemon_lanes(daemon));
     build_u64(builder, "set_aside", true, libvirt_daemon_set_aside(daemon));
     json_builder_end_object(builder);

@@ -21,6 +21,10 @@ Libvirt *libvirt_new(const Host *host, GMainContext *context, const GPtrArray *v
 void libvirt_free(Libvirt *libvirt);
 /* Lines for the journal, when a libvirtd comes, goes or falls silent. */
 void libvirt_set_news_func(Libvirt *libvirt, LibvirtNewsFunc news, gpointer data);
+/* Before the first look: from then on what libvirtds tell by themselves is heard, too. started is
+ * called when a domain has started that is no VM yet. */
+typedef void (*LibvirtStartedFunc)(gpointer data);
+void libvirt_set_started_func(Libvirt *libvirt, LibvirtStartedFunc started, gpointer data);
 void libvirt_configure(Libvirt *libvirt, const Limits *limits);
 
 /* A VM was found: asks its libvirtd which domain it is. */

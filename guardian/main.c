@@ -35,6 +35,7 @@ typedef struct {
 
 typedef struct {
     const Host *host;
+    GMainContext *context;
     GMainLoop *loop;
     Guardian *guardian;
     Control *control;
@@ -135,7 +136,7 @@ daemon_follow_host(Daemon *daemon)
     watch->data = daemon;
     bands_set_func(watch->bands, daemon_band_changed, daemon);
     watch->is_daemon = true;
-    oom_watch_start(watch->oom, g_main_context_default(), daemon_oom, daemon_oom_warn, daemon);
+    oom_watch_start(watch->oom, daemon->context, daemon_oom, daemon_oom_warn, daemon);
 }
 
 static void
@@ -235,6 +236,16 @@ lock_memory(void)
                             g_strerror(errno));
 }
 
+/* Not GLib's default one: that is libvirt's, whose thread runs it (libvirt-watch.h). */
+static void
+daemon_on_signal(Daemon *daemon, int number, GSourceFunc func)
+{
+    g_autoptr(GSource) source = g_unix_signal_source_new(number);
+
+    g_source_set_callback(source, func, daemon, NULL);
+    g_source_attach(source, daemon->context);
+}
+
 static void
 prepare_process(void)
 {
@@ -252,10 +263,10 @@ prepare_process(void)
 static bool
 run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
 {
-    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    g_autoptr(GMainLoop) loop = g_main_loop_new(daemon->context, FALSE);
     g_autoptr(Control) control = NULL;
     g_autoptr(Alerting) alerting = NULL;
-    g_autoptr(Service) service = service_new(guardian, g_main_context_default());
+    g_autoptr(Service) service = service_new(guardian, daemon->context);
     g_autoptr(Textfile) textfile = NULL;
     g_autoptr(Acting) acting = NULL;
     g_autofree char *mode =
@@ -265,21 +276,21 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     daemon->guardian = guardian;
     daemon->loop = loop;
     daemon->service = service;
-    control = control_new(guardian, g_main_context_default(), daemon_reload, daemon, error);
+    control = control_new(guardian, daemon->context, daemon_reload, daemon, error);
     if (!control)
         return false;
     daemon->control = control;
-    alerting = alerting_new(daemon->host, g_main_context_default(), &funcs);
+    alerting = alerting_new(daemon->host, daemon->context, &funcs);
     alerting_set_limits(alerting, guardian_limits(guardian));
     if (sandbox_is_around_us())
         alert_hooks_leave_sandbox(alerting_hooks(alerting));
     daemon->alerting = alerting;
-    acting = acting_new(daemon->host, g_main_context_default(), daemon_acted, daemon);
+    acting = acting_new(daemon->host, daemon->context, daemon_acted, daemon);
     daemon->acting = acting;
     acting_set_alert_func(acting, daemon_act_failed, daemon);
     guardian_set_acts(guardian, acts_journal(acting_acts(acting)));
     control_set_alerting(control, alerting);
-    textfile = textfile_new(guardian, alerting, g_main_context_default(), daemon_warn, daemon);
+    textfile = textfile_new(guardian, alerting, daemon->context, daemon_warn, daemon);
     guardian_set_change_func(guardian, daemon_changed, daemon);
     guardian_set_memory_func(guardian, daemon_forecast, daemon);
     libvirt_set_news_func(guardian_libvirt(guardian), daemon_news, NULL);
@@ -288,9 +299,9 @@ run_daemon(Daemon *daemon, Guardian *guardian, GError **error)
     guardian_set_sampled_func(guardian, daemon_sampled, daemon);
     captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);
     captures_rescue(guardian_captures(guardian));
-    g_unix_signal_add(SIGTERM, on_end, daemon);
-    g_unix_signal_add(SIGINT, on_end, daemon);
-    g_unix_signal_add(SIGHUP, on_reload, daemon);
+    daemon_on_signal(daemon, SIGTERM, on_end);
+    daemon_on_signal(daemon, SIGINT, on_end);
+    daemon_on_signal(daemon, SIGHUP, on_reload);
     lock_memory();
     guardian_start(guardian);
     report_journal_note(JOURNAL_STARTED, "watching, mode %s, control socket %s/" CONTROL_SOCKET,
@@ -381,6 +392,7 @@ main(int argc, char **argv)
     Options options = {0};
     Daemon daemon = {0};
     g_autoptr(GError) error = NULL;
+    g_autoptr(GMainContext) context = g_main_context_new();
     g_autoptr(Guardian) guardian = NULL;
     Config *config;
     Host *host;
@@ -396,8 +408,9 @@ main(int argc, char **argv)
     host = host_new((const char *const *)options.roots, &error);
     config = host ? config_load(host, &error) : NULL;
     if (config) {
-        guardian = guardian_new(host, g_main_context_default(), config);
+        guardian = guardian_new(host, context, config);
         daemon.host = host;
+        daemon.context = context;
         if (options.is_once)
             status = run_once(guardian, &options);
         else if (!run_daemon(&daemon, guardian, &error))

@@ -131,6 +131,15 @@ fill_problem(Sampling *sampling, const char *problem)
 }
 
 static void
+settle_tunes(const Vm *vm)
+{
+    gint64 asked_us;
+    const DomainXml *xml = libvirt_domain_xml(vm->domain, &asked_us);
+
+    tunes_settle(libvirt_domain_tunes(vm->domain), xml, asked_us, drift_look_writers(vm->drift));
+}
+
+static void
 seen(const LibvirtReply *reply, bool is_late, gint64 waited_us, const char *problem, gpointer data)
 {
     Sampling *sampling = data;
@@ -150,6 +159,7 @@ seen(const LibvirtReply *reply, bool is_late, gint64 waited_us, const char *prob
         if (reply->disks)
             fill_disks(sampling, reply->disks);
         drift_look_take_domain(sampling->vm);
+        settle_tunes(sampling->vm);
         if (sample_pass_begin(sampling))
             sampling->phase = PHASE_BASE;
     }

@@ -95,6 +95,7 @@ typedef struct Vm {
     GSource
         *tick; /* of the loop that samples it, borrowed: woken when next_us is brought forward */
     gint64 next_us;            /* next sample is due */
+    bool is_due_again;         /* it changed while a sample was in the making: one more, soon */
     struct Sampling *sampling; /* a sample in the making; NULL between */
     bool has_sample;
     Sample sample; /* the newest complete one */

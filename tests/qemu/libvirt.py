@@ -22,6 +22,11 @@ from libvirtd import ALLOWED_QMP, Libvirtd, file_disk, network_disk, threads_of
 # The guardian asks a VM of libvirt every 10 s (a shared monitor's period), every 2 s while it is suspect.
 PERIOD = 10
 PASSED_QMP = {"x-query-virtio", "x-query-virtio-status", "x-query-virtio-queue-status"}
+# What libvirtd asks a QEMU because of virsh start, resume, suspend, destroy and blkdeviotune.
+START_QMP = {"qmp_capabilities", "qom-list-properties", "query-chardev", "query-block", "query-cpu-model-expansion",
+             "query-named-block-nodes", "query-hotpluggable-cpus", "query-current-machine", "query-version",
+             "query-migrate-capabilities", "migrate-set-capabilities", "cont", "stop", "block_set_io_throttle",
+             "system_reset", "balloon", "qom-set", "query-rx-filter", "query-jobs", "set_link", "quit"}
 FAST = "[monitor]\nperiod_shared = 2s\n"
 # Libvirtd is stopped for minutes, as by a debugger or a dead disk of its own.
 STOPPED_SECONDS = 130
@@ -261,6 +266,59 @@ def case_hook(scratch):
         print(f"# start {kind}: {late * 1000:+.0f} ms, paired", flush=True)
         check(late < HOOKS_MAX, f"{kind} the hook a start takes {late:.3f} s longer")
     wait_for(lambda: guardian.state()["vms"] == [], PATIENCE, "it does not go on")
+
+
+def foreign_writes(guardian, vm):
+    entry = guardian.vm(vm)
+    return entry["foreign_writes_day"], entry["foreign_equal_writes_day"]
+
+
+def case_events(scratch):
+    """what libvirtd tells by itself is known at once, without a hook: a start, a stop, a pause, and a foreign
+    write of limits that are what they were."""
+    libvirtd = Libvirtd(scratch)
+    limit = "<iotune><write_bytes_sec>62914560</write_bytes_sec></iotune>"
+    beside = libvirtd.create("beside", file_disk(scratch, "vda", "beside", limit))
+    libvirtd.create("web", file_disk(scratch, "vda", "web", limit), is_persistent=True)
+    libvirtd.virsh("destroy", "web")
+    # nothing is looked for or asked before an hour is over: what is known sooner was told
+    guardian = Guardian(scratch, [beside, SimpleNamespace(name="web")],
+                        settings="discovery_period = 1h\n[monitor]\nperiod_shared = 1h\n")
+    wait_for(lambda: answered(guardian, beside), PATIENCE, "libvirt does not tell")
+    wait_for(lambda: daemon_of(guardian)["tells_events"], PATIENCE, "it is not heard")
+    threads = threads_of(guardian.process.pid)
+    before = len(libvirtd.asked())
+
+    libvirtd.virsh("start", "web", "--paused")
+    web = libvirtd.domain("web")
+    _, seconds = wait_for(lambda: guardian.vm(web)["pid"] == web.pid and answered(guardian, web), PATIENCE,
+                          "its start is not known")
+    print(f"# its start was known {seconds:.1f} s after virsh returned", flush=True)
+    libvirtd.virsh("resume", "web")
+    _, seconds = wait_for(lambda: guardian.vm(web)["run"] == "running", PATIENCE, "that it runs is not known")
+    print(f"# that it runs: {seconds:.1f} s", flush=True)
+    libvirtd.virsh("suspend", "web")
+    wait_for(lambda: guardian.vm(web)["run"] == "paused", PATIENCE, "that it pauses is not known")
+    check(foreign_writes(guardian, web) == (0, 0), f"{guardian.vm(web)}")
+
+    tune = ("blkdeviotune", "web", "vda", "--live", "--write-bytes-sec")
+    libvirtd.virsh(*tune, "62914560")
+    wait_for(lambda: foreign_writes(guardian, web) == (1, 1), PATIENCE, "an equal write is not counted")
+    libvirtd.virsh(*tune, "31457280")
+    wait_for(lambda: foreign_writes(guardian, web) == (2, 1), PATIENCE, "a write that changes is not counted")
+    wait_for(lambda: guardian.disk(web, "vda")["limit_bytes_per_s"] == 31457280, PATIENCE, "the new limit")
+    check(foreign_writes(guardian, beside) == (0, 0), f"{guardian.vm(beside)}")
+    check(guardian.disk(beside, "vda")["limit_bytes_per_s"] == 62914560, "the limit of the other")
+
+    libvirtd.virsh("destroy", "web")
+    _, seconds = wait_for(lambda: guardian.vm(web) is None, PATIENCE, "its end is not known")
+    print(f"# its end: {seconds:.1f} s", flush=True)
+    check(guardian.vm(beside) is not None, "the other is gone, too")
+    asked = set(libvirtd.asked()[before:])
+    # what virsh itself made libvirtd ask
+    check(asked <= ALLOWED_QMP | START_QMP, f"{asked - ALLOWED_QMP - START_QMP}")
+    check(threads_of(guardian.process.pid) <= threads + 1, "threads grow")
+    check(len([line for line in guardian.log().splitlines() if "libvirt /" in line]) == 1, guardian.log())
 
 
 class Pod:
