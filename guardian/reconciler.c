@@ -31,6 +31,7 @@ typedef struct {
     gint64 begun_us; /* wall clock */
     ReconcileKind kind;
     char *disk, *before, *after, *origin;
+    char *fields;  /* that differ, by name */
     char *refusal; /* why the one before it was refused; NULL */
 } Deed;
 
@@ -41,6 +42,7 @@ deed_free(Deed *deed)
     g_free(deed->before);
     g_free(deed->after);
     g_free(deed->origin);
+    g_free(deed->fields);
     g_free(deed->refusal);
     g_free(deed);
 }
@@ -129,9 +131,29 @@ is_refused(const ActOutcome *outcome)
     return outcome->leave == LEAVE_GO && outcome->n_applied == 0 && outcome->names->len > 0;
 }
 
+/* Who, as far as any log says. */
+static char *
+tripped_line(const Deed *deed, const Vm *vm)
+{
+    gint64 now_us = host_realtime_us(deed->reconciler->host);
+    const Write *last = vm ? writers_count(drift_look_writers(vm->drift), now_us).last : NULL;
+    bool is_known = last && (last->who || last->what);
+
+    return g_strdup_printf(
+        "limits of %s (%s) are written again and again by somebody else, %s%s%s%s: "
+        "%s instead of %s; the write budget is spent, and nothing more is "
+        "written until the configuration is reloaded",
+        deed->disk, deed->fields,
+        !is_known   ? "whom no log names"
+        : last->who ? last->who
+                    : "whom the log does not name",
+        is_known && last->what ? " (" : "", is_known && last->what ? last->what : "",
+        is_known && last->what ? ")" : "", deed->before, deed->after);
+}
+
 /* What holds an act back for a while is no news each time; what went wrong, or tripped, is. */
 static char *
-deed_line(const Deed *deed, const ActOutcome *outcome, bool is_unmatched)
+deed_line(const Deed *deed, const ActOutcome *outcome, const Vm *vm)
 {
     const char *problem = outcome->problem ? outcome->problem : "it does not read back";
 
@@ -142,11 +164,8 @@ deed_line(const Deed *deed, const ActOutcome *outcome, bool is_unmatched)
                                                                      : "",
                                deed->before, deed->after, deed->origin);
     if (outcome->has_tripped)
-        return g_strdup_printf("limits of %s are written again and again by somebody else: "
-                               "%s instead of %s; the write budget is spent, and nothing more is "
-                               "written until the configuration is reloaded",
-                               deed->disk, deed->before, deed->after);
-    if (is_unmatched)
+        return tripped_line(deed, vm);
+    if (vm && vm->limits_unmatched)
         return g_strdup_printf("limits of %s could not be set to %s: %s; never tried again",
                                deed->disk, deed->after, problem);
     if (outcome->leave == LEAVE_VAIN)
@@ -191,7 +210,7 @@ deed_done(const ActOutcome *outcome, gpointer data)
     Deed *deed = data;
     Reconciler *reconciler = deed->reconciler;
     Vm *vm = find_vm(deed);
-    g_autofree char *line = deed_line(deed, outcome, vm && vm->limits_unmatched);
+    g_autofree char *line = deed_line(deed, outcome, vm);
     bool is_alert = outcome->n_applied == 0 && !(is_refused(outcome) && !vm->limits_unmatched);
 
     if (vm)
@@ -244,6 +263,19 @@ record_new(const Vm *vm, const DriftDisk *disk, const Deed *deed)
     return record;
 }
 
+/* "bps_write, iops_read"; a new string. */
+static char *
+fields_of(const Drift *drift)
+{
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < DRIFT_N_FIELDS; i++)
+        if (drift_pair_differs(drift, DRIFT_POLICY, DRIFT_CONFIGURATION, i) ||
+            drift_pair_differs(drift, DRIFT_POLICY, DRIFT_LIVE, i))
+            g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", drift_field_name(i));
+    return g_string_free(text, FALSE);
+}
+
 static char *
 value_before(const DriftDisk *disk, ReconcileKind kind)
 {
@@ -272,6 +304,7 @@ begin(Reconciler *reconciler, Vm *vm, const DriftDisk *disk, ReconcileKind kind)
     deed->before = value_before(disk, kind);
     deed->after = limits_print(disk->sides[DRIFT_POLICY]);
     deed->origin = g_strdup(origin_of(vm, disk->name));
+    deed->fields = fields_of(&disk->drift);
     deed->refusal = g_strdup(vm->reconcile_problem);
     g_ptr_array_add(steps, record_new(vm, disk, deed));
     acts_begin(reconciler->acts, &terms, steps, deed_done, deed);

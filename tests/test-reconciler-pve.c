@@ -292,6 +292,32 @@ a_job_or_migration_holds_qm_back(void **state)
     assert_int_equal(qm_calls(fixture), 1); /* once it is over */
 }
 
+/* A tool that rewrites the drive every minute, as the cluster's log tells. */
+static void
+a_fight_is_told_with_field_and_writer(void **state)
+{
+    Fixture *fixture = *state;
+    GString *told = fixture->base->told;
+
+    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
+    fixture->base->samples->vm->limits.act_cool_down_us = 0;
+    for (guint i = 0; i < 40; i++) {
+        g_autofree char *log = g_strdup_printf(
+            "{\"data\": [\n{\"uid\": %u, \"time\": %" G_GINT64_FORMAT ", \"user\": \"robot@pve\", "
+            "\"msg\": \"update VM 102: -scsi0 local-lvm:vm-102-disk-0,mbps_wr=30\"}\n]}\n",
+            i, 1700000000 + fixture->base->now_us / SECOND);
+
+        tree_file(fixture->base->samples->tree, "etc/pve/.clusterlog", log);
+        write_drive(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30");
+        reconciler_fixture_turns(fixture->base, 12, 10 * SECOND);
+    }
+    assert_in_range(qm_calls(fixture), 1, 6);
+    assert_int_equal(reconciler_fixture_count(told, "ALERT"), 1);
+    assert_non_null(strstr(told->str,
+                           "ALERT limits of scsi0 (bps_write) are written again and again by "
+                           "somebody else, robot@pve (update VM 102: -scsi0 local-lvm:"));
+}
+
 static void
 a_locked_or_pending_configuration_is_left(void **state)
 {
@@ -343,6 +369,7 @@ main(void)
         WITH(a_lost_race_is_tried_again_after_the_cool_down),
         WITH(what_proxmox_always_refuses_ends_with_an_alert),
         WITH(a_job_or_migration_holds_qm_back),
+        WITH(a_fight_is_told_with_field_and_writer),
         WITH(a_locked_or_pending_configuration_is_left),
         WITH(a_suspect_is_left_by_qm_too),
         WITH(a_limit_is_never_taken_away),

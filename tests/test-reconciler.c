@@ -203,7 +203,10 @@ a_fight_ends_with_an_alert(void **state)
     }
     assert_in_range(reconciler_fixture_count(fixture->asked, "qom-set "), 1, 6);
     assert_int_equal(
-        reconciler_fixture_count(fixture->told, "ALERT limits of v0 are written again and again"),
+        reconciler_fixture_count(fixture->told,
+                                 "ALERT limits of v0 (bps_write) are written again and again by "
+                                 "somebody else, whom no log names: mbps_wr=30 "
+                                 "instead of mbps_wr=60"),
         1);
 }
 
