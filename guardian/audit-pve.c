@@ -94,8 +94,8 @@ aio_of(const char *word)
     return AIO_UNKNOWN;
 }
 
-static void
-add_limits(AuditDisk *disk, const Throttle *throttle)
+void
+audit_facts_limits(AuditDisk *disk, const Throttle *throttle)
 {
     disk->has_limit = disk->has_burst = AUDIT_NO;
     disk->limit_fault = throttle_find_fault(throttle);
@@ -143,7 +143,7 @@ add_drive(AuditVm *facts, const PveConf *conf, const PveEntry *entry)
     disk->ignores_flush = answer(g_strcmp0(cache, "unsafe") == 0);
     disk->werror = g_strdup(pair_of(throttle->others, "werror"));
     disk->rerror = g_strdup(pair_of(throttle->others, "rerror"));
-    add_limits(disk, throttle);
+    audit_facts_limits(disk, throttle);
 }
 
 /* Each drive that the next start has, once. */
@@ -194,6 +194,8 @@ audit_facts_configured(const Host *host, const Vm *vm, char **ret_problem)
     gsize length = 0;
 
     *ret_problem = NULL;
+    if (strcmp(vm->source, "libvirt") == 0)
+        return audit_facts_defined(host, vm, ret_problem);
     if (strcmp(vm->source, "proxmox") != 0 || !vm->id)
         return NULL;
     path = g_strdup_printf("pve/qemu-server/%s.conf", vm->id);

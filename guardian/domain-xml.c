@@ -61,6 +61,12 @@ static const Field fields[] = {
     DOMAIN("/memoryBacking/access", "mode", TAKE_TEXT, memory_access),
     DOMAIN("/devices/hostdev", NULL, TAKE_COUNT, n_hostdevs),
     DOMAIN("/devices/memory", NULL, TAKE_COUNT, n_memory_devices),
+    DOMAIN("/os/type", "machine", TAKE_TEXT, machine),
+    DOMAIN("/devices/watchdog", NULL, TAKE_COUNT, n_watchdogs),
+    DOMAIN("/devices/serial", NULL, TAKE_COUNT, n_serials),
+    DOMAIN("/devices/panic", NULL, TAKE_COUNT, n_panic_devices),
+    DOMAIN("/devices/memballoon", "model", TAKE_TEXT, balloon_model),
+    DOMAIN("/devices/memballoon", "freePageReporting", TAKE_TEXT, balloon_reporting),
 
     OF(CONTROLLER, "", "type", TAKE_TEXT, OF_CONTROLLER, DomainController, type),
     OF(CONTROLLER, "", "model", TAKE_TEXT, OF_CONTROLLER, DomainController, model),
@@ -82,6 +88,7 @@ static const Field fields[] = {
     OF(DISK, "/driver", "detect_zeroes", TAKE_TEXT, OF_DISK, DomainDisk, detect_zeroes),
     OF(DISK, "/driver", "iothread", TAKE_NUMBER, OF_DISK, DomainDisk, iothread),
     OF(DISK, "/driver", "queues", TAKE_NUMBER, OF_DISK, DomainDisk, queues),
+    OF(DISK, "/driver/iothreads/iothread", NULL, TAKE_COUNT, OF_DISK, DomainDisk, n_iothreads),
     OF(DISK, "/address", "controller", TAKE_NUMBER, OF_DISK, DomainDisk, controller),
     OF(DISK, "/address", "target", TAKE_NUMBER, OF_DISK, DomainDisk, address_target),
     OF(DISK, "/address", "unit", TAKE_NUMBER, OF_DISK, DomainDisk, unit),
@@ -152,6 +159,9 @@ domain_xml_free(DomainXml *xml)
     g_free(xml->description);
     g_free(xml->memory_source);
     g_free(xml->memory_access);
+    g_free(xml->machine);
+    g_free(xml->balloon_model);
+    g_free(xml->balloon_reporting);
     g_free(xml);
 }
 

@@ -34,6 +34,7 @@ typedef struct {
     char *format; /* "qcow2"; of <driver>, as the next ones; NULL */
     char *cache, *io, *error_policy, *rerror_policy, *discard, *detect_zeroes;
     DomainNumber iothread, queues; /* of the disk itself; virtio-scsi: its controller */
+    guint n_iothreads;             /* that its queues are mapped to */
     DomainNumber controller, address_target, unit; /* <address type='drive'>; unknown: none */
     bool is_readonly, is_shareable;
     char **iotune; /* names and values in turn, as iotune.h; NULL: no <iotune> */
@@ -58,10 +59,12 @@ typedef struct {
     DomainNumber hard_limit_bytes, soft_limit_bytes, swap_hard_limit_bytes;
     bool uses_hugepages, is_locked;
     char *memory_source, *memory_access; /* <memoryBacking>: "memfd", "shared"; NULL */
-    guint n_hostdevs, n_memory_devices;
-    GPtrArray *disks;       /* of DomainDisk */
-    GPtrArray *controllers; /* of DomainController */
-    GPtrArray *notes;       /* of DomainNote */
+    guint n_hostdevs, n_memory_devices, n_watchdogs, n_serials, n_panic_devices;
+    char *machine;                           /* "pc-q35-7.2"; NULL */
+    char *balloon_model, *balloon_reporting; /* "virtio", "on"; NULL: libvirt's default */
+    GPtrArray *disks;                        /* of DomainDisk */
+    GPtrArray *controllers;                  /* of DomainController */
+    GPtrArray *notes;                        /* of DomainNote */
 } DomainXml;
 
 /* NULL with GUARDIAN_ERROR_MALFORMED and what is wrong: not well-formed, no <domain>, or too much

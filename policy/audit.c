@@ -233,26 +233,48 @@ compare_findings(gconstpointer a, gconstpointer b)
     return g_strcmp0(left->disk, right->disk);
 }
 
+/* One look at one VM. */
+static void
+look(GPtrArray *findings, const AuditVm *vm, const GPtrArray *bugs, const char *word,
+     bool is_configured)
+{
+    Look look = {.findings = findings, .vm = vm, .word = word, .is_configured = is_configured};
+
+    look_apply_rules(&look);
+    look_apply_bugs(&look, bugs);
+}
+
+/* What both looks together find is not mended by a configuration that does not tell of it. */
+static void
+note_untold(const GPtrArray *findings, const AuditVm *running, const AuditVm *configured,
+            const GPtrArray *bugs, const char *word)
+{
+    g_autoptr(AuditVm) filled = audit_vm_fill(configured, running);
+    g_autoptr(GPtrArray) together = g_ptr_array_new_with_free_func(finding_free);
+
+    look(together, filled, bugs, word, true);
+    for (guint i = 0; i < findings->len; i++) {
+        AuditFinding *finding = findings->pdata[i];
+
+        finding->has_configuration =
+            finding->is_configured || !find_finding(together, finding->name, finding->disk);
+    }
+}
+
 GPtrArray *
 audit_run(const AuditVm *running, const AuditVm *configured, const GPtrArray *bugs,
           const char *word)
 {
     GPtrArray *findings = g_ptr_array_new_with_free_func(finding_free);
-    const AuditVm *const vms[] = {running, configured};
 
-    for (guint i = 0; i < G_N_ELEMENTS(vms); i++) {
-        Look look = {.findings = findings,
-                     .vm = vms[i],
-                     .word = word,
-                     .is_configured = vms[i] == configured};
-
-        if (!vms[i])
-            continue;
-        look_apply_rules(&look);
-        look_apply_bugs(&look, bugs);
-    }
+    if (running)
+        look(findings, running, bugs, word, false);
+    if (configured)
+        look(findings, configured, bugs, word, true);
     for (guint i = 0; i < findings->len; i++)
         ((AuditFinding *)findings->pdata[i])->has_configuration = configured != NULL;
+    if (running && configured)
+        note_untold(findings, running, configured, bugs, word);
     g_ptr_array_sort(findings, compare_findings);
     return findings;
 }

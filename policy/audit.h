@@ -4,7 +4,8 @@
 /* Configuration risks of a VM, each by a stable name. The same rules run over the running process
  * (its command line, what the kernel says of it) and over the configuration (what its next start
  * brings): what is found in the first only is mended already, but not in effect until the VM was
- * stopped and started. What is unknown is no finding. */
+ * stopped and started. What is unknown is no finding; what the configuration does not tell of, such
+ * as a limit of the group, is not taken for mended by it. */
 
 #include <glib.h>
 #include <stdbool.h>
@@ -74,7 +75,7 @@ typedef struct {
     AuditSeverity severity;
     char *disk;                     /* NULL: of the VM, or the host */
     bool is_running, is_configured; /* where it was found */
-    bool has_configuration;         /* and whether a configuration was looked at */
+    bool has_configuration;         /* and whether a configuration was looked at that tells of it */
     char *why;                      /* with the VM's own figures */
     char *source;                   /* of the claim */
     const char *preflight;          /* what to look at before; static, NULL nothing */
@@ -83,6 +84,8 @@ typedef struct {
 
 AuditVm *audit_vm_new(AuditHost host);
 void audit_vm_free(AuditVm *vm);
+/* A copy in which what is unknown is as in the other one. */
+AuditVm *audit_vm_fill(const AuditVm *vm, const AuditVm *other);
 /* A new disk of it, all unknown; takes label. Borrowed. */
 AuditDisk *audit_vm_add_disk(AuditVm *vm, char *label);
 

@@ -265,6 +265,34 @@ what_the_configuration_mended_is_told_apart(void **state)
     assert_true(!((AuditFinding *)findings->pdata[2])->is_running);
 }
 
+/* A limit of the group, a score, a stale device: the next start does not mend them. */
+static void
+what_the_configuration_does_not_tell_is_not_mended(void **state)
+{
+    g_autoptr(AuditVm) running = clean_vm(AUDIT_LIBVIRT), configured = audit_vm_new(AUDIT_LIBVIRT);
+    AuditDisk *later = audit_vm_add_disk(configured, g_strdup("scsi0"));
+    g_autoptr(GPtrArray) findings = NULL;
+
+    running->has_high = running->kills_whole_group = AUDIT_YES;
+    running->has_watchdog = AUDIT_NO;
+    running->oom_score_adj = -999;
+    disk_of(running)->is_stale = AUDIT_YES;
+    disk_of(running)->controller = CONTROLLER_LSI;
+    later->controller = CONTROLLER_VIRTIO;
+    configured->has_watchdog = AUDIT_YES;
+    findings = audit_run(running, configured, NULL, "web");
+    assert_int_equal(findings->len, 6);
+    for (guint i = 0; i < findings->len; i++) {
+        const AuditFinding *finding = findings->pdata[i];
+        bool is_mended = strcmp(finding->name, "lsi-controller") == 0 ||
+                         strcmp(finding->name, "no-watchdog") == 0;
+
+        assert_true(finding->is_running && !finding->is_configured);
+        if (finding->has_configuration != is_mended)
+            fail_msg("%s: %d", finding->name, finding->has_configuration);
+    }
+}
+
 typedef struct {
     const char *name, *text;
     guint version;
@@ -350,6 +378,7 @@ main(void)
         cmocka_unit_test(a_clean_vm_has_no_finding),
         cmocka_unit_test(what_is_unknown_is_no_finding),
         cmocka_unit_test(what_the_configuration_mended_is_told_apart),
+        cmocka_unit_test(what_the_configuration_does_not_tell_is_not_mended),
         cmocka_unit_test(a_site_adds_a_bug_of_its_own),
         cmocka_unit_test(a_host_that_promised_too_much_is_told),
     };

@@ -179,7 +179,7 @@ what_the_configuration_mended_is_not_in_effect_yet(void **state)
     findings = findings_of(json.out, "devvm");
     assert_string_equal(findings, "lsi-controller scsi0 10\n"
                                   "bps-without-effect scsi0 01\n"
-                                  "oom-score - 10\n"
+                                  "oom-score - 1\n"
                                   "limit-without-burst scsi0 10\n"
                                   "no-own-monitor - 11\n"
                                   "no-panic-device - 11\n"
@@ -190,6 +190,98 @@ what_the_configuration_mended_is_not_in_effect_yet(void **state)
                                      "configuration, not in effect until stop and start)"));
     assert_non_null(strstr(text.out, "qm set 102 --scsihw virtio-scsi-single"));
     assert_null(strstr(text.out, "clean"));
+}
+
+#define UUID "6f1d2b9a-5a0e-4c55-8a3e-0d8f5a8d1b11"
+#define DEFINED(uuid, devices)                                                                     \
+    "<!-- edited by virsh --><domain type='kvm'><name>store</name><uuid>" uuid                     \
+    "</uuid><memory unit='MiB'>1024</memory><os><type machine='pc-q35-9.0'>hvm</type></os>"        \
+    "<devices>" devices "<memballoon model='none'/></devices></domain>"
+
+static void
+start_domain(const Fixture *fixture)
+{
+    static const char *const words[] = {
+        "qemu-system-x86_64",
+        "-name",
+        "guest=store",
+        "-uuid",
+        UUID,
+        "-m",
+        "1024",
+        "-object",
+        "secret,id=masterKey0,file=/x/domain-3-store/master-key.aes",
+        "-chardev",
+        "socket,id=charmonitor,fd=9,server=on",
+        "-mon",
+        "chardev=charmonitor,mode=control",
+        "-device",
+        "lsi,id=scsi0",
+        "-drive",
+        "file=/a.raw,if=none,id=d0,cache=unsafe,aio=threads",
+        "-device",
+        "scsi-hd,bus=scsi0.0,drive=d0,id=scsi0-0-0-0",
+        "-drive",
+        "file=/b.raw,if=none,id=d1,cache=none,aio=threads",
+        "-object",
+        "iothread,id=iothread1",
+        "-device",
+        "virtio-blk-pci,drive=d1,id=virtio-disk0,iothread=iothread1",
+        "-serial",
+        "stdio",
+        NULL};
+
+    fake_host_process(fixture->tree, 104, 1, "qemu-system-x86", words);
+    tree_file(fixture->tree, "proc/104/oom_score_adj", "-999\n");
+}
+
+static void
+a_definition_of_libvirt_is_told_apart_too(void **state)
+{
+    static const char mended[] = DEFINED(
+        UUID,
+        "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none' io='threads'/>"
+        "<source file='/a.raw'/><target dev='sda' bus='scsi'/>"
+        "<address type='drive' controller='0' bus='0' target='0' unit='0'/></disk>"
+        "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='unsafe' "
+        "iothread='1'/><source file='/b.raw'/><target dev='vda' bus='virtio'/></disk>"
+        "<controller type='scsi' index='0' model='virtio-scsi'><driver iothread='1'/></controller>"
+        "<watchdog model='i6300esb' action='reset'/><serial type='pty'/>");
+    const Fixture *fixture = *state;
+    g_auto(Run) json = {0}, other = {0};
+    g_autofree char *findings = NULL, *alone = NULL;
+
+    start_domain(fixture);
+    tree_file(fixture->tree, "etc/libvirt/qemu/store.xml", mended);
+    json = run_audit(fixture, "store", true);
+    findings = findings_of(json.out, "store");
+    assert_string_equal(findings, "lsi-controller scsi0-0-0-0 10\n"
+                                  "unsafe-cache scsi0-0-0-0 10\n"
+                                  "unsafe-cache virtio-disk0 01\n"
+                                  "oom-score - 1\n" /* no definition tells of it */
+                                  "no-own-monitor - 1\n"
+                                  "no-panic-device - 11\n"
+                                  "no-watchdog - 10\n");
+    /* a domain of the same name in another libvirtd is none of its */
+    tree_file(fixture->tree, "etc/libvirt/qemu/store.xml",
+              DEFINED("00000000-5a0e-4c55-8a3e-0d8f5a8d1b11", ""));
+    other = run_audit(fixture, "store", true);
+    alone = findings_of(other.out, "store");
+    assert_non_null(strstr(alone, "lsi-controller scsi0-0-0-0 1\n"));
+    assert_null(strstr(alone, "10\n"));
+}
+
+static void
+an_unreadable_definition_is_said(void **state)
+{
+    const Fixture *fixture = *state;
+    g_auto(Run) run = {0};
+
+    start_domain(fixture);
+    tree_file(fixture->tree, "etc/libvirt/qemu/store.xml", "<domain><name>");
+    run = run_audit(fixture, "store", false);
+    assert_non_null(strstr(run.out, "  but"));
+    assert_non_null(strstr(run.out, "lsi-controller"));
 }
 
 static void
@@ -303,6 +395,8 @@ main(void)
     static const struct CMUnitTest tests[] = {
         audit_test(the_incident_has_its_risks_and_the_vm_beside_it_none),
         audit_test(what_the_configuration_mended_is_not_in_effect_yet),
+        audit_test(a_definition_of_libvirt_is_told_apart_too),
+        audit_test(an_unreadable_definition_is_said),
         audit_test(what_is_pending_counts_for_the_next_start),
         audit_test(a_sites_own_row_is_heard_and_a_bad_one_refused),
         audit_test(a_host_that_promised_more_than_it_has_is_told),
