@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "t.h"
 
-#include "audit.h"
+#include "audit-rules.h"
 
 #include <string.h>
 
@@ -228,6 +228,52 @@ a_clean_vm_has_no_finding(void **state)
     }
 }
 
+static bool
+is_planted(const char *name)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* On real VMs, or in fixtures of what no test machine has. */
+static bool
+is_planted_on_vms(const char *name)
+{
+    static const char *const files[] = {"tests/qemu/audit.py", "tests/host/cases/audit.sh",
+                                        "tests/test-ctl-audit.c"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *path = g_build_filename(g_getenv("SOURCE_ROOT"), files[i], NULL);
+        g_autofree char *text = NULL;
+
+        if (!g_file_get_contents(path, &text, NULL, NULL))
+            fail_msg("%s cannot be read", path);
+        if (strstr(text, name))
+            return true;
+    }
+    return false;
+}
+
+static void
+check_rules(const AuditRule *rules, guint n)
+{
+    for (guint i = 0; i < n; i++) {
+        if (!is_planted(rules[i].name))
+            fail_msg("no row here plants %s", rules[i].name);
+        if (!is_planted_on_vms(rules[i].name))
+            fail_msg("no VM and no fixture has %s", rules[i].name);
+    }
+}
+
+static void
+every_rule_is_planted_somewhere(void **state)
+{
+    check_rules(audit_disk_rules, audit_n_disk_rules);
+    check_rules(audit_vm_rules, audit_n_vm_rules);
+}
+
 static void
 what_is_unknown_is_no_finding(void **state)
 {
@@ -377,6 +423,7 @@ main(void)
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(a_clean_vm_has_no_finding),
         cmocka_unit_test(what_is_unknown_is_no_finding),
+        cmocka_unit_test(every_rule_is_planted_somewhere),
         cmocka_unit_test(what_the_configuration_mended_is_told_apart),
         cmocka_unit_test(what_the_configuration_does_not_tell_is_not_mended),
         cmocka_unit_test(a_site_adds_a_bug_of_its_own),

@@ -284,6 +284,119 @@ an_unreadable_definition_is_said(void **state)
     assert_non_null(strstr(run.out, "lsi-controller"));
 }
 
+/* Fixtures of what no test machine has: a mapped rbd, a CIFS mount, a QEMU that maps a disk's
+ * queues to several iothreads. Each beside what its remedy makes of it. */
+typedef struct {
+    const char *name, *drive, *device; /* device NULL: with one iothread */
+    const char *expected;
+    const char *more[9]; /* words beside, NULL at the end */
+} PlaceRow;
+
+#define ONE_THREAD "virtio-blk-pci,drive=d,id=v,iothread=t0"
+#define TWO_THREADS                                                                                \
+    "{\"driver\":\"virtio-blk-pci\",\"iothread-vq-mapping\":[{\"iothread\":\"t0\"},"               \
+    "{\"iothread\":\"t1\"}],\"drive\":\"d\",\"id\":\"v\"}"
+#define LIMIT ",throttling.bps-write=1000000,throttling.bps-write-max=2000000"
+
+static const PlaceRow places[] = {
+    {"io_uring on a mapped rbd with the host's cache",
+     "file=/dev/rbd/pool/vm,cache=writeback,aio=io_uring",
+     ONE_THREAD,
+     "risky-io-uring v 1\n",
+     {NULL}},
+    {"threads on a mapped rbd",
+     "file=/dev/rbd/pool/vm,cache=writeback,aio=threads",
+     ONE_THREAD,
+     "",
+     {NULL}},
+    {"io_uring on a mapped rbd with O_DIRECT",
+     "file=/dev/rbd/pool/vm,cache=none,aio=io_uring",
+     ONE_THREAD,
+     "",
+     {NULL}},
+    {"io_uring on CIFS",
+     "file=/mnt/share/vm.raw,cache=none,aio=io_uring",
+     ONE_THREAD,
+     "risky-io-uring v 1\n",
+     {NULL}},
+    {"threads on CIFS", "file=/mnt/share/vm.raw,cache=none,aio=threads", ONE_THREAD, "", {NULL}},
+    {"io_uring beside CIFS",
+     "file=/mnt/shared/vm.raw,cache=none,aio=io_uring",
+     ONE_THREAD,
+     "",
+     {NULL}},
+    {"a limit on a disk with several iothreads",
+     "file=/a.raw,cache=none,aio=threads" LIMIT,
+     TWO_THREADS,
+     "throttle-several-iothreads v 1\n",
+     {NULL}},
+    {"several iothreads without a limit",
+     "file=/a.raw,cache=none,aio=threads",
+     TWO_THREADS,
+     "",
+     {NULL}},
+    {"a limit on a disk with one iothread",
+     "file=/a.raw,cache=none,aio=threads" LIMIT,
+     ONE_THREAD,
+     "",
+     {NULL}},
+    {"RAM half in huge pages",
+     "file=/a.raw,cache=none,aio=threads",
+     ONE_THREAD,
+     "mixed-hugepages - 1\n",
+     {"-object", "memory-backend-memfd,id=m0,size=512M,hugetlb=on", "-object",
+      "memory-backend-ram,id=m1,size=512M", "-numa", "node,memdev=m0", "-numa", "node,memdev=m1"}},
+    {"RAM in huge pages",
+     "file=/a.raw,cache=none,aio=threads",
+     ONE_THREAD,
+     "",
+     {"-object", "memory-backend-memfd,id=m0,size=512M,hugetlb=on", "-object",
+      "memory-backend-memfd,id=m1,size=512M,hugetlb=on", "-numa", "node,memdev=m0", "-numa",
+      "node,memdev=m1"}},
+};
+
+static void
+check_place(const Fixture *fixture, const PlaceRow *row)
+{
+    g_autofree char *drive = g_strconcat(row->drive, ",if=none,id=d,format=raw,werror=stop", NULL);
+    const char *words[G_N_ELEMENTS(clean_words) + G_N_ELEMENTS(row->more)] = {0};
+    const char *last = NULL;
+    guint n = 0;
+    g_autofree char *found = NULL;
+    g_auto(Run) run = {0};
+
+    for (guint i = 0; clean_words[i]; i++) {
+        const char *word = clean_words[i];
+
+        if (last && strcmp(last, "-drive") == 0)
+            word = drive;
+        else if (word && g_str_has_prefix(word, "virtio-blk-pci"))
+            word = row->device;
+        words[n++] = word;
+        last = clean_words[i];
+    }
+    for (guint i = 0; row->more[i]; i++)
+        words[n++] = row->more[i];
+    fake_host_process(fixture->tree, 103, 1, "kvm", words);
+    run = run_audit(fixture, "clean", true);
+    found = findings_of(run.out, "clean");
+    if (strcmp(found, row->expected) != 0)
+        fail_msg("%s: %s", row->name, found);
+}
+
+static void
+what_no_test_machine_has_is_found_in_fixtures(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autofree char *mounts = g_strdup_printf("proc/%d/mountinfo", (int)getpid());
+
+    tree_file(fixture->tree, mounts,
+              "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+              "23 22 0:50 / /mnt/share rw - cifs //server/share rw\n");
+    for (guint i = 0; i < G_N_ELEMENTS(places); i++)
+        check_place(fixture, &places[i]);
+}
+
 static void
 what_is_pending_counts_for_the_next_start(void **state)
 {
@@ -397,6 +510,7 @@ main(void)
         audit_test(what_the_configuration_mended_is_not_in_effect_yet),
         audit_test(a_definition_of_libvirt_is_told_apart_too),
         audit_test(an_unreadable_definition_is_said),
+        audit_test(what_no_test_machine_has_is_found_in_fixtures),
         audit_test(what_is_pending_counts_for_the_next_start),
         audit_test(a_sites_own_row_is_heard_and_a_bad_one_refused),
         audit_test(a_host_that_promised_more_than_it_has_is_told),
