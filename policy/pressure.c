@@ -304,7 +304,8 @@ reading_judge(const PressureTrack *track, const MemorySample *memory, guint64 bu
     verdict.has_sum = true;
     verdict.guest_left_low_bytes = sum.left_low_bytes;
     verdict.guest_left_high_bytes = sum.left_high_bytes;
-    verdict.room_bytes = sum.over_bytes > 0 ? -(gint64)sum.over_bytes : (gint64)sum.room_bytes;
+    verdict.room_bytes =
+        sum.over_bytes > 0 ? -(gint64)MIN(sum.over_bytes, G_MAXINT64) : (gint64)sum.room_bytes;
     verdict.missing_low_bytes = less(plus(sum.left_low_bytes, sum.over_bytes), sum.room_bytes);
     verdict.missing_high_bytes = less(plus(sum.left_high_bytes, sum.over_bytes), sum.room_bytes);
     verdict.sufficient_bytes = plus(sum.used_bytes, sum.left_high_bytes);
