@@ -220,6 +220,15 @@ cgroup_parse_oom_kills(const char *text, guint64 *ret_kills)
 }
 
 bool
+cgroup_parse_frozen(const char *text)
+{
+    Field frozen = {.name = "frozen"};
+
+    fields_read(text, &frozen, 1);
+    return frozen.is_set && frozen.value != 0;
+}
+
+bool
 cgroup_parse_bytes(const char *text, guint64 *ret_bytes)
 {
     const char *end = text + strcspn(text, "\n");

@@ -41,6 +41,7 @@ typedef struct {
 
 struct Cgroup {
     CgroupPath path;
+    char *process_path; /* where the process itself is: the owner or below it */
     int mount_fd;
     bool is_kernels;    /* false in a fixture tree, where a kept file would read on once removed */
     bool mount_is_part; /* limits above the mount are out of sight */
@@ -277,6 +278,7 @@ cgroup_free(Cgroup *cgroup)
     g_ptr_array_unref(cgroup->levels);
     fd_clear(&cgroup->mount_fd);
     g_free(cgroup->path.path);
+    g_free(cgroup->process_path);
     g_free(cgroup);
 }
 
@@ -379,6 +381,15 @@ levels_add(Cgroup *cgroup, GError **error)
     return true;
 }
 
+bool
+cgroup_is_frozen(const Cgroup *cgroup)
+{
+    auto_fd fd = cgroup->path.is_v2 ? file_open(cgroup, cgroup->process_path, "cgroup.events") : -1;
+    char text[TEXT_BYTES];
+
+    return fd >= 0 && host_reread(fd, text, TEXT_BYTES, NULL) > 0 && cgroup_parse_frozen(text);
+}
+
 /* sd_booted(3)'s way. */
 static bool
 systemd_runs(const Host *host)
@@ -402,6 +413,7 @@ cgroup_open(const Host *host, const Proc *proc, GError **error)
     cgroup->mount_fd = place.mount_fd;
     cgroup->mount_is_part = place.mount_is_part;
     cgroup->path = (CgroupPath){.path = place.path, .is_v2 = place.is_v2};
+    cgroup->process_path = g_strdup(place.path);
     if (!owner_find(cgroup, error) || !root_check(cgroup, error) || !levels_add(cgroup, error))
         return NULL;
     group_parse(cgroup->path.path, &cgroup->place);

@@ -27,6 +27,8 @@ bool cgroup_parse_stat_v2(const char *text, CgroupCharge *ret_charge);
 bool cgroup_parse_stat_v1(const char *text, guint64 kmem_bytes, CgroupCharge *ret_charge);
 /* oom_kill out of memory.events (v2) or memory.oom_control (v1). */
 bool cgroup_parse_oom_kills(const char *text, guint64 *ret_kills);
+/* Does cgroup.events say that the freezer holds all of the group? */
+bool cgroup_parse_frozen(const char *text);
 /* One number: memory.current and its like. */
 bool cgroup_parse_bytes(const char *text, guint64 *ret_bytes);
 /* "max", "9223372036854771712" (v1's "none") -> *ret_has_limit false. false: unreadable. */
@@ -57,6 +59,10 @@ const CgroupPath *cgroup_path(const Cgroup *cgroup); /* of the owning group */
 int cgroup_mount_fd(const Cgroup *cgroup);           /* what the path is below; borrowed */
 /* What the owning group's path says of it. */
 const GroupPlace *cgroup_group_place(const Cgroup *cgroup);
+
+/* v2: the freezer holds the group the process was in when this was opened, by its own knob or one
+ * above. v1's freezer is another hierarchy: see proc_is_frozen(). Never blocks. */
+bool cgroup_is_frozen(const Cgroup *cgroup);
 
 /* The owning group or one above it, where it carries a limit. */
 typedef struct {

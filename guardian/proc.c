@@ -292,6 +292,17 @@ proc_read_status(const Proc *proc, ProcStatus *ret_status, GError **error)
     return false;
 }
 
+bool
+proc_is_frozen(const Proc *proc)
+{
+    static const char place[] = "__refrigerator";
+    auto_fd fd = openat(proc->dir_fd, "wchan", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    char text[64];
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text);
+
+    return length == (ssize_t)strlen(place) && memcmp(text, place, strlen(place)) == 0;
+}
+
 /* The kernel ends each argument with a NUL; a process that rewrote its title may not. */
 static char **
 arguments_split(const char *bytes, gsize length)

@@ -42,6 +42,9 @@ bool proc_is_alive(const Proc *proc);
 bool proc_read_stat(const Proc *proc, ProcStat *ret_stat, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 bool proc_read_status(const Proc *proc, ProcStatus *ret_status,
                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Cgroup v1's freezer holds its main thread: a D like any other but for wchan. false also where the
+ * kernel does not say. Never blocks. */
+bool proc_is_frozen(const Proc *proc);
 /* argv, NULL-terminated, at least one argument, g_strfreev. Can block for ever on a hung process:
  * in a worker only. */
 char **proc_read_cmdline(const Proc *proc, GError **error) G_GNUC_WARN_UNUSED_RESULT;

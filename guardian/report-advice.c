@@ -64,6 +64,10 @@ remedy_of(JsonObject *vm, JsonObject *disk)
     (void)report_number_of(vm, "pid", &pid);
     if (disk)
         (void)report_number_of(disk, "neighbours_moving", &moving);
+    if (story_is_layer(vm, "process-stopped") &&
+        strcmp(report_text_of(vm, "cause", ""), "cgroup-frozen") == 0)
+        return g_strdup("thaw its cgroup, unless somebody wants it frozen: systemctl thaw UNIT, or "
+                        "unpause its container");
     if (story_is_layer(vm, "process-stopped") && pid > 0)
         return g_strdup_printf("kill -CONT %" G_GINT64_FORMAT ", unless somebody debugs it", pid);
     if (story_is_layer(vm, "throttle"))

@@ -146,7 +146,7 @@ append_layer(GString *text, JsonObject *vm, JsonObject *disk)
         {"throttle", "its own limit holds it"},
         {"guest", "the guest has died, its disk has not"},
         {"main-loop-blocked", "QEMU's main thread waits for something, and the guest with it"},
-        {"process-stopped", "SIGSTOP or a debugger: nothing of the VM runs"},
+        {"process-stopped", "SIGSTOP, a debugger or the cgroup freezer: nothing of the VM runs"},
         {"unknown", "nothing can be seen in flight: this controller does not show it"}};
     const char *layer = report_text_of(disk ? disk : vm, "layer", "unknown");
     const char *cause = report_text_of(disk ? disk : vm, "cause", "");

@@ -180,7 +180,7 @@ sample_ask_domain(Sampling *sampling)
         return false;
     }
     /* a stopped process answers nothing, and the call would hang in libvirtd */
-    if (sample->process_state == 'T' || sample->process_state == 't')
+    if (sample_is_stopped(sample))
         return false;
     sampling->phase = PHASE_DONE;
     sampling->open++;

@@ -97,6 +97,15 @@ fill_network(Sampling *sampling)
     sampling->sample.has_network = network_read(sampling->vm, &sampling->sample.network_bytes);
 }
 
+/* Of v1 as well as of v2; a QEMU that answered is not looked at. */
+static bool
+is_frozen(const Vm *vm, char process_state)
+{
+    if (process_state == 'D')
+        return proc_is_frozen(vm->proc);
+    return vm->sample.monitor != MONITOR_ANSWERED && vm->cgroup && cgroup_is_frozen(vm->cgroup);
+}
+
 void
 sample_fill_process(Sampling *sampling)
 {
@@ -111,6 +120,7 @@ sample_fill_process(Sampling *sampling)
     }
     sample->process_is_gone = stat.state == 'Z' || stat.state == 'X';
     sample->process_state = stat.state;
+    sample->process_is_frozen = is_frozen(vm, stat.state);
     sample->age_us = proc_age_us(sampling->context.host, stat.start_ticks);
     sample->has_cpu = true;
     sample->cpu_time_us = ticks_to_us(stat.utime_ticks + stat.stime_ticks);

@@ -318,7 +318,7 @@ monitor_prepare(Sampling *sampling)
     Sample *sample = &sampling->sample;
 
     /* a stopped process answers nothing, and a connect would stay in its backlog */
-    if (!vm->monitor_path || sample->process_state == 'T' || sample->process_state == 't')
+    if (!vm->monitor_path || sample_is_stopped(sample))
         return false;
     if (vm->client && qmp_client_stage(vm->client) == QMP_STAGE_CLOSED) /* between two samples */
         g_clear_pointer(&vm->client, qmp_client_free);

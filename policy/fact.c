@@ -35,6 +35,7 @@ static const Fact vm_facts[] = {
     VM("asleep", FACT_TIME_US, boottime_us),
     VM_FLAG("gone", process_is_gone, &yes_words),
     VM("process", FACT_LETTER, process_state),
+    VM_FLAG("freezer", process_is_frozen, &yes_words),
     VM("monitor", FACT_STAGE, monitor),
     VM("waited", FACT_TIME_US, waited_us),
     VM("run", FACT_RUN, run),

@@ -8,7 +8,8 @@
  *
  *   of the VM, for all its disks
  *     the process is gone                 unknown / process-gone
- *     the process is in state T           suspect; twice in a row frozen / process-stopped
+ *     the process is in state T, or the   suspect; twice in a row frozen / process-stopped
+ *     cgroup freezer holds it
  *     no greeting                         unknown / socket-busy: another client holds the monitor
  *     a greeting, then no answer          unknown; for half of max(3 periods, `silent`) suspect,
  *                                         for all of it frozen / main-loop-blocked; five times
@@ -150,8 +151,13 @@ judge_stopped(Track *track, const Sample *sample)
 {
     Verdict verdict = {.state = STATE_SUSPECT, .layer = LAYER_PROCESS_STOPPED};
 
-    verdict.cause = sample->process_state == 't' ? "traced" : "stopped";
-    verdict.reason = "the QEMU process itself is stopped (state T)";
+    if (sample->process_is_frozen) {
+        verdict.cause = "cgroup-frozen";
+        verdict.reason = "the cgroup freezer holds the QEMU process";
+    } else {
+        verdict.cause = sample->process_state == 't' ? "traced" : "stopped";
+        verdict.reason = "the QEMU process itself is stopped (state T)";
+    }
     if (++track->stopped_samples >= STOPPED_SAMPLES_MIN)
         verdict.state = STATE_FROZEN;
     return verdict;
@@ -198,7 +204,7 @@ judge_vm(Track *track, const Sample *sample, const Limits *limits)
                          .layer = LAYER_PROCESS_GONE,
                          .cause = "gone",
                          .reason = "the QEMU process has ended"};
-    if (sample->process_state == 'T' || sample->process_state == 't') {
+    if (sample_is_stopped(sample)) {
         track->silent_since_us = 0;
         return judge_stopped(track, sample);
     }

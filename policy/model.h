@@ -151,7 +151,8 @@ typedef struct {
     gint64 age_us;      /* since the QEMU process started; < 0 unknown */
 
     bool process_is_gone;
-    char process_state; /* of /proc/<pid>/stat: R S D T t Z ...; 0 unknown */
+    char process_state;     /* of /proc/<pid>/stat: R S D T t Z ...; 0 unknown */
+    bool process_is_frozen; /* the cgroup freezer holds it, whatever letter that shows */
 
     MonitorStage monitor;
     gint64 waited_us;     /* how long the answer took, or how long we have waited in vain */
@@ -172,6 +173,14 @@ typedef struct {
 
     MemorySample memory;
 } Sample;
+
+/* Nothing of the VM runs, by somebody's wish: its monitor cannot answer, and need not be asked. */
+static inline bool
+sample_is_stopped(const Sample *sample)
+{
+    return sample->process_is_frozen || sample->process_state == 'T' ||
+           sample->process_state == 't';
+}
 
 typedef enum { STATE_OK, STATE_UNKNOWN, STATE_SUSPECT, STATE_FROZEN } State; /* by rising gravity */
 

@@ -130,6 +130,32 @@ a_stopped_process_is_named_as_such(void **state)
 }
 
 static void
+what_the_cgroup_freezer_holds_is_stopped_and_no_blocked_loop(void **state)
+{
+    Story *story = *state;
+
+    story_warm_up(story, 30 * S);
+    story->sample.monitor = MONITOR_SILENT; /* the look that finds out */
+    story->sample.waited_us = 2 * S;
+    story_tick(story);
+    story->sample.monitor = MONITOR_NOT_ASKED;
+    story->sample.process_is_frozen = true;
+    story_tick(story);
+    assert_int_equal(story->worst, STATE_SUSPECT);
+    story_tick(story);
+    assert_int_equal(story->track.verdict.state, STATE_FROZEN);
+    assert_int_equal(story->track.verdict.layer, LAYER_PROCESS_STOPPED);
+    assert_string_equal(story->track.verdict.cause, "cgroup-frozen");
+    for (guint i = 0; i < 300; i++)
+        story_tick(story);
+    assert_int_equal(story->track.verdict.layer, LAYER_PROCESS_STOPPED);
+    story->sample.monitor = MONITOR_ANSWERED;
+    story->sample.process_is_frozen = false;
+    story_warm_up(story, 4 * S);
+    assert_int_equal(story->track.verdict.state, STATE_OK);
+}
+
+static void
 a_late_tick_and_a_suspend_accuse_nobody(void **state)
 {
     Story *story = *state;
@@ -192,6 +218,7 @@ main(void)
         story_test(a_slow_answer_in_the_middle_loses_nothing),
         story_test(a_foreign_client_is_unknown_and_nothing_else),
         story_test(a_stopped_process_is_named_as_such),
+        story_test(what_the_cgroup_freezer_holds_is_stopped_and_no_blocked_loop),
         story_test(a_late_tick_and_a_suspend_accuse_nobody),
         story_test(an_open_freeze_outlives_a_late_tick),
         story_test(an_unplugged_disk_takes_its_verdict_along),

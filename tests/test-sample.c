@@ -146,6 +146,39 @@ a_stopped_process_is_not_asked(void **state)
     assert_int_equal(fake_monitor_accepted(fixture->monitor), 0);
 }
 
+/* v1's is a D of its own kind, v2's shows in the group alone. A QEMU that answers is not looked
+ * into. */
+static void
+a_process_in_the_cgroup_freezer_is_not_asked(void **state)
+{
+    SampleFixture *fixture = *state;
+    static const char *const events = "sys/fs/cgroup/vm/cgroup.events";
+    g_autofree char *wchan = g_strdup_printf("proc/%d/wchan", (int)getpid());
+    g_autofree char *member = g_strdup_printf("proc/%d/cgroup", (int)getpid());
+
+    tree_file(fixture->tree, "proc/self/mountinfo",
+              "41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    tree_file(fixture->tree, "sys/fs/cgroup/vm/memory.current", "1\n");
+    tree_file(fixture->tree, events, "populated 1\nfrozen 1\n");
+    sample_fixture_vm(fixture, true, NULL);
+    tree_file(fixture->tree, member, "0::/vm\n");
+    fixture->vm->cgroup = cgroup_open(fixture->host, fixture->vm->proc, NULL);
+    assert_non_null(fixture->vm->cgroup);
+    assert_int_equal(sample_fixture_take(fixture)->monitor, MONITOR_NOT_ASKED);
+    assert_true(fixture->vm->sample.process_is_frozen);
+    assert_int_equal(fake_monitor_accepted(fixture->monitor), 0);
+    tree_file(fixture->tree, events, "populated 1\nfrozen 0\n");
+    assert_int_equal(sample_fixture_take(fixture)->monitor, MONITOR_ANSWERED);
+    assert_false(fixture->vm->sample.process_is_frozen);
+    fake_host_set_state(fixture->tree, getpid(), 1000 + (guint64)getpid(), "kvm", 'D');
+    tree_file(fixture->tree, wchan, "__refrigerator");
+    assert_int_equal(sample_fixture_take(fixture)->monitor, MONITOR_NOT_ASKED);
+    assert_true(fixture->vm->sample.process_is_frozen);
+    tree_file(fixture->tree, wchan, "request_wait_answer"); /* a D of another kind */
+    assert_int_equal(sample_fixture_take(fixture)->monitor, MONITOR_ANSWERED);
+    assert_false(fixture->vm->sample.process_is_frozen);
+}
+
 static void
 a_busy_monitor_holds_one_pending_connect_of_ours(void **state)
 {
@@ -445,6 +478,7 @@ main(void)
         WITH_SAMPLES(a_socket_that_is_gone_is_refused),
         WITH_SAMPLES(a_vm_without_a_monitor_is_not_asked),
         WITH_SAMPLES(a_stopped_process_is_not_asked),
+        WITH_SAMPLES(a_process_in_the_cgroup_freezer_is_not_asked),
         WITH_SAMPLES(a_busy_monitor_holds_one_pending_connect_of_ours),
         WITH_SAMPLES(silence_after_the_greeting_is_no_negotiation),
         WITH_SAMPLES(a_handshake_in_the_making_is_no_silence),

@@ -118,6 +118,7 @@ change_vm(GRand *rand, Sample *sample)
     case 2:
         sample->process_is_gone = any_bool(rand);
         sample->process_state = (char)g_rand_int_range(rand, 0, 256);
+        sample->process_is_frozen = any_bool(rand);
         break;
     case 3:
         sample->monitor = (MonitorStage)g_rand_int_range(rand, 0, MONITOR_ANSWERED + 1);
@@ -251,6 +252,7 @@ assert_same_sample(const Sample *a, const Sample *b)
     assert_int_equal(a->age_us, b->age_us);
     assert_int_equal(a->process_is_gone, b->process_is_gone);
     assert_int_equal(a->process_state, b->process_state);
+    assert_int_equal(a->process_is_frozen, b->process_is_frozen);
     assert_int_equal(a->monitor, b->monitor);
     assert_int_equal(a->waited_us, b->waited_us);
     assert_int_equal(a->monitor_is_ours, b->monitor_is_ours);

@@ -109,6 +109,18 @@ def join_group(group):
         file.write("0")
 
 
+def remove_group(directory):
+    """A kernel lets go of a task some time after it was waited for."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return os.rmdir(directory)
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 class Group:
     """A real memory cgroup, with a limit, of the hierarchy this machine has; below another one or at the top."""
 
@@ -131,15 +143,7 @@ class Group:
                 file.write(str(limit))
 
     def remove(self):
-        """A kernel lets go of a task some time after it was waited for."""
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                return os.rmdir(self.directory)
-            except OSError as error:
-                if error.errno != errno.EBUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+        remove_group(self.directory)
 
     @classmethod
     def is_possible(cls):
@@ -152,6 +156,35 @@ class Group:
                 return "memory" in file.read().split()
         except FileNotFoundError:
             return False
+
+
+class Freezer:
+    """A group of the cgroup freezer with these processes in it."""
+
+    V1 = "/sys/fs/cgroup/freezer"
+    V2 = "/sys/fs/cgroup"
+
+    def __init__(self, scratch, pids):
+        is_v1 = os.path.exists(f"{self.V1}/cgroup.procs")
+        if os.geteuid() != 0 or not (is_v1 or os.path.exists(f"{self.V2}/cgroup.procs")):
+            raise Skipped("no cgroup freezer")
+        root = self.V1 if is_v1 else self.V2
+        self.directory = f"{root}/guardian-freezer-{os.getpid()}"
+        self.knob, self.words = ("freezer.state", ("THAWED", "FROZEN")) if is_v1 else ("cgroup.freeze", "01")
+        os.mkdir(self.directory)
+        scratch.cleanups.append(self.remove)
+        for pid in pids:
+            self.write("cgroup.procs", str(pid))
+
+    def set(self, is_frozen):
+        self.write(self.knob, self.words[is_frozen])
+
+    def write(self, knob, value):
+        with open(os.path.join(self.directory, knob), "w") as file:
+            file.write(value)
+
+    def remove(self):
+        remove_group(self.directory)
 
 
 class Nbd:

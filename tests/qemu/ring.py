@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from fixture import BUILD, PATIENCE, Group, Guardian, Nbd, Skipped, Vm, check, run, wait_for
+from fixture import BUILD, PATIENCE, Freezer, Group, Guardian, Nbd, Skipped, Vm, check, run, wait_for
 
 # Issue: virtio on a monitor of our own is named within 30 s of the freeze.
 NAMED_WITHIN = 30
@@ -182,6 +182,26 @@ def case_process_stopped(scratch):
         time.sleep(0.5)
     os.kill(stopped.pid, signal.SIGCONT)
     wait_for(lambda: guardian.vm(stopped)["state"] == "ok", PATIENCE, "not cleared")
+
+
+def case_process_frozen(scratch):
+    """what the cgroup freezer holds is named so, and is no blocked main loop; the VM beside it is fine."""
+    held = Vm(scratch, "ring-held", [Nbd(scratch, "a").drive()])
+    other = Vm(scratch, "ring-beside", [Nbd(scratch, "b").drive()])
+    guardian = Guardian(scratch, [held, other])
+    guardian.wait_writing(held, "virtio0")
+    freezer = Freezer(scratch, [held.pid])
+    freezer.set(True)
+    try:
+        entry, _ = wait_for(lambda: guardian.vm(held)["state"] == "frozen" and guardian.vm(held), PATIENCE,
+                            "not named")
+        check((entry["layer"], entry["cause"]) == ("process-stopped", "cgroup-frozen"), f"{entry}")
+        expect_ok(guardian, other, "virtio0")
+        check("thaw its cgroup" in guardian.ctl("explain", held.name).stdout, "no word of what to do")
+    finally:
+        freezer.set(False)
+    wait_for(lambda: guardian.vm(held)["state"] == "ok", PATIENCE, "not cleared")
+    check("main-loop-blocked" not in guardian.log(), guardian.log())
 
 
 def case_main_loop_blocked(scratch):

@@ -27,4 +27,15 @@ check 'the group is named as it stands in the hierarchy' matches \
     '^/user.slice/user-1000.slice/user@1000.service/.*/mine.scope$' "$(vm my-vm .memory.limit_group)"
 check 'it is fine once it is known' wait_for 90 is my-vm .state ok
 check 'its disk is in sight, although homes are not' wait_for 60 disk_is_counted
+
+# What people do who pause a container.
+group=/sys/fs/cgroup$(vm my-vm .memory.limit_group)
+echo 1 >"$group/cgroup.freeze"
+check 'held by the cgroup freezer it is named so' wait_for 60 is my-vm .cause cgroup-frozen
+check 'which is its layer' is my-vm .layer process-stopped
+check 'and explained' matches 'thaw its cgroup' "$(guardianctl explain my-vm)"
+echo 0 >"$group/cgroup.freeze"
+check 'thawed it is fine again' wait_for 60 is my-vm .state ok
+check 'no main loop was blocked' \
+    equal 0 "$(journalctl --boot --unit=vm-guardian.service | grep -c main-loop-blocked)"
 loginctl disable-linger owner
