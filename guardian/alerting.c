@@ -4,6 +4,7 @@
 #include "memory-watch.h"
 #include "report-forecast.h"
 #include "report.h"
+#include "storage-name.h"
 #include "units.h"
 
 #include <string.h>
@@ -72,15 +73,16 @@ names_of(const AlertNews *news)
 }
 
 static char *
-line_of_storage(const AlertNews *news, const char *since)
+line_of_storage(const Host *host, const AlertNews *news, const char *since)
 {
     g_autofree char *names = names_of(news);
+    g_autofree char *storage = storage_name(host, news->storage);
 
     if (news->kind == ALERT_CLOSED)
-        return g_strdup_printf("storage %s: alert closed for %s", news->storage, names);
+        return g_strdup_printf("storage %s: alert closed for %s", storage, names);
     return g_strdup_printf("storage %s: %s: disks of %s are frozen since %s; first look at the "
                            "storage; never stop, reset, snapshot or migrate them meanwhile",
-                           news->storage, kind_head(news->kind), names, since);
+                           storage, kind_head(news->kind), names, since);
 }
 
 static char *
@@ -115,8 +117,8 @@ speak_news(const Alerting *alerting, const AlertNews *news)
     const Alert *first = news->alerts->pdata[0];
     gint64 offset = host_realtime_us(alerting->host) - host_monotonic_us(alerting->host);
     g_autofree char *since = report_utc(first->since_us + offset);
-    g_autofree char *line =
-        news->storage ? line_of_storage(news, since) : line_of_one(news, first, since);
+    g_autofree char *line = news->storage ? line_of_storage(alerting->host, news, since)
+                                          : line_of_one(news, first, since);
     g_autoptr(GPtrArray) vms = vms_of(news);
     AlertingNews told = {.step = alert_kind_name(news->kind),
                          .line = line,

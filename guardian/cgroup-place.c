@@ -10,9 +10,8 @@
 /* A host with a thousand mounts has about 200 KiB. */
 #define MOUNTINFO_BYTES_MAX (4 * 1024 * 1024)
 
-/* Our own mountinfo as this proc sees us: "self" is a link in the real one, which is read and not
- * followed. */
-static char *
+/* "self" is a link in the real one, which is read and not followed. */
+char *
 mountinfo_read(const Host *host, GError **error)
 {
     char self[32] = "self";

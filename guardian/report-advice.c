@@ -58,7 +58,7 @@ remedy_of(JsonObject *vm, JsonObject *disk)
 {
     g_autofree char *last_resort = last_resort_of(vm, disk);
     const char *storage =
-        report_text_of(disk, "storage", story_is_layer(vm, "storage") ? "the storage" : NULL);
+        report_storage_of(disk, story_is_layer(vm, "storage") ? "the storage" : NULL);
     gint64 pid = 0, moving = 0;
 
     (void)report_number_of(vm, "pid", &pid);

@@ -146,7 +146,7 @@ append_disk(GString *text, JsonObject *disk)
     append_line(text, "", "%s", report_text_of(disk, "reason", ""));
     (void)message_get_bool(disk, "limit_of_start", &is_of_start);
     append_line(text, "", "%s on %s; limit %s%s", report_text_of(disk, "driver", "unknown model"),
-                report_text_of(disk, "storage", "unknown storage"), limit,
+                report_storage_of(disk, "unknown storage"), limit,
                 is_of_start ? " at its start" : "");
     append_line(text, "", "in flight %s; completed %s writes, %s reads; failed %s", inflight,
                 writes, reads, failed);

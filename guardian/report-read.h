@@ -10,6 +10,8 @@
 
 /* Borrowed; otherwise when unknown. */
 const char *report_text_of(JsonObject *object, const char *member, const char *otherwise);
+/* Where the disk lies, as people call it when that is known. */
+const char *report_storage_of(JsonObject *disk, const char *otherwise);
 bool report_number_of(JsonObject *object, const char *member, gint64 *ret_value);
 /* The objects in an array, borrowed, in a new array; empty when there are none. */
 GPtrArray *report_objects_of(JsonObject *object, const char *member);

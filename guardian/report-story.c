@@ -255,7 +255,7 @@ say_innocents(Line *line, JsonObject *vm, JsonObject *disk)
     (void)report_number_of(disk, "device_inflight", &inflight);
     (void)report_number_of(disk, "neighbours_moving", &moving);
     if (inflight == 0 || moving > 0)
-        line_say(line, "the host's disk (%s%s%s%s%s)", report_text_of(disk, "storage", "unknown"),
+        line_say(line, "the host's disk (%s%s%s%s%s)", report_storage_of(disk, "unknown"),
                  inflight == 0 || moving > 0 ? ": " : "", inflight == 0 ? "0 in flight" : "",
                  inflight == 0 && moving > 0 ? ", " : "", moving > 0 ? "neighbours write" : "");
     if (strcmp(report_text_of(vm, "run", ""), "running") == 0)

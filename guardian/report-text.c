@@ -35,6 +35,12 @@ report_text_of(JsonObject *object, const char *member, const char *otherwise)
     return text ? text : otherwise;
 }
 
+const char *
+report_storage_of(JsonObject *disk, const char *otherwise)
+{
+    return report_text_of(disk, "storage_name", report_text_of(disk, "storage", otherwise));
+}
+
 bool
 report_number_of(JsonObject *object, const char *member, gint64 *ret_value)
 {

@@ -13,6 +13,7 @@
 #include "report-reason.h"
 #include "report-roles.h"
 #include "report-sources.h"
+#include "storage-name.h"
 #include "units.h"
 
 #include <math.h>
@@ -71,14 +72,21 @@ add_canary(JsonBuilder *builder, const DiskSample *disk, const Limits *limits)
 }
 
 static void
-add_disk(JsonBuilder *builder, const Vm *vm, const DiskSample *disk, const ReportClocks *clocks)
+add_disk(JsonBuilder *builder, const Host *host, const Vm *vm, const DiskSample *disk,
+         const ReportClocks *clocks)
 {
     const DiskTrack *track = track_find_disk(&vm->track, disk->id);
+    g_autofree char *name = NULL;
 
     json_builder_begin_object(builder);
     build_text(builder, "label", disk->label);
     build_text(builder, "driver", disk->driver);
     build_text(builder, "storage", disk->storage);
+    /* as people call it, for those who have to look there */
+    name = disk->storage && track && track->verdict.state >= STATE_SUSPECT
+               ? storage_name(host, disk->storage)
+               : NULL;
+    build_text(builder, "storage_name", name);
     if (track) {
         g_autofree char *reason = report_reason(vm, track, &track->verdict);
 
@@ -101,7 +109,7 @@ add_disk(JsonBuilder *builder, const Vm *vm, const DiskSample *disk, const Repor
 }
 
 static void
-add_disks(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
+add_disks(JsonBuilder *builder, const Host *host, const Vm *vm, const ReportClocks *clocks)
 {
     bool is_known = vm->has_sample && vm->sample.has_disks;
 
@@ -112,13 +120,13 @@ add_disks(JsonBuilder *builder, const Vm *vm, const ReportClocks *clocks)
     }
     json_builder_begin_array(builder);
     for (guint i = 0; is_known && i < vm->sample.n_disks; i++)
-        add_disk(builder, vm, &vm->sample.disks[i], clocks);
+        add_disk(builder, host, vm, &vm->sample.disks[i], clocks);
     /* the monitor is silent: the disks of the last answer, with what is concluded for them */
     for (guint i = 0; !is_known && i < vm->track.disks->len; i++) {
         const DiskTrack *track = vm->track.disks->pdata[i];
         DiskSample last = {.id = track->id, .label = track->label};
 
-        add_disk(builder, vm, &last, clocks);
+        add_disk(builder, host, vm, &last, clocks);
     }
     json_builder_end_array(builder);
 }
@@ -257,7 +265,8 @@ add_unwatched(JsonBuilder *builder, const Vm *vm)
 }
 
 static void
-add_vm(JsonBuilder *builder, const Vm *vm, const ActJournal *acts, const ReportClocks *clocks)
+add_vm(JsonBuilder *builder, const Host *host, const Vm *vm, const ActJournal *acts,
+       const ReportClocks *clocks)
 {
     g_autofree char *sampled = vm->has_sample ? report_utc(vm->sample_realtime_us) : NULL;
     g_autofree char *reason = report_reason(vm, NULL, &vm->track.verdict);
@@ -294,7 +303,7 @@ add_vm(JsonBuilder *builder, const Vm *vm, const ActJournal *acts, const ReportC
     report_add_domain(builder, vm);
     report_add_acts(builder, acts, vm, clocks);
     report_add_roles(builder, &vm->roles);
-    add_disks(builder, vm, clocks);
+    add_disks(builder, host, vm, clocks);
     json_builder_end_object(builder);
 }
 
@@ -305,7 +314,7 @@ report_vm(const Host *host, const Vm *vm)
     ReportClocks clocks = {.monotonic_us = host_monotonic_us(host),
                            .realtime_us = host_realtime_us(host)};
 
-    add_vm(builder, vm, NULL, &clocks);
+    add_vm(builder, host, vm, NULL, &clocks);
     return json_builder_get_root(builder);
 }
 
@@ -332,7 +341,7 @@ report_state(const Guardian *guardian, bool is_daemon)
     json_builder_set_member_name(builder, "vms");
     json_builder_begin_array(builder);
     for (guint i = 0; i < vms->len; i++)
-        add_vm(builder, vms->pdata[i], guardian_acts(guardian), &clocks);
+        add_vm(builder, guardian_host(guardian), vms->pdata[i], guardian_acts(guardian), &clocks);
     json_builder_end_array(builder);
     json_builder_end_object(builder);
     return json_builder_get_root(builder);
