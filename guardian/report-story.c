@@ -173,7 +173,11 @@ append_layer(GString *text, JsonObject *vm, JsonObject *disk)
 static void
 say_evidence(Line *line, JsonObject *disk)
 {
+    g_autofree char *offset = report_size_of(disk, "job_offset_bytes");
     gint64 value;
+
+    if (story_is_layer(disk, "backup-target") && strcmp(offset, "-") != 0)
+        line_say(line, "its block job stands still at %s", offset);
 
     if (report_number_of(disk, "inflight", &value) && value > 0)
         line_say(line, "%" G_GINT64_FORMAT " in flight in its virtqueue", value);

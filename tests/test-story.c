@@ -96,6 +96,16 @@ static const StoryRow rows[] = {
      "{\"name\": \"web\", \"pid\": 42, \"state\": \"frozen\", \"layer\": \"backup-target\", "
      "\"disks\": [{\"label\": \"a\", \"layer\": \"backup-target\"}]}",
      "make the backup's target answer", "kill -9"},
+    {"where a stalled backup stands is told",
+     "{\"name\": \"web\", \"pid\": 42, \"state\": \"frozen\", \"layer\": \"backup-target\", "
+     "\"disks\": [{\"label\": \"a\", \"layer\": \"backup-target\", "
+     "\"job_offset_bytes\": 55574528}]}",
+     "for     its block job stands still at 53M", "a block job,"},
+    {"a backup that goes on is no evidence",
+     "{\"name\": \"web\", \"pid\": 42, \"state\": \"frozen\", \"layer\": \"block-path\", "
+     "\"disks\": [{\"label\": \"a\", \"layer\": \"block-path\", \"inflight\": 2, "
+     "\"job_offset_bytes\": 55574528}]}",
+     "2 in flight in its virtqueue", "its block job"},
     {"a limit is raised, never to zero",
      "{\"name\": \"web\", \"pid\": 42, \"state\": \"suspect\", \"layer\": \"throttle\", "
      "\"disks\": [{\"label\": \"a\", \"layer\": \"throttle\", \"limit_bytes_per_s\": 1}]}",
