@@ -93,6 +93,17 @@ disk_add_traits(const Draft *draft, ArgvDisk *disk)
                              has_burst(g_hash_table_lookup(draft->objects, disk->throttle_group)));
 }
 
+const char *
+argv_disk_model(const ArgvDisk *disk)
+{
+    bool is_on_bus = disk->driver && (g_str_has_prefix(disk->driver, "scsi-") ||
+                                      g_str_has_prefix(disk->driver, "ide-"));
+
+    return is_on_bus && disk->controller && !g_str_has_suffix(disk->driver, "-cd")
+               ? disk->controller
+               : disk->driver;
+}
+
 /* memory-backend-memfd with hugetlb=on, or a file below a mount of huge pages. */
 static bool
 backend_is_huge(Options *backend)

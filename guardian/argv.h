@@ -79,5 +79,8 @@ typedef struct {
 bool argv_is_qemu(const char *program);
 Argv *argv_parse(const char *const *argv);
 void argv_free(Argv *argv);
+/* What its requests go through: of a hard disk on a controller's bus that controller's driver
+ * ("lsi", "ich9-ahci"), else its own. Borrowed; NULL unknown. */
+const char *argv_disk_model(const ArgvDisk *disk);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Argv, argv_free)

@@ -62,6 +62,7 @@ fill_disk(const Vm *vm, const QmpBlockStats *stats, DiskSample *disk, DiskOrigin
 {
     g_autofree char *name = disk_name(stats->qdev, stats->device, stats->node_name);
     const ArgvDisk *argv = vm_argv_disk(vm, name);
+    const char *model;
 
     if (!argv)
         argv = vm_argv_disk(vm, stats->device);
@@ -87,7 +88,8 @@ fill_disk(const Vm *vm, const QmpBlockStats *stats, DiskSample *disk, DiskOrigin
     disk->idle_time_ns = stats->idle_time_ns;
     if (!argv)
         return;
-    disk->driver = argv->driver ? units_printable(argv->driver, -1) : NULL;
+    model = argv_disk_model(argv);
+    disk->driver = model ? units_printable(model, -1) : NULL;
     disk->storage = storage_identity(vm, argv);
     fill_limit(vm, argv, disk);
 }

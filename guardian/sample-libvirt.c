@@ -60,7 +60,9 @@ fill_known(const Vm *vm, const DomainXml *xml, const DomainDisk *known, const Ar
            DiskSample *disk)
 {
     if (argv) {
-        disk->driver = argv->driver ? units_printable(argv->driver, -1) : NULL;
+        const char *model = argv_disk_model(argv);
+
+        disk->driver = model ? units_printable(model, -1) : NULL;
         disk->storage = storage_identity(vm, argv);
     } else {
         disk->driver = driver_of(xml, known);

@@ -50,6 +50,7 @@ what_an_audit_asks_is_told(void **state)
 
     assert_string_equal(argv->machine, "pc-i440fx-9.2+pve1");
     assert_string_equal(disk_at(argv, 0)->controller, "lsi");
+    assert_string_equal(argv_disk_model(disk_at(argv, 0)), "lsi");
     assert_true(disk_at(argv, 0)->ignores_flush);
     assert_false(disk_at(argv, 0)->is_direct);
     assert_string_equal(disk_at(argv, 0)->werror, "ignore");
@@ -60,6 +61,7 @@ what_an_audit_asks_is_told(void **state)
     assert_string_equal(disk_at(argv, 1)->rerror, "report");
     assert_int_equal(disk_at(argv, 1)->n_iothreads, 1);
     assert_null(disk_at(argv, 2)->controller);
+    assert_string_equal(argv_disk_model(disk_at(argv, 2)), "virtio-blk-pci");
     assert_string_equal(disk_at(argv, 2)->aio, "native");
     assert_true(disk_at(argv, 2)->is_direct);
     assert_true(disk_at(argv, 2)->has_burst);
