@@ -243,9 +243,10 @@ tear_down(void **state)
     return 0;
 }
 
+/* Without a look at what came of it. */
 static void
-tell(Fixture *fixture, LibvirtEventKind kind, const char *uuid, const char *target,
-     const char *const *limits)
+say(Fixture *fixture, LibvirtEventKind kind, const char *uuid, const char *target,
+    const char *const *limits)
 {
     LibvirtEvent *event = g_new0(LibvirtEvent, 1);
 
@@ -254,6 +255,13 @@ tell(Fixture *fixture, LibvirtEventKind kind, const char *uuid, const char *targ
     event->target = g_strdup(target);
     event->limits = g_strdupv((char **)limits);
     libvirt_events_add(fixture->fake.events, event);
+}
+
+static void
+tell(Fixture *fixture, LibvirtEventKind kind, const char *uuid, const char *target,
+     const char *const *limits)
+{
+    say(fixture, kind, uuid, target, limits);
     while (g_main_context_iteration(fixture->context, FALSE))
         ;
 }
@@ -319,6 +327,19 @@ a_storm_costs_two_samples_a_second(void **state)
     for (guint i = 0; i < 3 * LIBVIRT_EVENTS_MAX; i++)
         tell(fixture, LIBVIRT_CHANGED, UUID, NULL, NULL);
     assert_int_equal(fixture->web->next_us, fixture->now_us + G_USEC_PER_SEC / 2);
+}
+
+static void
+what_comes_faster_than_it_is_heard_is_dropped(void **state)
+{
+    Fixture *fixture = *state;
+
+    for (guint i = 0; i < LIBVIRT_EVENTS_MAX + 10; i++)
+        say(fixture, LIBVIRT_STARTED, "00000000-0000-0000-0000-000000000001", NULL, NULL);
+    tell(fixture, LIBVIRT_STARTED, "00000000-0000-0000-0000-000000000001", NULL, NULL);
+    assert_int_equal(fixture->n_started, LIBVIRT_EVENTS_MAX);
+    tell(fixture, LIBVIRT_STARTED, "00000000-0000-0000-0000-000000000001", NULL, NULL);
+    assert_int_equal(fixture->n_started, LIBVIRT_EVENTS_MAX + 1);
 }
 
 static void
@@ -418,6 +439,7 @@ main(void)
         TEST(a_domain_that_stops_is_sampled_at_once_and_no_other),
         TEST(what_changes_during_a_sample_is_sampled_once_more),
         TEST(a_storm_costs_two_samples_a_second),
+        TEST(what_comes_faster_than_it_is_heard_is_dropped),
         TEST(limits_that_are_set_to_what_they_were_are_an_equal_write),
         TEST(limits_that_change_are_no_equal_write),
         TEST(an_equal_limit_that_takes_another_away_is_a_change),
