@@ -12,6 +12,8 @@
 
 /* 52 fields of at most 20 digits, and a comm. */
 #define STAT_BYTES 2048
+/* Three numbers. */
+#define SCHEDSTAT_BYTES 128
 /* About 60 lines; the longest are CPU and node masks, 300 bytes each on 1,024 CPUs. */
 #define STATUS_BYTES 8192
 /* A libvirt VM with a hundred disks has about 100 KiB. */
@@ -301,6 +303,32 @@ proc_is_frozen(const Proc *proc)
     ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text);
 
     return length == (ssize_t)strlen(place) && memcmp(text, place, strlen(place)) == 0;
+}
+
+bool
+proc_parse_schedstat(const char *text, guint64 *ret_us)
+{
+    char *end;
+    guint64 ns;
+
+    if (!g_ascii_isdigit(*text))
+        return false;
+    errno = 0;
+    ns = g_ascii_strtoull(text, &end, 10);
+    if (errno != 0 || *end != ' ')
+        return false;
+    *ret_us = ns / 1000;
+    return true;
+}
+
+bool
+proc_read_main_cpu(const Proc *proc, guint64 *ret_us)
+{
+    auto_fd fd = open_below(proc, "schedstat", NULL);
+    char text[SCHEDSTAT_BYTES];
+
+    return fd >= 0 && host_reread(fd, text, sizeof text, NULL) >= 0 &&
+           proc_parse_schedstat(text, ret_us);
 }
 
 /* The kernel ends each argument with a NUL; a process that rewrote its title may not. */

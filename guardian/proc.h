@@ -25,6 +25,8 @@ typedef struct {
 
 /* false: not of the documented shape. comm may hold blanks, parentheses and newlines. */
 bool proc_parse_stat(const char *text, ProcStat *ret_stat);
+/* "<ran ns> <waited ns> <times>". */
+bool proc_parse_schedstat(const char *text, guint64 *ret_us);
 bool proc_parse_status(const char *text, ProcStatus *ret_status);
 
 typedef struct Proc Proc;
@@ -45,6 +47,9 @@ bool proc_read_status(const Proc *proc, ProcStatus *ret_status,
 /* Cgroup v1's freezer holds its main thread: a D like any other but for wchan. false also where the
  * kernel does not say. Never blocks. */
 bool proc_is_frozen(const Proc *proc);
+/* What its main thread has run for, by schedstat: the only one of its threads that costs no look
+ * into task/. false: gone, or a kernel without it. */
+bool proc_read_main_cpu(const Proc *proc, guint64 *ret_us);
 /* argv, NULL-terminated, at least one argument, g_strfreev. Can block for ever on a hung process:
  * in a worker only. */
 char **proc_read_cmdline(const Proc *proc, GError **error) G_GNUC_WARN_UNUSED_RESULT;

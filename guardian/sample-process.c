@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sample-private.h"
 
+#include "freeze-guest.h"
 #include "memory-watch.h"
 #include "network.h"
 #include "roles.h"
@@ -124,6 +125,8 @@ sample_fill_process(Sampling *sampling)
     sample->age_us = proc_age_us(sampling->context.host, stat.start_ticks);
     sample->has_cpu = true;
     sample->cpu_time_us = ticks_to_us(stat.utime_ticks + stat.stime_ticks);
+    sample->has_main_cpu =
+        guest_wants_main_cpu(&vm->track) && proc_read_main_cpu(vm->proc, &sample->main_cpu_us);
     fill_network(sampling);
     if (vm->memory_us == 0 || now - vm->memory_us >= vm->limits.memory_period_us ||
         !vm->memory.has_guest_ram)

@@ -40,6 +40,7 @@ static const Fact vm_facts[] = {
     VM("waited", FACT_TIME_US, waited_us),
     VM("run", FACT_RUN, run),
     VM_IF("cpu", FACT_TIME_US, cpu_time_us, has_cpu),
+    VM_IF("main_cpu", FACT_TIME_US, main_cpu_us, has_main_cpu),
     VM_IF("network", FACT_SIZE, network_bytes, has_network),
     VM_IF("stops", FACT_COUNT32, n_stops, has_events),
     VM_IF("resets", FACT_COUNT32, n_resets, has_events),

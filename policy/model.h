@@ -162,6 +162,9 @@ typedef struct {
 
     bool has_cpu; /* of the whole QEMU process */
     guint64 cpu_time_us;
+    bool
+        has_main_cpu; /* of its main thread, which answers our questions; only while it is silent */
+    guint64 main_cpu_us;
     bool has_network; /* received and sent by the VM's tap devices together */
     guint64 network_bytes;
     bool has_events; /* seen on a persistent monitor since this process is watched */

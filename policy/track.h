@@ -89,6 +89,9 @@ typedef struct {
     gint64 bin_since_us;
     guint64 bin_cpu_us;
     double load_min, load_max; /* of the bins */
+    gint64 beside_since_us;    /* beginning of the bins; 0: the main thread's share was not known */
+    guint64 beside_cpu_us;     /* of all threads but the main one, then */
+    double beside_load;        /* since then, in the newest sample; < 0 not known */
 } GuestTrack;
 
 typedef struct {

@@ -42,6 +42,20 @@ static const StatRow stat_rows[] = {
 };
 
 static void
+the_time_of_the_main_thread_is_read_in_full_or_not_at_all(void **state)
+{
+    static const char *const bad[] = {
+        "", " 12 3 4", "-12 3 4", "12", "12x 3 4", "99999999999999999999 3 4", "+1 3 4"};
+    guint64 us = 7;
+
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++)
+        assert_false(proc_parse_schedstat(bad[i], &us));
+    assert_int_equal(us, 7);
+    assert_true(proc_parse_schedstat("1234567 890 12\n", &us));
+    assert_int_equal(us, 1234);
+}
+
+static void
 stat_is_parsed(void **state)
 {
     const StatRow *row = *state;
@@ -315,6 +329,7 @@ int
 main(void)
 {
     const struct CMUnitTest others[] = {
+        cmocka_unit_test(the_time_of_the_main_thread_is_read_in_full_or_not_at_all),
         cmocka_unit_test(status_gives_memory_by_kind),
         cmocka_unit_test(a_status_without_memory_is_not_zero_memory),
         test(a_process_of_a_fixture_tree_is_read),
