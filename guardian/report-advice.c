@@ -38,6 +38,7 @@ last_resort_of(JsonObject *vm, JsonObject *disk)
 {
     JsonObject *monitor = message_get_object(vm, "monitor");
     const char *problem = report_text_of(monitor, "passthrough_problem", NULL);
+    gint64 inflight;
 
     if (report_state_of(vm) == STATE_FROZEN)
         return restart_of(vm);
@@ -46,7 +47,9 @@ last_resort_of(JsonObject *vm, JsonObject *disk)
                         "hangs (libvirt then marks it as tainted)");
     if (disk && problem)
         return g_strdup_printf("look why libvirt does not pass questions on to QEMU: %s", problem);
-    if (disk && strcmp(report_text_of(disk, "canary", ""), "off") == 0)
+    /* where the virtqueue shows what is in flight none is ever sent */
+    if (disk && strcmp(report_text_of(disk, "canary", ""), "off") == 0 &&
+        !report_number_of(disk, "inflight", &inflight))
         return g_strdup(
             "allow [freeze] canary = suspect for it: one read of 512 bytes tells where");
     return g_strdup("wait: it is named frozen when the evidence holds");

@@ -121,12 +121,13 @@ pid_of(JsonObject *vm)
 static char *
 limit_words(JsonObject *disk)
 {
-    g_autofree char *bytes = report_size_of(disk, "limit_bytes_per_s");
+    g_autofree char *bytes = report_rate_of(disk, "limit_bytes_per_s");
     gint64 operations;
 
     if (report_number_of(disk, "limit_operations_per_s", &operations))
-        return g_strdup_printf("%s B/s, %" G_GINT64_FORMAT " operations/s", bytes, operations);
-    return strcmp(bytes, "-") == 0 ? g_strdup("none seen") : g_strdup_printf("%s B/s", bytes);
+        return g_strdup_printf("%s%s%" G_GINT64_FORMAT " operations/s", bytes ? bytes : "",
+                               bytes ? ", " : "", operations);
+    return bytes ? g_steal_pointer(&bytes) : g_strdup("none seen");
 }
 
 static void

@@ -20,6 +20,8 @@ char *report_age_of(JsonObject *object);
 State report_state_of(JsonObject *object);
 /* "17G", "-" when unknown; new string. */
 char *report_size_of(JsonObject *object, const char *member);
+/* "60M B/s"; NULL when unknown. */
+char *report_rate_of(JsonObject *object, const char *member);
 /* The escape sequence that begins the state's colour, "" without one. */
 const char *report_state_colour(State state, bool is_coloured);
 /* The state's word; frozen shouts. */

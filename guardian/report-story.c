@@ -121,16 +121,16 @@ append_head(GString *text, JsonObject *vm, JsonObject *disk, bool is_coloured)
 static char *
 limit_words(JsonObject *disk)
 {
-    g_autofree char *bytes = report_size_of(disk, "limit_bytes_per_s");
+    g_autofree char *bytes = report_rate_of(disk, "limit_bytes_per_s");
     gint64 operations;
     bool has_operations = report_number_of(disk, "limit_operations_per_s", &operations);
 
-    if (strcmp(bytes, "-") == 0)
+    if (!bytes)
         return has_operations ? g_strdup_printf("%" G_GINT64_FORMAT " operations/s", operations)
                               : NULL;
     return has_operations
-               ? g_strdup_printf("%s B/s and %" G_GINT64_FORMAT " operations/s", bytes, operations)
-               : g_strdup_printf("%s B/s", bytes);
+               ? g_strdup_printf("%s and %" G_GINT64_FORMAT " operations/s", bytes, operations)
+               : g_steal_pointer(&bytes);
 }
 
 static void

@@ -103,6 +103,18 @@ report_size_of(JsonObject *object, const char *member)
     return g_strconcat("-", text, NULL);
 }
 
+char *
+report_rate_of(JsonObject *object, const char *member)
+{
+    g_autofree char *size = report_size_of(object, member);
+
+    if (strcmp(size, "-") == 0)
+        return NULL;
+    if (g_str_has_suffix(size, "B"))
+        size[strlen(size) - 1] = '\0';
+    return g_strconcat(size, " B/s", NULL);
+}
+
 static char *
 overhead_cell(JsonObject *memory)
 {

@@ -119,7 +119,7 @@ static const StoryRow rows[] = {
      "{\"name\": \"web\", \"pid\": 42, \"state\": \"suspect\", \"layer\": \"throttle\", "
      "\"disks\": [{\"label\": \"a\", \"layer\": \"throttle\", \"limit_bytes_per_s\": 1, "
      "\"limit_of_start\": false}]}",
-     "its limit is 1", "command line"},
+     "its limit is 1 B/s", "command line"},
     {"where neighbours stand still, too, QEMU is not blamed",
      "{\"name\": \"web\", \"pid\": 42, \"state\": \"frozen\", \"layer\": \"block-path\", "
      "\"disks\": [{\"label\": \"a\", \"layer\": \"block-path\", \"neighbours_moving\": 1, "
@@ -148,6 +148,10 @@ static const StoryRow rows[] = {
      "{\"name\": \"web\", \"pid\": 42, \"state\": \"suspect\", \"layer\": \"unknown\", "
      "\"disks\": [{\"label\": \"a\", \"canary\": \"off\"}]}",
      "allow [freeze] canary = suspect", "kill -9"},
+    {"where its virtqueue tells, a canary is not asked for",
+     "{\"name\": \"web\", \"pid\": 42, \"state\": \"suspect\", \"layer\": \"block-path\", "
+     "\"disks\": [{\"label\": \"a\", \"canary\": \"off\", \"inflight\": 1}]}",
+     "wait: it is named frozen when the evidence holds", "canary = suspect"},
     {"what is not known is not told",
      "{\"name\": \"web\", \"state\": \"suspect\", \"layer\": \"unknown\", \"disks\": [{}]}",
      "suspect", "longest quiet gap"},
