@@ -12,6 +12,8 @@ whatever they do.
 from collections import namedtuple
 from datetime import datetime
 
+from pictures import SWITCHED_OFF_AFTER
+
 # state: what it must become within `seconds` of the picture's begin; layers: what may be named as it;
 # heals: the verdict closes when the storage is back. at_cap: frozen by then, too; None: not.
 Expect = namedtuple("Expect", "state layers seconds heals at_cap", defaults=(True, None))
@@ -78,6 +80,8 @@ def watch_seconds(cell):
     """How long it takes to see all that must, or must not, be said."""
     if cell.picture == "throttle":
         return 150
+    if cell.picture == "shutdown":
+        return SWITCHED_OFF_AFTER + WEDGE_NAMED_WITHIN
     return 80 if cell.picture in FREEZES else 60
 
 

@@ -14,6 +14,8 @@ from fixture import Fuse, Nbd, check, loop_device
 SLOW_CLOSED, SLOW_OPEN = 14.5, 0.5
 # Enough for a boot and the minutes before begin(); the guest writes 64 KiB a second.
 BURST = 100 << 20
+# From "guest ready": so far apart twelve guests may get ready, and the watch still begins before it.
+SWITCHED_OFF_AFTER = 180
 # So long a backup of 1 MiB/s takes: more than the minutes before begin(), on a machine that is busy.
 BACKUP_SECONDS = 300
 # Seconds to wait for a QEMU that may be wedged; a healthy one answers in milliseconds.
@@ -236,7 +238,7 @@ class Migration(Picture):
 class Shutdown(Picture):
     """The guest switches itself off, its QEMU stays."""
 
-    does = "guardian.poweroff=60"
+    does = f"guardian.poweroff={SWITCHED_OFF_AFTER}"
     extra = ("-no-shutdown",)
 
 
