@@ -9,6 +9,7 @@
 
 #include "capture-private.h"
 
+#include "hold.h"
 #include "message.h"
 #include "monitor.h"
 #include "units.h"
@@ -212,8 +213,8 @@ monitor_ask(Capture *capture)
     gint64 deadline_us = capture_left_us(capture);
 
     if (capture->is_lent)
-        deadline_us = MIN(deadline_us,
-                          vm->limits.hold_max_us - (g_get_monotonic_time() - capture->session_us));
+        deadline_us = MIN(deadline_us, hold_allowed_us(&vm->limits) -
+                                           (g_get_monotonic_time() - capture->session_us));
     qmp_client_set_class(vm->client, QMP_CLASS_CAPTURE);
     qmp_client_ask(vm->client, item->command, item->arguments, MAX(deadline_us, 1),
                    monitor_answered, capture);

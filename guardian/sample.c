@@ -21,6 +21,7 @@
 
 #include "sample-private.h"
 
+#include "hold.h"
 #include "libvirt-domain.h"
 #include "memory-watch.h"
 #include "monitor.h"
@@ -350,7 +351,7 @@ sample_begin(Vm *vm, const SampleContext *context, SampleDoneFunc done, gpointer
     Sample *sample = &sampling->sample;
     /* never longer than a period: silence is judged at the pace of everything else */
     gint64 allowed = vm->monitor_is_ours ? MIN(vm->limits.answer_deadline_us, context->period_us)
-                                         : vm->limits.hold_max_us;
+                                         : hold_allowed_us(&vm->limits);
 
     g_assert(!vm->sampling && done);
     vm->sampling = sampling;
