@@ -379,9 +379,9 @@ class Vm:
 
 
 class Guardian:
-    """A private daemon that sees only the VMs named."""
+    """A private daemon that sees only the VMs named. wrapper: a command that starts it."""
 
-    def __init__(self, scratch, vms, run_root=None, settings="", etc_root=None):
+    def __init__(self, scratch, vms, run_root=None, settings="", etc_root=None, wrapper=()):
         self.scratch = scratch
         self.vms = vms
         self.config = scratch.path("etc")
@@ -394,7 +394,7 @@ class Guardian:
         self.roots = ["--config-root", self.config, "--run-root", self.run, "--var-root", self.var]
         if etc_root:
             self.roots += ["--etc-root", etc_root]
-        self.process = scratch.spawn(os.path.join(BUILD, "vm-guardiand"), *self.roots)
+        self.process = scratch.spawn(*wrapper, os.path.join(BUILD, "vm-guardiand"), *self.roots)
         wait_for(self.is_up, PATIENCE, "the daemon did not come up", 0.05)
 
     def is_up(self):

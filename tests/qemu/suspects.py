@@ -1,17 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What looks like a freeze and is none: storage that is busy for all, beside an innocent.
+"""What looks like a freeze and is none: the guest died, or its storage is busy for all. Each beside an innocent.
 
 usage: suspects.py [CASE...]
 """
 
+import json
 import os
+import subprocess
 import time
 
 from fixture import Fuse, Guardian, Nbd, Skipped, Vm, check, loop_device, run, wait_for
 
 # A busy machine boots slowly.
 READY_WITHIN = 300
+# Two minutes of flat CPU after the last write, on a machine that may be busy.
+SILENT_WITHIN = 420
+# Of the guests, after "guest ready": the others boot meanwhile, and the load of all of them is learned.
+LIVES_SECONDS = 120
+# Longer than a dead guest is flat before it is suspected: so long the one that rests must be left alone.
+RESTS_SECONDS = 150
+DAY = 86400
 # Eight requests wait at once, each served in 3 s: one of them takes 24 s, more than the patience.
 HOG_DISKS = 7
 SLOW_BYTES_PER_S = 22 << 10
@@ -28,6 +37,62 @@ def expect_never(disks, states, *keys):
     for key in keys:
         if key in disks:
             check(disks[key]["state"] not in states, f"{key} is {disks[key]}")
+
+
+def learned(scratch, vms):
+    """What a guardian has put down about VMs that it watched writing for a day, by a clock that shows two."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        boot_id = file.read().strip()
+    habits = [{"vm": vm.name, "disk": "/machine/peripheral/virtio0/virtio-backend", "progress_samples": DAY // 2,
+               "learned_since_us": 1000000, "last_progress_us": DAY * 1000000, "longest_gap_us": 4000000,
+               "operations": 1, "seen_us": DAY * 1000000} for vm in vms]
+    directory = scratch.path("run/vm-guardian")
+    os.makedirs(directory)
+    with open(os.path.join(directory, "habits.json"), "w") as file:
+        json.dump({"schema": 1, "boot_id": boot_id, "habits": habits}, file)
+
+
+def case_guest_silent(scratch):
+    """a guest whose kernel halted is suspected to be dead, one that only rests is not, nor one that writes."""
+    clock = ["unshare", "--time", "--fork", "--kill-child", "--monotonic", str(2 * DAY), "--boottime", str(2 * DAY)]
+    if subprocess.run([*clock, "true"], check=False).returncode != 0:
+        raise Skipped("needs root and time namespaces")
+    dead = Vm(scratch, "suspects-dead", [Nbd(scratch, "a").drive()],
+              does=f"guardian.write=all guardian.halt={LIVES_SECONDS}", waits=False)
+    resting = Vm(scratch, "suspects-resting", [Nbd(scratch, "b").drive()],
+                 does=f"guardian.write=all guardian.rest={LIVES_SECONDS}", waits=False)
+    busy = Vm(scratch, "suspects-busy", [Nbd(scratch, "c").drive()], waits=False)
+    vms = (dead, resting, busy)
+    learned(scratch, vms)
+    for vm in vms:
+        vm.wait_ready(READY_WITHIN)
+    # not before: a boot is a quiet gap, and four times the longest one is what a guest may be quiet for
+    guardian = Guardian(scratch, vms, wrapper=clock)
+
+    def look():
+        disks = seen(guardian, vms)
+        expect_never(disks, ("suspect", "frozen"), (resting.name, "virtio0"), (busy.name, "virtio0"))
+        expect_never(disks, ("frozen",), (dead.name, "virtio0"))
+        return disks
+
+    def is_suspect():
+        disk = look().get((dead.name, "virtio0"), {})
+        return disk if disk.get("state") == "suspect" else None
+
+    def has_rested():
+        return (look().get((resting.name, "virtio0"), {}).get("quiet_s") or 0) >= RESTS_SECONDS
+    disk, seconds = wait_for(is_suspect, SILENT_WITHIN, "the dead guest was not suspected", 1)
+    print(f"# suspected {seconds:.0f} s after the guests were ready", flush=True)
+    check((disk["layer"], disk["cause"]) == ("guest", "guest-silent"), str(disk))
+    with open(dead.console, errors="replace") as file:
+        check("System halted" in file.read(), "it was suspected before it died")
+    explained = guardian.ctl("explain", dead.name).stdout
+    check("guest" in explained, explained)
+    wait_for(has_rested, SILENT_WITHIN, "the other guest did not rest", 1)
+    guardian.wait_writing(busy, "virtio0", READY_WITHIN)
+    check("alert" not in guardian.log() and "PAGE" not in guardian.log(), guardian.log())
+    for vm in vms:
+        vm.check_asked()
 
 
 def case_storage_saturated(scratch):
