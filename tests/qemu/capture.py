@@ -14,6 +14,7 @@ import time
 import xml.etree.ElementTree
 
 from fixture import PATIENCE, SAFE_CAPTURES, Fuse, Guardian, Nbd, Vm, check, run, wait_for
+from pictures import Throttle
 
 # reliability: whatever hangs.
 CAPTURE_SECONDS = 30
@@ -162,6 +163,26 @@ def case_thread_in_d(scratch):
     vm.check_asked()
     guilty.heal()
     wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "not ok after healing")
+    guardian.wait_writing(vm, "virtio0")
+
+
+def case_throttled(scratch):
+    """a capture of a disk that its own limit holds is complete and in time, and the disk goes on as its limit does."""
+    guilty = Throttle(scratch, "guilty")
+    vm = Vm(scratch, "capture-throttled", [guilty.drive(), Nbd(scratch, "innocent").drive()])
+    guardian = Guardian(scratch, [vm])
+    guardian.wait_writing(vm, "virtio0")
+    guilty.begin(vm)
+    wait_for(lambda: guardian.disk(vm, "virtio0").get("layer") == "throttle", PATIENCE, "not named throttle")
+    manifest, seconds = capture(guardian, vm)
+    check(seconds <= CAPTURE_SECONDS, f"took {seconds:.1f} s")
+    expect_ends(manifest, "done", *PROC_STEPS, *MONITOR_STEPS, "samples-after", "timeline")
+    expect_ends(manifest, "not-done", "stacks", "block", "nodes")
+    vm.check_asked()
+    check(guardian.disk(vm, "virtio0")["layer"] == "throttle", "the capture set it free")
+    guardian.wait_writing(vm, "virtio1")
+    guilty.end(vm)
+    wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "not ok with the limit gone")
     guardian.wait_writing(vm, "virtio0")
 
 
