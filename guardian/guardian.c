@@ -60,6 +60,7 @@ guardian_sampled(Vm *vm, gpointer data)
     Guardian *guardian = data;
 
     guardian->samples_open--;
+    vm->took_us = host_monotonic_us(guardian->host) - vm->sample.now_us;
     incoming_note(vm);
     owner_look_libvirt(vm);
     recorder_add(vm->recorder, &vm->sample);
@@ -100,6 +101,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
     storage_look_up(vm, guardian->children); /* where there was no room when it was found */
     drift_look_go_on(vm, guardian->host, guardian->children, now);
     limits_request_check(vm, now);
+    vm->late_us = vm->next_us > 0 ? MAX(now - vm->next_us, 0) : 0; /* 0: it need not wait */
     guardian->samples_open++;
     sample_begin(vm, &context, guardian_sampled, guardian);
 }

@@ -284,6 +284,8 @@ add_vm(JsonBuilder *builder, const Host *host, const Vm *vm, const ActJournal *a
     build_text(builder, "sampled_utc", sampled);
     build_s64(builder, "sample_age_ms", vm->has_sample,
               (clocks->monotonic_us - vm->sample.now_us) / 1000);
+    build_s64(builder, "sample_late_ms", vm->has_sample, vm->late_us / 1000);
+    build_s64(builder, "sample_took_ms", vm->has_sample, vm->took_us / 1000);
     build_s64(builder, "running_s", vm->has_sample && vm->sample.age_us >= 0,
               vm->sample.age_us / G_USEC_PER_SEC);
     build_u64(builder, "cpu_ms", vm->has_sample && vm->sample.has_cpu,

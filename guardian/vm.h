@@ -98,7 +98,8 @@ typedef struct Vm {
     bool is_due_again;         /* it changed while a sample was in the making: one more, soon */
     struct Sampling *sampling; /* a sample in the making; NULL between */
     bool has_sample;
-    Sample sample; /* the newest complete one */
+    gint64 late_us, took_us; /* of that sample: begun after it was due; until complete */
+    Sample sample;           /* the newest complete one */
     gint64 sample_realtime_us;
     Recorder *recorder;
     Track track;

@@ -12,6 +12,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import threading
 import time
 from types import SimpleNamespace
 
@@ -28,6 +29,8 @@ START_QMP = {"qmp_capabilities", "qom-list-properties", "query-chardev", "query-
              "query-migrate-capabilities", "migrate-set-capabilities", "cont", "stop", "block_set_io_throttle",
              "system_reset", "balloon", "qom-set", "query-rx-filter", "query-jobs", "set_link", "quit"}
 FAST = "[monitor]\nperiod_shared = 2s\n"
+# What one VM may cost another.
+DELAY_MAX = 0.2
 # Libvirtd is stopped for minutes, as by a debugger or a dead disk of its own.
 STOPPED_SECONDS = 130
 # A start calls the hook three times (prepare, start, started), and each may take 100 ms.
@@ -136,6 +139,19 @@ def case_passthrough(scratch):
     wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "did not close")
 
 
+def hold_job(scratch, libvirtd, name):
+    """A client of libvirtd has the domain's job and does not give it back, because QEMU's main loop hangs."""
+    fifo = scratch.path("fifo")
+    os.mkfifo(fifo)
+    hang = ('{"execute":"blockdev-add","arguments":{"driver":"blkdebug","node-name":"hang","config":"%s",'
+            '"image":{"driver":"null-co"}}}' % fifo)
+    client = subprocess.Popen(libvirtd.inside("virsh", "-c", "qemu+unix:///system?socket=/run/libvirt/libvirt-sock",
+                                              "qemu-monitor-command", name, hang),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    scratch.processes.append(client)
+    client.log = os.devnull
+
+
 def case_faults(scratch):
     """a libvirtd that is killed, restarted, stopped and continued is told of once each, and costs no thread."""
     libvirtd = Libvirtd(scratch)
@@ -175,15 +191,7 @@ def case_silent_vm(scratch):
     other = libvirtd.create("innocent", file_disk(scratch, "vda", "innocent"))
     guardian = Guardian(scratch, [vm, other], settings=FAST)
     wait_for(lambda: answered(guardian, vm) and answered(guardian, other), PATIENCE, "libvirt does not tell")
-    fifo = scratch.path("fifo")
-    os.mkfifo(fifo)
-    hang = ('{"execute":"blockdev-add","arguments":{"driver":"blkdebug","node-name":"hang","config":"%s",'
-            '"image":{"driver":"null-co"}}}' % fifo)
-    client = subprocess.Popen(libvirtd.inside("virsh", "-c", "qemu+unix:///system?socket=/run/libvirt/libvirt-sock",
-                                              "qemu-monitor-command", "guilty", hang),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    scratch.processes.append(client)
-    client.log = os.devnull
+    hold_job(scratch, libvirtd, "guilty")
     entry, _ = wait_for(lambda: (guardian.vm(vm) or {}).get("layer") == "socket-busy" and guardian.vm(vm), 40,
                         "the silence was not told")
     check(entry["state"] == "unknown" and "another job" in entry["monitor"]["problem"], f"{entry}")
@@ -199,6 +207,98 @@ def case_silent_vm(scratch):
     begin = time.monotonic()
     wait_for(lambda: fresh(guardian, other, begin), 10, "the other waits for it")
     check("alert" not in guardian.log(), guardian.log())
+
+
+class Noise:
+    """How long this machine lets somebody wait who wants to run, while it is entered: the longest time."""
+
+    def __enter__(self):
+        self.longest, self.is_over = 0, threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        return self
+
+    def run(self):
+        while not self.is_over.is_set():
+            begin = time.monotonic()
+            time.sleep(0.01)
+            self.longest = max(self.longest, time.monotonic() - begin - 0.01)
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        self.thread.join()
+
+
+def delays(guardian, names, n_samples):
+    """By VM: of n_samples samples, how much later than it was due each was complete, by the loop's own clock."""
+    found = {name: {} for name in names}
+    with Noise() as noise:
+        first = {entry["name"]: entry["sampled_utc"] for entry in guardian.state()["vms"]}
+
+        def have_all():
+            for entry in guardian.state()["vms"]:
+                if entry["name"] in found and entry["sampled_utc"] != first[entry["name"]]:
+                    found[entry["name"]][entry["sampled_utc"]] = \
+                        (entry["sample_late_ms"] + entry["sample_took_ms"]) / 1000
+            return all(len(samples) >= n_samples for samples in found.values())
+        wait_for(have_all, PATIENCE, f"no {n_samples} samples of each")
+    return {name: list(samples.values()) for name, samples in found.items()}, noise.longest
+
+
+def expect_no_delay(what, guardian, names, before):
+    """before: delays() of the same VMs without the fault."""
+    (now, noise), (calm, _) = delays(guardian, names, 6), before
+    for name in names:
+        usual, worst = statistics.median(calm[name]), max(calm[name])
+        print(f"# {what}: {name} complete {statistics.median(now[name]) * 1000:.0f} ms after it was due, at most "
+              f"{max(now[name]) * 1000:.0f}; without {usual * 1000:.0f}, at most {worst * 1000:.0f}; the machine "
+              f"lets wait {noise * 1000:.0f}", flush=True)
+        check(statistics.median(now[name]) - usual < DELAY_MAX, f"{what}: {name}: {now[name]}, without {calm[name]}")
+        # one sample alone may have met another process of this machine
+        check(max(now[name]) - worst < DELAY_MAX + 3 * noise, f"{what}: {name}: {now[name]}, without {calm[name]}")
+
+
+def case_isolation(scratch):
+    """a stopped QEMU, a held job, a command line that cannot be read and a libvirtd that is stopped delay no
+    other VM's sample by more than 200 ms."""
+    hung = Fuse(scratch, "hung", "threads", megabytes=1)
+    libvirtd = Libvirtd(scratch)
+    stopped, held, beside = (libvirtd.create(name, file_disk(scratch, "vda", name), memory=16)
+                             for name in ("stopped", "held", "beside"))
+    bare = Vm(scratch, "isolation-bare", [Nbd(scratch, "bare").drive()])
+    guardian = Guardian(scratch, [stopped, held, beside, bare, SimpleNamespace(name="isolation-*")],
+                        settings="discovery_period = 1h\n" + FAST,
+                        wrapper=("unshare", "--mount", "--propagation", "private"))
+    wait_for(lambda: all(answered(guardian, vm) for vm in (stopped, held, beside, bare)), PATIENCE, "not all are known")
+    both = [beside.name, bare.name]
+    before = delays(guardian, both, 6)
+    threads = threads_of(guardian.process.pid)
+
+    os.kill(stopped.pid, signal.SIGSTOP)
+    wait_for(lambda: guardian.vm(stopped)["layer"] == "process-stopped", PATIENCE, "it was not named")
+    hold_job(scratch, libvirtd, "held")
+    wait_for(lambda: guardian.vm(held)["layer"] == "socket-busy", PATIENCE, "the silence was not told")
+    nameless = Vm(scratch, "isolation-nameless", paused=True)
+    hung.stop()
+    subprocess.run(["nsenter", "-t", str(guardian.process.pid), "-m", "mount", "--bind", hung.path,
+                    f"/proc/{nameless.pid}/cmdline"], check=True)
+    # a look at all processes, now
+    subprocess.run([os.path.join(BUILD, "guardianctl"), "hook", f"--run-root={guardian.run}", "libvirt",
+                    "isolation-nameless", "started", "begin"], stdin=subprocess.DEVNULL, check=True)
+    wait_for(lambda: guardian.state()["stuck_workers"] > 0, PATIENCE, "no command line hangs")
+    expect_no_delay("three faults", guardian, both, before)
+    check(guardian.vm(stopped)["layer"] == "process-stopped" and guardian.vm(held)["layer"] == "socket-busy",
+          "a fault healed by itself")
+
+    libvirtd.stop()
+    wait_for(lambda: guardian.vm(beside)["monitor"]["stage"] != "answered", PATIENCE, "libvirtd answers")
+    expect_no_delay("and libvirtd stopped", guardian, [bare.name], before)
+    check(threads_of(guardian.process.pid) <= threads + 8, "threads grow")
+    hung.heal()
+    os.kill(stopped.pid, signal.SIGCONT)
+    libvirtd.resume()
+    wait_for(lambda: answered(guardian, beside) and answered(guardian, stopped), PATIENCE, "no data after they went on")
+    bare.check_asked()
 
 
 def case_many(scratch):

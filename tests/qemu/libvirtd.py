@@ -79,7 +79,8 @@ class Libvirtd:
         return ["nsenter", "-t", str(self.holder.pid), "-m", "-n", *argv]
 
     def start(self):
-        self.process = self.scratch.spawn(*self.inside("libvirtd", "-f", "/etc/libvirt/libvirtd.conf"))
+        self.process = self.scratch.spawn(*self.inside("libvirtd", "-f", "/etc/libvirt/libvirtd.conf",
+                                                      "--pid-file", "/run/libvirt/libvirtd.pid"))
         wait_for(lambda: self.virsh("uri", check_it=False).returncode == 0, PATIENCE, "libvirtd did not come up", 0.3)
 
     def virsh(self, *argv, check_it=True, seconds=60):
