@@ -11,6 +11,7 @@
 /* After a start, a pause or a suspicion: a stall that comes back within a minute is the same one.
  */
 #define SETTLE_US (60 * G_USEC_PER_SEC)
+
 static bool
 is_shared(const Vm *vm, const ArgvDisk *disk)
 {

@@ -204,6 +204,13 @@ note_outcome(const Reconciler *reconciler, Vm *vm, const Deed *deed, const ActOu
         look_again(reconciler, vm, deed);
 }
 
+/* What will be tried again is none. */
+static bool
+is_alert(const ActOutcome *outcome, const Vm *vm)
+{
+    return outcome->n_applied == 0 && (!is_refused(outcome) || vm->limits_unmatched);
+}
+
 static void
 deed_done(const ActOutcome *outcome, gpointer data)
 {
@@ -211,12 +218,11 @@ deed_done(const ActOutcome *outcome, gpointer data)
     Reconciler *reconciler = deed->reconciler;
     Vm *vm = find_vm(deed);
     g_autofree char *line = deed_line(deed, outcome, vm);
-    bool is_alert = outcome->n_applied == 0 && !(is_refused(outcome) && !vm->limits_unmatched);
 
-    if (vm)
+    if (vm) /* else it ended meanwhile, and nobody asks */
         note_outcome(reconciler, vm, deed, outcome);
     if (vm && line && reconciler->tell)
-        reconciler->tell(vm, line, is_alert, reconciler->tell_data);
+        reconciler->tell(vm, line, is_alert(outcome, vm), reconciler->tell_data);
     deed_free(deed);
 }
 

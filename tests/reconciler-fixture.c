@@ -84,11 +84,10 @@ reconciler_fixture_vm(ReconcilerFixture *fixture, const char *const *words, Mode
     return vm;
 }
 
-static void
-turn(ReconcilerFixture *fixture, gint64 after_us)
+void
+reconciler_fixture_begin_turn(ReconcilerFixture *fixture, gint64 after_us)
 {
     SampleFixture *samples = fixture->samples;
-    g_autofree char *asked = NULL;
 
     fixture->now_us += after_us;
     host_set_clock(samples->host, fixture->now_us, fixture->now_us,
@@ -98,6 +97,14 @@ turn(ReconcilerFixture *fixture, gint64 after_us)
     limits_request_check(samples->vm, fixture->now_us);
     (void)sample_fixture_take(samples);
     reconciler_consider(fixture->reconciler, samples->vm);
+}
+
+void
+reconciler_fixture_end_turn(ReconcilerFixture *fixture)
+{
+    SampleFixture *samples = fixture->samples;
+    g_autofree char *asked = NULL;
+
     /* The journal is written by children; a request waits for the next turn. */
     while (children_open(fixture->children) > 0 ||
            (reconciler_is_busy(fixture->reconciler, samples->vm) && !samples->vm->limits_request))
@@ -119,8 +126,10 @@ reconciler_fixture_count(const GString *text, const char *word)
 void
 reconciler_fixture_turns(ReconcilerFixture *fixture, guint n, gint64 apart_us)
 {
-    for (guint i = 0; i < n; i++)
-        turn(fixture, apart_us);
+    for (guint i = 0; i < n; i++) {
+        reconciler_fixture_begin_turn(fixture, apart_us);
+        reconciler_fixture_end_turn(fixture);
+    }
 }
 
 void

@@ -26,6 +26,9 @@ void reconciler_fixture_policy(ReconcilerFixture *fixture, const char *name, con
 /* Turns of the loop at virtual time, so far apart: what is due, a sample, the reconciler, until all
  * is quiet. */
 void reconciler_fixture_turns(ReconcilerFixture *fixture, guint n, gint64 apart_us);
+/* One of them: up to what the reconciler begins, and until that is over. */
+void reconciler_fixture_begin_turn(ReconcilerFixture *fixture, gint64 after_us);
+void reconciler_fixture_end_turn(ReconcilerFixture *fixture);
 /* How often is that word in it? */
 guint reconciler_fixture_count(const GString *text, const char *word);
 void assert_drift_explained(ReconcilerFixture *fixture, const char *disk, const char *why);

@@ -247,6 +247,24 @@ a_lost_race_is_tried_again_after_the_cool_down(void **state)
 }
 
 static void
+a_vm_that_ends_while_qm_is_refused_is_missed_by_nobody(void **state)
+{
+    Fixture *fixture = *state;
+    ReconcilerFixture *base = fixture->base;
+
+    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
+    edit_meanwhile(fixture);
+    for (guint i = 0; i < 20 && !reconciler_is_busy(base->reconciler, base->samples->vm); i++) {
+        reconciler_fixture_end_turn(base);
+        reconciler_fixture_begin_turn(base, 10 * SECOND);
+    }
+    assert_true(reconciler_is_busy(base->reconciler, base->samples->vm));
+    g_ptr_array_remove(base->vms, base->samples->vm);
+    reconciler_fixture_end_turn(base);
+    assert_string_equal(base->told->str, "");
+}
+
+static void
 what_proxmox_always_refuses_ends_with_an_alert(void **state)
 {
     Fixture *fixture = *state;
@@ -368,6 +386,7 @@ main(void)
         WITH(one_real_drift_of_the_configuration_is_one_qm_set),
         WITH(a_qm_that_forgets_is_asked_once),
         WITH(a_lost_race_is_tried_again_after_the_cool_down),
+        WITH(a_vm_that_ends_while_qm_is_refused_is_missed_by_nobody),
         WITH(what_proxmox_always_refuses_ends_with_an_alert),
         WITH(a_job_or_migration_holds_qm_back),
         WITH(a_fight_is_told_with_field_and_writer),
