@@ -2,6 +2,7 @@
 #include "act-iotune.h"
 
 #include "act-throttle.h"
+#include "domain-limits.h"
 #include "freeze.h"
 #include "libvirt-domain.h"
 #include "limits-request.h"
@@ -30,18 +31,6 @@ word_clear(Word *word)
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Word, word_clear)
-
-static Throttle *
-throttle_of(const DomainXml *xml, const char *target)
-{
-    static const char *const none[] = {NULL};
-    const DomainDisk *disk = xml ? domain_xml_disk(xml, target) : NULL;
-    g_autofree char *wrong = NULL;
-
-    return disk ? throttle_parse(THROTTLE_LIBVIRT,
-                                 disk->iotune ? (const char *const *)disk->iotune : none, &wrong)
-                : NULL;
-}
 
 char *
 act_iotune_value(const Throttle *live, const Throttle *later)
@@ -156,8 +145,8 @@ tuning_judge(Tuning *tuning, const LibvirtReply *reply)
     const ActCall *call = tuning->call;
     const ActRecord *record = call->record;
     const Vm *vm = act_throttle_subject(call->means->data, &record->subject);
-    g_auto(Word) word = {throttle_of(reply->xml, record->where),
-                         throttle_of(reply->persistent, record->where)};
+    g_auto(Word) word = {domain_xml_limits(reply->xml, record->where),
+                         domain_xml_limits(reply->persistent, record->where)};
     g_autofree char *value = word.live ? act_iotune_value(word.live, word.later) : NULL;
     const char *problem;
 

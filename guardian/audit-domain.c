@@ -4,6 +4,7 @@
  * /etc/libvirt/qemu. No question to libvirtd, which may hang. */
 
 #include "audit-facts.h"
+#include "domain-limits.h"
 
 #include "units.h"
 
@@ -81,12 +82,10 @@ aio_of(const char *word)
 }
 
 static void
-add_limits(AuditDisk *audit, char **iotune)
+add_limits(AuditDisk *audit, const DomainDisk *disk)
 {
-    static const char *const none[] = {NULL};
     g_autofree char *wrong = NULL;
-    g_autoptr(Throttle) throttle =
-        throttle_parse(THROTTLE_LIBVIRT, iotune ? (const char *const *)iotune : none, &wrong);
+    g_autoptr(Throttle) throttle = domain_disk_limits(disk, &wrong);
 
     if (!throttle) {
         audit->limit_fault = g_steal_pointer(&wrong);
@@ -114,7 +113,7 @@ add_disk(AuditVm *facts, const DomainXml *xml, const DomainDisk *disk)
     audit->rerror = g_strdup(disk->rerror_policy  ? disk->rerror_policy
                              : disk->error_policy ? disk->error_policy
                                                   : "report");
-    add_limits(audit, disk->iotune);
+    add_limits(audit, disk);
 }
 
 AuditVm *

@@ -3,6 +3,7 @@
 
 #include "block.h"
 #include "config-disk.h"
+#include "domain-limits.h"
 #include "libvirt-domain.h"
 #include "sample.h"
 #include "units.h"
@@ -102,10 +103,8 @@ throttle_of_pairs(char **pairs, DriftDisk *disk, const char *source)
 static bool
 take_iotune(DriftDisk *disk, DriftSide side, const DomainDisk *known)
 {
-    static const char *const none[] = {NULL};
-    const char *const *pairs = known->iotune ? (const char *const *)known->iotune : none;
     g_autofree char *wrong = NULL;
-    Throttle *throttle = throttle_parse(THROTTLE_LIBVIRT, pairs, &wrong);
+    Throttle *throttle = domain_disk_limits(known, &wrong);
 
     if (throttle)
         disk_set(disk, side, throttle);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tunes.h"
 
-#include "throttle.h"
+#include "domain-limits.h"
 
 /* Between two looks at the XML; more in a second is a storm, whose effects stay unknown. */
 #define TUNES_MAX 32u
@@ -47,25 +47,11 @@ tunes_free(Tunes *tunes)
     g_free(tunes);
 }
 
-/* NULL: that disk, or its limits, cannot be read. */
-static Throttle *
-limits_of(const DomainXml *xml, const char *target)
-{
-    static const char *const none[] = {NULL};
-    const DomainDisk *disk = xml ? domain_xml_disk(xml, target) : NULL;
-    g_autofree char *wrong = NULL;
-
-    if (!disk)
-        return NULL;
-    return throttle_parse(THROTTLE_LIBVIRT, disk->iotune ? (const char *const *)disk->iotune : none,
-                          &wrong);
-}
-
 void
 tunes_note(Tunes *tunes, const DomainXml *xml, const char *target, const Write *write,
            gint64 now_us)
 {
-    Throttle *before = tunes->open->len < TUNES_MAX ? limits_of(xml, target) : NULL;
+    Throttle *before = tunes->open->len < TUNES_MAX ? domain_xml_limits(xml, target) : NULL;
     Tune *tune;
 
     if (!before)
@@ -91,7 +77,7 @@ tunes_settle(Tunes *tunes, const DomainXml *xml, gint64 asked_us, Writers *write
 
         if (asked_us <= tune->noted_us)
             continue;
-        now = limits_of(xml, tune->target);
+        now = domain_xml_limits(xml, tune->target);
         if (now) {
             tune->write.effect = throttle_equal(tune->before, now) ? WRITE_EQUAL : WRITE_CHANGED;
             writers_add(writers, &tune->write);
