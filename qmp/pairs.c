@@ -26,7 +26,14 @@ pairs_from_object(JsonObject *object)
 char **
 pairs_from_json(const char *text, gsize length, GError **error)
 {
+    static const char *const wrappers[] = {"return", "inserted"};
     g_autoptr(JsonNode) root = message_parse_object(text, length, error);
+    JsonObject *object = root ? json_node_get_object(root) : NULL;
 
-    return root != NULL ? pairs_from_object(json_node_get_object(root)) : NULL;
+    for (guint i = 0; object && i < G_N_ELEMENTS(wrappers); i++) {
+        JsonObject *inner = message_get_object(object, wrappers[i]);
+
+        object = inner ? inner : object;
+    }
+    return object ? pairs_from_object(object) : NULL;
 }

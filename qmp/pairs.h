@@ -11,5 +11,6 @@
  * fraction, a list, an object) stands for itself in JSON, so that no reader of a number takes it.
  */
 char **pairs_from_object(JsonObject *object);
-/* NULL with QMP_ERROR_MALFORMED. */
+/* Of a monitor's whole answer or of a block device, as people paste them: what is in its `return`,
+ * and in there in its `inserted`. NULL with QMP_ERROR_MALFORMED. */
 char **pairs_from_json(const char *text, gsize length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
