@@ -24,7 +24,7 @@ host_watch_free(HostWatch *watch)
     bands_free(watch->bands);
     oom_watch_free(watch->oom);
     if (watch->is_daemon)
-        reservations_save(watch->reservations);
+        reservations_save_last(watch->reservations);
     reservations_free(watch->reservations);
     g_free(watch);
 }

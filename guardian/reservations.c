@@ -27,7 +27,7 @@ struct Reservations {
     const Host *host;
     GHashTable *vms; /* uuid, id or name -> Kept */
     gint64 saved_us;
-    Children *children; /* borrowed; NULL: nothing is saved beyond the boot */
+    Children *children; /* borrowed; NULL: what is due is not saved beyond the boot */
 };
 
 static void
@@ -163,14 +163,14 @@ add_kept(JsonArray *list, const char *vm, const Kept *kept)
     json_array_add_object_element(list, object);
 }
 
-static void
-store_save(Reservations *reservations, bool is_for_good)
+/* New string. */
+static char *
+store_text(Reservations *reservations)
 {
     gint64 now = now_s(reservations);
     g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
     JsonObject *object = json_object_new();
     JsonArray *list = json_array_new();
-    g_autofree char *text = NULL;
     GHashTableIter iter;
     gpointer key, value;
 
@@ -181,23 +181,30 @@ store_save(Reservations *reservations, bool is_for_good)
     json_object_set_int_member(object, "schema", 1);
     json_object_set_array_member(object, "reservations", list);
     json_node_take_object(root, object);
-    text = json_to_string(root, FALSE);
-    run_file_save(reservations->host, STORE_NAME, text);
-    if (is_for_good && reservations->children)
-        var_file_save(reservations->host, reservations->children, STORE_DIRECTORY, STORE_NAME,
-                      text);
-    reservations->saved_us = host_monotonic_us(reservations->host);
+    return json_to_string(root, FALSE);
 }
 
 void
-reservations_save(Reservations *reservations)
+reservations_save_last(Reservations *reservations)
 {
-    store_save(reservations, false);
+    g_autofree char *text = store_text(reservations);
+
+    run_file_save(reservations->host, STORE_NAME, text);
+    var_file_save_last(reservations->host, STORE_DIRECTORY, STORE_NAME, text);
 }
 
 void
 reservations_save_due(Reservations *reservations)
 {
-    if (host_monotonic_us(reservations->host) - reservations->saved_us >= RESERVATIONS_SAVE_US)
-        store_save(reservations, true);
+    gint64 now_us = host_monotonic_us(reservations->host);
+    g_autofree char *text = NULL;
+
+    if (now_us - reservations->saved_us < RESERVATIONS_SAVE_US)
+        return;
+    reservations->saved_us = now_us;
+    text = store_text(reservations);
+    run_file_save(reservations->host, STORE_NAME, text);
+    if (reservations->children)
+        var_file_save(reservations->host, reservations->children, STORE_DIRECTORY, STORE_NAME,
+                      text);
 }

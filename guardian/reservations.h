@@ -21,8 +21,9 @@ void reservations_free(Reservations *reservations);
 void reservations_follow(Reservations *reservations, const Vm *vm);
 /* By whom it is written to the disk, too, when it is due; borrowed, NULL nobody any more. */
 void reservations_set_children(Reservations *reservations, Children *children);
-/* Over the end of the daemon: at once, and not beyond the boot. */
-void reservations_save(Reservations *reservations);
+/* At the end of the daemon: over its restart and the host's boot. A dead disk holds it for
+ * seconds. */
+void reservations_save_last(Reservations *reservations);
 /* Saves where that is due. */
 void reservations_save_due(Reservations *reservations);
 

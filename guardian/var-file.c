@@ -10,6 +10,8 @@
 
 /* A disk that is busy with a backup needs seconds. */
 #define SAVE_DEADLINE_US (30 * (gint64)G_USEC_PER_SEC)
+/* Who stops the daemon waits for it. A living disk takes two syncs. */
+#define LAST_SAVE_DEADLINE_US (3 * (gint64)G_USEC_PER_SEC)
 
 typedef struct {
     int root_fd;
@@ -47,9 +49,9 @@ save_done(const char *answer, gsize length, gpointer data)
     save_free(data);
 }
 
-void
-var_file_save(const Host *host, Children *children, const char *directory, const char *name,
-              const char *text)
+static void
+save_begin(const Host *host, Children *children, const char *directory, const char *name,
+           const char *text, gint64 deadline_us)
 {
     Save *save = g_new0(Save, 1);
 
@@ -62,8 +64,26 @@ var_file_save(const Host *host, Children *children, const char *directory, const
                                              .done = save_done,
                                              .data = save,
                                              .keep_fds = {save->root_fd},
-                                             .deadline_us = SAVE_DEADLINE_US}))
+                                             .deadline_us = deadline_us}))
         save_free(save);
+}
+
+void
+var_file_save(const Host *host, Children *children, const char *directory, const char *name,
+              const char *text)
+{
+    save_begin(host, children, directory, name, text, SAVE_DEADLINE_US);
+}
+
+void
+var_file_save_last(const Host *host, const char *directory, const char *name, const char *text)
+{
+    g_autoptr(GMainContext) context = g_main_context_new();
+    g_autoptr(Children) children = children_new(context);
+
+    save_begin(host, children, directory, name, text, LAST_SAVE_DEADLINE_US);
+    while (children_open(children) > 0)
+        g_main_context_iteration(context, TRUE);
 }
 
 char *

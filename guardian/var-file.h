@@ -12,5 +12,8 @@
  * saved is only missed after a boot. Copies text. One that hangs is given up after a while. */
 void var_file_save(const Host *host, Children *children, const char *directory, const char *name,
                    const char *text);
+/* The same at the daemon's end: has ended when it returns, or was given up within seconds. */
+void var_file_save_last(const Host *host, const char *directory, const char *name,
+                        const char *text);
 /* NULL: not there, not ours, not readable, or larger than that. New string. */
 char *var_file_load(const Host *host, const char *directory, const char *name, gsize bytes_max);

@@ -10,6 +10,7 @@
 #include "reservations.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define S ((gint64)G_USEC_PER_SEC)
@@ -142,6 +143,43 @@ what_was_measured_outlives_the_boot(void **state)
     assert_true(peak_of(web) > 0);
 }
 
+/* Stopped before a save was due: what came since the last one is kept, too. */
+static void
+a_stop_saves_beyond_the_boot(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Vm) web = vm_begin(fixture, 42, "web"), db = vm_begin(fixture, 43, "db");
+    g_autoptr(Vm) web_again = vm_begin(fixture, 42, "web"), db_again = vm_begin(fixture, 43, "db");
+
+    learn(fixture, web, 300 * MIB);
+    reservations_follow(fixture->reservations, db);
+    reservations_save_last(fixture->reservations);
+    assert_int_equal(unlink(tree_path(fixture->tree, STORE)), 0);
+    restart(fixture);
+    reservations_follow(fixture->reservations, web_again);
+    reservations_follow(fixture->reservations, db_again);
+    assert_true(peak_of(web) > 0);
+    assert_int_equal(peak_of(web_again), peak_of(web));
+    assert_int_equal(db_again->memory_watch->reservation.peaks.n_samples, 0);
+}
+
+/* A file that nobody ever reads from, as a dead disk is: the stop is held for seconds. */
+static void
+a_dead_disk_does_not_hold_the_stop(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Vm) web = vm_begin(fixture, 42, "web"), again = vm_begin(fixture, 42, "web");
+
+    learn(fixture, web, 300 * MIB);
+    tree_directory(fixture->tree, "var/vm-guardian/learned");
+    assert_int_equal(
+        mkfifo(tree_path(fixture->tree, "var/vm-guardian/learned/.reservations.json"), 0600), 0);
+    reservations_save_last(fixture->reservations);
+    restart(fixture);
+    reservations_follow(fixture->reservations, again);
+    assert_int_equal(peak_of(again), peak_of(web));
+}
+
 static void
 a_young_vm_gets_nothing_of_others(void **state)
 {
@@ -162,7 +200,7 @@ a_vm_not_seen_for_a_month_is_forgotten(void **state)
 
     learn(fixture, web, 300 * MIB);
     clock_to(fixture, fixture->now_s + 31 * DAY_S);
-    reservations_save(fixture->reservations);
+    reservations_save_last(fixture->reservations);
     restart(fixture);
     reservations_follow(fixture->reservations, again);
     assert_int_equal(again->memory_watch->reservation.peaks.n_samples, 0);
@@ -199,6 +237,7 @@ main(void)
     const struct CMUnitTest tests[] = {
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         test(what_was_measured_outlives_the_daemon), test(what_was_measured_outlives_the_boot),
+        test(a_stop_saves_beyond_the_boot),          test(a_dead_disk_does_not_hold_the_stop),
         test(a_young_vm_gets_nothing_of_others),     test(a_vm_not_seen_for_a_month_is_forgotten),
         test(a_broken_store_is_passed_over),
     };
