@@ -51,7 +51,8 @@ struct QmpClient {
     QmpStage stage; /* READY also while LATE: see qmp_client_stage() */
     QmpClass allowed;
     Frame *frame;
-    GString *out; /* requests the kernel did not take yet */
+    GString *pretty; /* the lines of a message so far, when it comes in several; or NULL */
+    GString *out;    /* requests the kernel did not take yet */
     bool is_blocked;
     Questions questions;
     gint64 since_us;
@@ -92,6 +93,8 @@ client_release(QmpClient *client)
         return;
     g_source_unref(&client->source->base);
     frame_free(client->frame);
+    if (client->pretty)
+        g_string_free(client->pretty, TRUE);
     g_string_free(client->out, TRUE);
     g_free(client);
 }
@@ -193,19 +196,46 @@ client_take_message(QmpClient *client, const Message *message)
 }
 
 static void
+client_take_text(QmpClient *client, const char *text, gsize length)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Message) message = message_parse(text, length, &error);
+
+    if (!message)
+        client_close(client, QMP_ERROR_MALFORMED, error->message);
+    else if (client_endure(client))
+        client_take_message(client, message);
+}
+
+/* With pretty=on a message begins with a line of one brace and ends with one; what is between them
+ * is indented (util/json-writer.c), and a string holds no newline. */
+static void
+client_take_pretty(QmpClient *client, const char *line, gsize length)
+{
+    if (!client->pretty)
+        client->pretty = g_string_new(NULL);
+    g_string_append_len(client->pretty, line, length);
+    g_string_append_c(client->pretty, '\n');
+    if (length == 1 && line[0] == '}') {
+        g_autoptr(GString) message = g_steal_pointer(&client->pretty);
+
+        client_take_text(client, message->str, message->len);
+    } else if (client->pretty->len > FRAME_CAP_REPLY) {
+        client_close(client, QMP_ERROR_TOO_BIG, "a message past the cap");
+    }
+}
+
+static void
 client_take_lines(QmpClient *client)
 {
     const char *line;
     gsize length;
 
-    while (client->stage != QMP_STAGE_CLOSED && (line = frame_next(client->frame, &length))) {
-        g_autoptr(GError) error = NULL;
-        g_autoptr(Message) message = message_parse(line, length, &error);
-        if (!message)
-            client_close(client, QMP_ERROR_MALFORMED, error->message);
-        else if (client_endure(client))
-            client_take_message(client, message);
-    }
+    while (client->stage != QMP_STAGE_CLOSED && (line = frame_next(client->frame, &length)))
+        if (client->pretty || (length == 1 && line[0] == '{'))
+            client_take_pretty(client, line, length);
+        else
+            client_take_text(client, line, length);
 }
 
 static void

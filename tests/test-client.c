@@ -64,6 +64,44 @@ test_asked_before_the_greeting(void **state)
     fake_qmp_check(fixture->fake);
 }
 
+/* As QEMU 7.2 prints with pretty=on. */
+static void
+test_pretty(void **state)
+{
+    ClientFixture *fixture = *state;
+    Answer *answer = client_fixture_ask(fixture, 0, QMP_QUERY_STATUS, PATIENT_US);
+
+    fake_qmp_set_chunk(fixture->fake, 1);
+    send_text(fixture, "{\n    \"QMP\": {\n        \"version\": {\n            \"qemu\": {\n"
+                       "                \"micro\": 22,\n                \"minor\": 2,\n"
+                       "                \"major\": 7\n            },\n"
+                       "            \"package\": \"\"\n        },\n"
+                       "        \"capabilities\": [\n            \"oob\"\n        ]\n    }\n}\n");
+    fake_qmp_expect(fixture->fake, FAKE_CAPABILITIES, "{\n    \"return\": {\n    }\n}\n");
+    fake_qmp_expect(fixture->fake, STATUS(1),
+                    "{\n    \"event\": \"STOP\"\n}\n" EVENT
+                    "{\r\n    \"return\": {\n        \"a\": \"}\"\n    },\n    \"id\": 1\n}\n");
+    client_fixture_run_until(fixture, &answer->n, 1);
+    assert_true(answer->has_result);
+    fake_qmp_check(fixture->fake);
+}
+
+static void
+test_pretty_without_end(void **state)
+{
+    ClientFixture *fixture = *state;
+    g_autofree char *text = g_strnfill(11 * 1024 * 1024, ' ');
+    Answer *answer = client_fixture_ask(fixture, 0, QMP_QUERY_STATUS, PATIENT_US);
+
+    for (guint i = 1024; i < 11 * 1024 * 1024; i += 1024)
+        text[i] = '\n';
+    memcpy(text, "{\n", 2);
+    fake_qmp_greet(fixture->fake);
+    fake_qmp_expect(fixture->fake, STATUS(1), text);
+    client_fixture_run_until(fixture, &answer->n, 1);
+    assert_int_equal(answer->code, QMP_ERROR_TOO_BIG);
+}
+
 static void
 test_late_greeting(void **state)
 {
@@ -369,6 +407,8 @@ main(void)
     static const struct CMUnitTest tests[] = {
         {"what is asked before the greeting is sent after it", test_asked_before_the_greeting,
          setup, teardown, NULL},
+        {"messages over several lines are whole", test_pretty, setup, teardown, NULL},
+        {"a message that never ends is dropped", test_pretty_without_end, setup, teardown, NULL},
         {"a late greeting is still waited for", test_late_greeting, setup, teardown, NULL},
         {"a late answer is dropped and the client is ready again", test_late_answer, setup,
          teardown, NULL},
