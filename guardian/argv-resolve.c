@@ -195,6 +195,7 @@ monitor_resolve(const Draft *draft, Argv *argv, Options *options)
     monitor = g_new0(ArgvMonitor, 1);
     monitor->path = g_strdup(options_get(chardev, "path"));
     monitor->chardev = g_strdup(id);
+    monitor->is_awaited = !options_get(chardev, "wait") || options_is_on(chardev, "wait");
     g_ptr_array_add(argv->monitors, monitor);
 }
 
@@ -247,18 +248,17 @@ ram_huge_pages(const Draft *draft)
     return all;
 }
 
-static bool
-has_iothreads(const Draft *draft)
+static guint
+count_iothreads(const Draft *draft)
 {
     GHashTableIter iter;
     gpointer object;
+    guint n = 0;
 
     g_hash_table_iter_init(&iter, draft->objects);
-    while (g_hash_table_iter_next(&iter, NULL, &object)) {
-        if (g_strcmp0(options_get(object, "qom-type"), "iothread") == 0)
-            return true;
-    }
-    return false;
+    while (g_hash_table_iter_next(&iter, NULL, &object))
+        n += g_strcmp0(options_get(object, "qom-type"), "iothread") == 0;
+    return n;
 }
 
 void
@@ -273,6 +273,6 @@ argv_resolve(const Draft *draft, Argv *argv)
         device_resolve(draft, argv, g_ptr_array_index(draft->devices, i));
     argv->memory_is_shared = ram_is_shared(draft);
     argv->memory_huge_pages = ram_huge_pages(draft);
-    argv->has_iothreads = has_iothreads(draft);
+    argv->n_iothreads = count_iothreads(draft);
     argv_add_traits(draft, argv);
 }

@@ -13,8 +13,9 @@
 #define ARGV_ARGUMENTS_MAX 4096u
 
 typedef struct {
-    char *path;    /* of a listening unix socket in QMP (control) mode */
-    char *chardev; /* NULL for -qmp unix: */
+    char *path;      /* of a listening unix socket in QMP (control) mode */
+    char *chardev;   /* NULL for -qmp unix: */
+    bool is_awaited; /* without wait=off: QEMU does not begin before somebody has connected */
 } ArgvMonitor;
 
 typedef struct {
@@ -64,7 +65,7 @@ typedef struct {
     GPtrArray *disks;      /* of ArgvDisk */
     GPtrArray *scsi_hosts; /* of char *: ids of -device virtio-scsi-*; "" when it has none */
     GPtrArray *taps;       /* of char *: names of tap interfaces that were given by name */
-    bool has_iothreads;    /* -object iothread: disks may live outside of the main loop */
+    guint n_iothreads;     /* -object iothread: disks may live outside of the main loop */
     char *machine;         /* type as written: "pc-i440fx-9.2+pve1"; NULL not said */
     guint n_backends, n_huge_backends; /* of guest RAM; how many of them are of huge pages */
     bool has_balloon, balloon_reports; /* free-page-reporting */

@@ -49,15 +49,38 @@ monitor_root_open(const Vm *vm, const Host *host)
                   O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* Before that client comes a QEMU has its main thread, RCU's and its iothreads', and no vCPU. */
+static bool
+monitor_awaits_its_owner(const Vm *vm)
+{
+    ProcStat stat;
+
+    for (guint i = 0; i < vm->argv->monitors->len; i++) {
+        const ArgvMonitor *monitor = vm->argv->monitors->pdata[i];
+
+        if (monitor->is_awaited && g_str_equal(monitor->path, vm->monitor_path))
+            return proc_read_stat(vm->proc, &stat, NULL) &&
+                   stat.num_threads <= 2 + vm->argv->n_iothreads;
+    }
+    return false;
+}
+
 bool
 monitor_connect(Vm *vm, const Host *host, GMainContext *context, MonitorStage *ret_stage)
 {
     g_autoptr(GError) error = NULL;
     pid_t peer = 0;
-    int root = monitor_root_open(vm, host);
-    int fd = root < 0 ? -1 : host_connect_at(root, vm->monitor_path, &peer, &error);
+    int root, fd;
 
     g_clear_pointer(&vm->client_error, g_free);
+    if (monitor_awaits_its_owner(vm)) {
+        vm->client_error = g_strdup("QEMU waits for its owner to connect (server without wait=off) "
+                                    "and would begin for us");
+        *ret_stage = MONITOR_NOT_ASKED;
+        return false;
+    }
+    root = monitor_root_open(vm, host);
+    fd = root < 0 ? -1 : host_connect_at(root, vm->monitor_path, &peer, &error);
     if (root < 0)
         vm->client_error =
             g_strdup_printf("cannot enter the process's root: %s", g_strerror(errno));

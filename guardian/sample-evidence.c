@@ -128,7 +128,7 @@ fill_rings(Sampling *sampling)
         n_users += disk_may_use_ring(sampling, i);
     if (n_users == 0 || !rings_read(sampling->vm->proc, &ring))
         return;
-    if (ring.inflight > 0 && n_users > 1 && sampling->vm->argv->has_iothreads)
+    if (ring.inflight > 0 && n_users > 1 && sampling->vm->argv->n_iothreads > 0)
         return;
     for (guint i = 0; i < sampling->sample.n_disks; i++) {
         DiskSample *disk = &sampling->sample.disks[i];

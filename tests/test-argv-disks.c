@@ -94,8 +94,8 @@ rings_iothreads_and_taps_are_told(void **state)
     assert_string_not_equal(((ArgvDisk *)kubevirt->disks->pdata[0])->aio, "io_uring");
     assert_string_equal(((ArgvDisk *)one->disks->pdata[0])->aio, "io_uring");
     assert_string_not_equal(((ArgvDisk *)one->disks->pdata[1])->aio, "io_uring");
-    assert_true(drives->has_iothreads);
-    assert_false(one->has_iothreads);
+    assert_int_equal(drives->n_iothreads, 1);
+    assert_int_equal(one->n_iothreads, 0);
     assert_int_equal(drives->taps->len, 1);
     assert_text(drives->taps->pdata[0], "tap100i0");
     assert_int_equal(one->taps->len, 2);

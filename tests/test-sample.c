@@ -133,6 +133,28 @@ a_vm_without_a_monitor_is_not_asked(void **state)
     assert_int_equal(fake_monitor_accepted(fixture->monitor), 0);
 }
 
+/* Six threads and four iothreads: no vCPU yet. */
+static void
+a_qemu_that_waits_for_its_owner_is_not_let_go(void **state)
+{
+    SampleFixture *fixture = *state;
+    g_autoptr(Argv) started = NULL;
+
+    sample_fixture_vm(fixture, false,
+                      WORDS("kvm", "-object", "iothread,id=a", "-object", "iothread,id=b",
+                            "-object", "iothread,id=c", "-object", "iothread,id=d", "-qmp",
+                            "unix:/run/q.sock,server"));
+    assert_int_equal(sample_fixture_take(fixture)->monitor, MONITOR_NOT_ASKED);
+    assert_non_null(strstr(fixture->vm->client_error, "waits for its owner"));
+    assert_int_equal(fake_monitor_accepted(fixture->monitor), 0);
+    /* with one iothread less the sixth thread is a vCPU: somebody has connected */
+    started = fixture->vm->argv;
+    fixture->vm->argv =
+        argv_parse(WORDS("kvm", "-object", "iothread,id=a", "-object", "iothread,id=b", "-object",
+                         "iothread,id=c", "-qmp", "unix:/run/q.sock,server"));
+    assert_int_equal(sample_fixture_take(fixture)->monitor, MONITOR_ANSWERED);
+}
+
 static void
 a_stopped_process_is_not_asked(void **state)
 {
@@ -364,6 +386,7 @@ main(void)
         WITH_SAMPLES(a_socket_of_another_process_is_not_asked),
         WITH_SAMPLES(a_socket_that_is_gone_is_refused),
         WITH_SAMPLES(a_vm_without_a_monitor_is_not_asked),
+        WITH_SAMPLES(a_qemu_that_waits_for_its_owner_is_not_let_go),
         WITH_SAMPLES(a_stopped_process_is_not_asked),
         WITH_SAMPLES(a_process_in_the_cgroup_freezer_is_not_asked),
         WITH_SAMPLES(a_status_that_is_unknown_is_unknown),
