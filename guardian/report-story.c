@@ -133,6 +133,21 @@ limit_words(JsonObject *disk)
                : g_steal_pointer(&bytes);
 }
 
+/* The layer's meaning, and how large the limit is where that is the layer. */
+static void
+say_layer(Line *line, JsonObject *disk, const char *layer, const char *meaning, const char *limit)
+{
+    bool is_of_start = false;
+
+    (void)message_get_bool(disk, "limit_of_start", &is_of_start);
+    if (!limit || strcmp(layer, "throttle") != 0)
+        line_say(line, "%s: %s", layer, meaning);
+    else
+        line_say(line, "%s: %s, %s%s", layer, meaning, limit,
+                 is_of_start ? " by QEMU's command line (whether that still holds is not known)"
+                             : "");
+}
+
 static void
 append_layer(GString *text, JsonObject *vm, JsonObject *disk)
 {
@@ -152,21 +167,16 @@ append_layer(GString *text, JsonObject *vm, JsonObject *disk)
     const char *cause = report_text_of(disk ? disk : vm, "cause", "");
     const char *reason = report_text_of(disk ? disk : vm, "reason", "");
     g_autofree char *limit = disk ? limit_words(disk) : NULL;
-    bool is_of_start = false;
     Line line = line_begin("; ");
 
-    (void)message_get_bool(disk, "limit_of_start", &is_of_start);
     for (guint i = 0; i < G_N_ELEMENTS(meanings); i++)
         if (strcmp(layer, meanings[i].layer) == 0)
-            line_say(&line, "%s: %s", layer, meanings[i].meaning);
+            say_layer(&line, disk, layer, meanings[i].meaning, limit);
     if (*reason)
         line_say(&line, "%s%s%s%s", reason, *cause ? " (" : "", cause, *cause ? ")" : "");
     if (limit && (strcmp(layer, "device-model") == 0 || strcmp(layer, "unknown") == 0))
         line_say(&line, "cause open: the %s model, or the throttle timer (limit %s)",
                  report_text_of(disk, "driver", "controller's"), limit);
-    else if (limit && strcmp(layer, "throttle") == 0)
-        line_say(&line, "its limit is %s%s", limit,
-                 is_of_start ? " by QEMU's command line, whether it still holds is not known" : "");
     line_end(&line, text, "layer");
 }
 

@@ -114,12 +114,12 @@ static const StoryRow rows[] = {
      "{\"name\": \"web\", \"pid\": 42, \"state\": \"suspect\", \"layer\": \"throttle\", "
      "\"disks\": [{\"label\": \"a\", \"layer\": \"throttle\", \"limit_bytes_per_s\": 1, "
      "\"limit_of_start\": true}]}",
-     "by QEMU's command line, whether it still holds is not known", "kill -9"},
+     "by QEMU's command line (whether that still holds is not known)", "kill -9"},
     {"a limit that QEMU told holds",
      "{\"name\": \"web\", \"pid\": 42, \"state\": \"suspect\", \"layer\": \"throttle\", "
      "\"disks\": [{\"label\": \"a\", \"layer\": \"throttle\", \"limit_bytes_per_s\": 1, "
      "\"limit_of_start\": false}]}",
-     "its limit is 1 B/s", "command line"},
+     "its own limit holds it, 1 B/s", "command line"},
     {"where neighbours stand still, too, QEMU is not blamed",
      "{\"name\": \"web\", \"pid\": 42, \"state\": \"frozen\", \"layer\": \"block-path\", "
      "\"disks\": [{\"label\": \"a\", \"layer\": \"block-path\", \"neighbours_moving\": 1, "
