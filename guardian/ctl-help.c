@@ -73,6 +73,7 @@ static const struct {
                "  --config FILE  the settings of this guardian.conf, not the built-in ones\n\n"
                "Exit status: 0 every expectation holds, 1 one does not, 2 unreadable.\n"},
     {"limits", "Usage: guardianctl limits plan|apply|undo VM [--to SIZE] [--yes] [--json]\n"
+               "       guardianctl limits normalize|diff [--total SIZE] FORM TEXT [FORM TEXT]\n"
                "The lowest memory limits under which the VM lives, as exact writes, pod before\n"
                "container; never more than the host could back, nor than limits_raise_max.\n"
                "VM is a name, an id, a uuid or a process id.\n\n"
@@ -81,9 +82,15 @@ static const struct {
                "             and keeps the undo in the journal, /var/lib/vm-guardian/acts\n"
                "  undo       takes back what was written to this VM (root)\n"
                "  --to SIZE  not what suffices, but this limit; also a lower one, but never less\n"
-               "             than the group holds and limits_margin\n\n"
-               "Exit status: 0 nothing is left to be written, 1 something is, or it is refused,\n"
-               "2 could not look.\n"},
+               "             than the group holds and limits_margin\n"
+               "  normalize  print the canonical text of a limit, in the same form (offline)\n"
+               "  diff       compare two by their effect, in whole pages (offline)\n\n"
+               "FORM: proxmox (memory: 2048), systemd (MemoryMax=2G; 50% needs --total, the\n"
+               "host's memory), cgroup2 (max), cgroup1, libvirt (<hard_limit>), kubernetes\n"
+               "(2Gi) and policy.\n"
+               "TEXT is the text itself, @FILE, or - for standard input.\n"
+               "Exit status: 0 nothing is left to be written, or equal; 1 something is, it is\n"
+               "refused, or differs; 2 could not look, or unreadable.\n"},
     {"config", "Usage: guardianctl config show [VM] [--json]\n"
                "       guardianctl config check [DIR] [--json]\n"
                "       guardianctl config sample | reload\n\n"

@@ -3,6 +3,7 @@
 /* limits: what would have to be written so that a VM lives, exactly; does it, and takes it back. It
  * looks itself and asks no daemon; the journal is the same. */
 
+#include "ctl-limits-form.h"
 #include "ctl.h"
 
 #include "act-limit.h"
@@ -57,7 +58,7 @@ what_parse(const char *word, What *ret_what)
         *ret_what = i;
         return 0;
     }
-    return ctl_fail("limits: \"%s\" is none of plan, apply and undo", word);
+    return ctl_fail("limits: \"%s\" is none of plan, apply, undo, normalize and diff", word);
 }
 
 static int
@@ -76,8 +77,11 @@ size_parse(const char *text, Arguments *arguments)
 static int
 arguments_parse(int argc, char **argv, Arguments *arguments)
 {
-    int status = argc < 3 ? ctl_fail("limits needs plan, apply or undo, and a VM; see --help")
-                          : what_parse(argv[1], &arguments->what);
+    int status =
+        argc < 3
+            ? ctl_fail(
+                  "limits needs plan, apply or undo, and a VM, or normalize or diff; see --help")
+            : what_parse(argv[1], &arguments->what);
 
     for (int i = 2; status == 0 && i < argc; i++) {
         if (strcmp(argv[i], "--yes") == 0)
@@ -348,10 +352,13 @@ ctl_limits(const CtlOptions *options, int argc, char **argv)
 {
     Arguments arguments = {.options = options};
     g_autoptr(GError) error = NULL;
-    int status = arguments_parse(argc, argv, &arguments);
     Host *host;
     Config *config;
+    int status;
 
+    if (argc > 1 && ctl_limits_form_is(argv[1]))
+        return ctl_limits_form(options, argc, argv);
+    status = arguments_parse(argc, argv, &arguments);
     if (status != 0)
         return status;
     if (arguments.what != DO_PLAN && geteuid() != 0)

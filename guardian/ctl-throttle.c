@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl-text.h"
 #include "ctl.h"
 
 #include "throttle-text.h"
 #include "units.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,9 +12,6 @@
  *             throttle diff FORM-A TEXT-A FORM-B TEXT-B   the fields that differ on stdout
  *
  * Offline. Notes go to stderr, so that stdout is for scripts. */
-
-/* As long as a line of a monitor may be: `inserted` grows with the backing chain. */
-#define TEXT_BYTES_MAX (10 * 1024 * 1024)
 
 #define USAGE "usage: guardianctl throttle normalize FORM TEXT | diff FORM TEXT FORM TEXT"
 
@@ -39,52 +36,6 @@ static const char help_text[] =
     "note on stderr.\n"
     "Exit status: 0 read, or equal in effect; 1 differs; 2 unreadable or wrong usage.\n";
 
-/* Of stdin or a file, also one without size or end. NULL, and *ret_wrong a phrase. */
-static char *
-stream_read(FILE *stream, gsize *ret_length, const char **ret_wrong)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-    char buffer[65536];
-    size_t length;
-
-    while ((length = fread(buffer, 1, sizeof buffer, stream)) > 0) {
-        g_string_append_len(text, buffer, (gssize)length);
-        if (text->len > TEXT_BYTES_MAX) {
-            *ret_wrong = "is larger than 10 MiB";
-            return NULL;
-        }
-    }
-    if (ferror(stream)) {
-        *ret_wrong = g_strerror(errno);
-        return NULL;
-    }
-    *ret_length = text->len;
-    return g_string_free(g_steal_pointer(&text), FALSE);
-}
-
-/* TEXT, @FILE or -. NULL, and *ret_wrong a phrase. */
-static char *
-word_read(const char *word, gsize *ret_length, const char **ret_wrong)
-{
-    FILE *file;
-    char *text;
-
-    if (strcmp(word, "-") == 0)
-        return stream_read(stdin, ret_length, ret_wrong);
-    if (*word != '@') {
-        *ret_length = strlen(word);
-        return g_strdup(word);
-    }
-    file = fopen(word + 1, "re");
-    if (file == NULL) {
-        *ret_wrong = g_strerror(errno);
-        return NULL;
-    }
-    text = stream_read(file, ret_length, ret_wrong);
-    fclose(file);
-    return text;
-}
-
 /* NULL after a line on stderr. */
 static Throttle *
 side_read(const char *form_name, const char *word)
@@ -92,7 +43,6 @@ side_read(const char *form_name, const char *word)
     g_autofree char *text = NULL;
     g_autofree char *printable = NULL;
     g_autoptr(GError) error = NULL;
-    const char *wrong;
     ThrottleForm form;
     gsize length;
     Throttle *throttle;
@@ -102,40 +52,13 @@ side_read(const char *form_name, const char *word)
         ctl_fail("throttle: \"%s\" is no form: use proxmox, qemu, libvirt or policy", printable);
         return NULL;
     }
-    text = word_read(word, &length, &wrong);
-    if (text == NULL) {
-        printable = units_printable(*word == '@' ? word + 1 : "standard input", -1);
-        ctl_fail("throttle: %s: %s", printable, wrong);
+    text = ctl_text_read("throttle", word, &length);
+    if (text == NULL)
         return NULL;
-    }
     throttle = throttle_text_parse(form, text, length, &error);
     if (throttle == NULL)
         ctl_fail("throttle: %s: %s", form_name, error->message);
     return throttle;
-}
-
-static void
-print_notes(const char *about, const GPtrArray *notes)
-{
-    for (guint i = 0; i < notes->len; i++)
-        fprintf(stderr, "note: %s%s%s\n", about, *about ? ": " : "", (char *)notes->pdata[i]);
-}
-
-static void
-build_string(JsonBuilder *builder, const char *name, const char *value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_string_value(builder, value);
-}
-
-static void
-build_notes(JsonBuilder *builder, const GPtrArray *notes)
-{
-    json_builder_set_member_name(builder, "notes");
-    json_builder_begin_array(builder);
-    for (guint i = 0; i < notes->len; i++)
-        json_builder_add_string_value(builder, notes->pdata[i]);
-    json_builder_end_array(builder);
 }
 
 static void
@@ -151,15 +74,15 @@ build_side(JsonBuilder *builder, const Throttle *throttle)
 {
     g_autofree char *canonical = g_strchomp(throttle_text_print(throttle));
 
-    build_string(builder, "form", throttle_form_name(throttle->form));
-    build_string(builder, "canonical", canonical);
+    ctl_text_build_string(builder, "form", throttle_form_name(throttle->form));
+    ctl_text_build_string(builder, "canonical", canonical);
     json_builder_set_member_name(builder, "limits");
     json_builder_begin_object(builder);
     for (guint i = 0; i < THROTTLE_N_FIELDS; i++)
         build_field(builder, throttle_field_name(i), throttle, i);
-    build_string(builder, "group", throttle->group);
+    ctl_text_build_string(builder, "group", throttle->group);
     json_builder_end_object(builder);
-    build_notes(builder, throttle->notes);
+    ctl_text_build_notes(builder, throttle->notes);
 }
 
 static int
@@ -179,7 +102,7 @@ run_normalize(bool is_json, const char *form, const char *word)
     }
     canonical = throttle_text_print(throttle);
     fputs(canonical, stdout);
-    print_notes("", throttle->notes);
+    ctl_text_print_notes("", throttle->notes);
     return 0;
 }
 
@@ -210,16 +133,16 @@ print_differences_json(const Throttle *a, const Throttle *b, const GPtrArray *no
         if (!throttle_field_differs(a, b, i))
             continue;
         json_builder_begin_object(builder);
-        build_string(builder, "field", throttle_field_name(i));
+        ctl_text_build_string(builder, "field", throttle_field_name(i));
         build_field(builder, "a", a, i);
         build_field(builder, "b", b, i);
         json_builder_end_object(builder);
     }
     if (throttle_group_differs(a, b)) {
         json_builder_begin_object(builder);
-        build_string(builder, "field", "group");
-        build_string(builder, "a", a->group);
-        build_string(builder, "b", b->group);
+        ctl_text_build_string(builder, "field", "group");
+        ctl_text_build_string(builder, "a", a->group);
+        ctl_text_build_string(builder, "b", b->group);
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);
@@ -229,7 +152,7 @@ print_differences_json(const Throttle *a, const Throttle *b, const GPtrArray *no
         build_side(builder, sides[i]);
         json_builder_end_object(builder);
     }
-    build_notes(builder, notes);
+    ctl_text_build_notes(builder, notes);
     ctl_end_json(builder);
 }
 
@@ -270,9 +193,9 @@ run_diff(bool is_json, char **words)
         print_differences_json(a, b, notes);
     } else {
         print_differences(a, b);
-        print_notes("A", a->notes);
-        print_notes("B", b->notes);
-        print_notes("", notes);
+        ctl_text_print_notes("A", a->notes);
+        ctl_text_print_notes("B", b->notes);
+        ctl_text_print_notes("", notes);
     }
     return throttle_equal(a, b) ? 0 : 1;
 }

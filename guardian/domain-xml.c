@@ -7,14 +7,12 @@
 #include "domain-metadata.h"
 #include "domain-source.h"
 #include "host.h"
+#include "memory-limit.h"
 
 #include <string.h>
 
 /* libvirt's own XML is 8 deep, a backing chain adds one level a layer. */
 #define DEPTH_MAX 512u
-/* VIR_DOMAIN_MEMORY_PARAM_UNLIMITED, in KiB: libvirt's way to say that there is no limit. No size
- * is past it. */
-#define UNLIMITED_KIB G_GUINT64_CONSTANT(9007199254740991)
 
 #define DISK "/domain/devices/disk"
 #define CONTROLLER "/domain/devices/controller"
@@ -171,30 +169,16 @@ refuse(GError **error, const char *wrong)
     g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_MALFORMED, "the domain's XML %s", wrong);
 }
 
+/* false: no number, or libvirt's word for no limit. */
 static bool
 size_parse(const char *text, const char *unit, guint64 *ret_bytes)
 {
-    static const struct {
-        const char *unit;
-        guint64 bytes;
-    } units[] = {{"b", 1},          {"bytes", 1},        {"KB", 1000},
-                 {"k", 1ull << 10}, {"KiB", 1ull << 10}, {"MB", 1000000},
-                 {"M", 1ull << 20}, {"MiB", 1ull << 20}, {"GB", 1000000000},
-                 {"G", 1ull << 30}, {"GiB", 1ull << 30}, {"TB", 1000000000000},
-                 {"T", 1ull << 40}, {"TiB", 1ull << 40}};
-    guint64 value;
+    guint64 kib = 0;
 
-    if (!g_ascii_string_to_unsigned(text, 10, 0, UNLIMITED_KIB - 1, &value, NULL))
+    if (memory_limit_libvirt_kib(text, unit, &kib) != NULL || kib >= MEMORY_LIMIT_NONE >> 10)
         return false;
-    for (guint i = 0; i < G_N_ELEMENTS(units); i++) {
-        if (g_ascii_strcasecmp(units[i].unit, unit ? unit : "KiB") != 0)
-            continue;
-        if (value > G_MAXINT64 / units[i].bytes)
-            return false;
-        *ret_bytes = value * units[i].bytes;
-        return true;
-    }
-    return false;
+    *ret_bytes = kib << 10;
+    return true;
 }
 
 static void

@@ -63,5 +63,8 @@ const char *number_parse(const char *text, guint64 *ret_value) G_GNUC_WARN_UNUSE
 /* A decimal such as 60, 0.5 or 6e1 times 2^shift, cut to a whole number. */
 const char *number_parse_scaled(const char *text, guint shift,
                                 guint64 *ret_value) G_GNUC_WARN_UNUSED_RESULT;
+/* The same, cut up to a whole number. */
+const char *number_parse_up(const char *text, guint shift,
+                            guint64 *ret_value) G_GNUC_WARN_UNUSED_RESULT;
 /* A short decimal that number_parse_scaled(.., MEBI_SHIFT, ..) reads as bytes; a new string. */
 char *number_format_mebi(guint64 bytes);

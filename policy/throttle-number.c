@@ -121,7 +121,7 @@ fraction_double(GString *fraction)
 }
 
 static const char *
-decimal_scale(const Decimal *decimal, guint shift, guint64 *ret_value)
+decimal_scale(const Decimal *decimal, guint shift, guint64 *ret_value, bool *ret_is_cut)
 {
     g_autoptr(GString) fraction = g_string_new(NULL);
     gint64 n_digits = (gint64)decimal->digits->len;
@@ -140,6 +140,7 @@ decimal_scale(const Decimal *decimal, guint shift, guint64 *ret_value)
     if (value > G_MAXINT64)
         return TOO_LARGE;
     *ret_value = value;
+    *ret_is_cut = strspn(fraction->str, "0") < fraction->len;
     return NULL;
 }
 
@@ -149,8 +150,24 @@ number_parse_scaled(const char *text, guint shift, guint64 *ret_value)
     g_autoptr(GString) digits = g_string_new(NULL);
     Decimal decimal = {.digits = digits};
     const char *wrong = decimal_parse(text, &decimal);
+    bool is_cut = false;
 
-    return wrong != NULL ? wrong : decimal_scale(&decimal, shift, ret_value);
+    return wrong != NULL ? wrong : decimal_scale(&decimal, shift, ret_value, &is_cut);
+}
+
+const char *
+number_parse_up(const char *text, guint shift, guint64 *ret_value)
+{
+    g_autoptr(GString) digits = g_string_new(NULL);
+    Decimal decimal = {.digits = digits};
+    const char *wrong = decimal_parse(text, &decimal);
+    bool is_cut = false;
+
+    if (wrong == NULL)
+        wrong = decimal_scale(&decimal, shift, ret_value, &is_cut);
+    if (wrong == NULL && is_cut) /* at most G_MAXINT64 before */
+        ++*ret_value;
+    return wrong;
 }
 
 /* With seven places a step is a tenth of a byte, so there is a decimal that reads as these bytes

@@ -176,14 +176,15 @@ typedef struct {
 
 static const SizeRow sizes[] = {
     {"a size without a unit is in KiB", "<memory>5</memory>", 5 * 1024},
-    {"KB is a thousand", "<memory unit='KB'>5</memory>", 5000},
+    {"KB is a thousand, cut up to KiB", "<memory unit='KB'>5</memory>", 5 * 1024},
+    {"GB are of a thousand", "<memory unit='GB'>2</memory>", 2000000000},
     {"k is 1024", "<memory unit='k'>5</memory>", 5 * 1024},
     {"MiB is 1024 squared", "<memory unit='MiB'>5</memory>", 5 << 20},
-    {"bytes are bytes", "<memory unit='bytes'>5</memory>", 5},
+    {"bytes are bytes, cut up to KiB", "<memory unit='bytes'>1025</memory>", 2048},
     {"TiB too", "<memory unit='TiB'>5</memory>", 5120 * GIB},
     {"blanks around it do not count", "<memory> 5\n</memory>", 5 * 1024},
     {"a unit nobody knows is unknown", "<memory unit='parsec'>5</memory>", 0},
-    {"an empty unit is unknown", "<memory unit=''>5</memory>", 0},
+    {"an empty unit is none", "<memory unit=''>5</memory>", 5 * 1024},
     {"what is no number is unknown", "<memory>5 or so</memory>", 0},
     {"a negative one is unknown", "<memory>-5</memory>", 0},
     {"an overflow is unknown", "<memory unit='TiB'>9007199254740990</memory>", 0},

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the offline verbs share that read a TEXT in one of several forms: where it comes from, and
+ * how what is worth a word is told. */
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+
+/* TEXT itself, @FILE, or - for standard input. NULL after a line on stderr that names the verb. */
+char *ctl_text_read(const char *verb, const char *word,
+                    gsize *ret_length) G_GNUC_WARN_UNUSED_RESULT;
+/* Lines on stderr, so that stdout is for scripts. about: "A", or "". */
+void ctl_text_print_notes(const char *about, const GPtrArray *notes);
+/* "notes": [...] */
+void ctl_text_build_notes(JsonBuilder *builder, const GPtrArray *notes);
+/* "<name>": "<value>", or null. */
+void ctl_text_build_string(JsonBuilder *builder, const char *name, const char *value);
