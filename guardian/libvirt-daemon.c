@@ -6,10 +6,13 @@
 
 #include <string.h>
 
-/* Between two tries of a libvirtd that is down. One second is a restart; a minute is soon enough
- * for one that was stopped for good. */
+/* Between two tries of a libvirtd that does not answer: a second is a restart. Of one that is down
+ * a try is a connect() that fails, and five seconds later data is back within two periods of its
+ * return. Of one that is silent a try may cost a lane, which comes back by itself when it goes on.
+ */
 #define PAUSE_MIN_US (1 * G_USEC_PER_SEC)
-#define PAUSE_MAX_US (60 * G_USEC_PER_SEC)
+#define PAUSE_DOWN_MAX_US (5 * G_USEC_PER_SEC)
+#define PAUSE_SILENT_MAX_US (60 * G_USEC_PER_SEC)
 
 typedef struct {
     LibvirtErrand *errand; /* NULL once it is under way */
@@ -136,10 +139,23 @@ set_state(LibvirtDaemon *daemon, LibvirtDaemonState state, const char *problem)
 }
 
 static void
-pause_longer(LibvirtDaemon *daemon)
+pause_longer(LibvirtDaemon *daemon, gint64 max_us)
 {
     daemon->next_try_us = g_get_monotonic_time() + daemon->pause_us;
-    daemon->pause_us = MIN(2 * daemon->pause_us, PAUSE_MAX_US);
+    daemon->pause_us = MIN(2 * daemon->pause_us, max_us);
+}
+
+/* Calls that were under way when it went all say so; only the first is news, and none a try. */
+static void
+note_down(LibvirtDaemon *daemon, const char *problem)
+{
+    if (daemon->state != DAEMON_DOWN) {
+        daemon->pause_us = PAUSE_MIN_US;
+        daemon->next_try_us = 0;
+    }
+    if (g_get_monotonic_time() >= daemon->next_try_us)
+        pause_longer(daemon, PAUSE_DOWN_MAX_US);
+    set_state(daemon, DAEMON_DOWN, problem);
 }
 
 /* What a reply says of the daemon itself. */
@@ -147,8 +163,7 @@ static void
 note_reply(LibvirtDaemon *daemon, const LibvirtReply *reply)
 {
     if (reply->outcome == OUTCOME_DOWN) {
-        pause_longer(daemon);
-        set_state(daemon, DAEMON_DOWN, reply->problem);
+        note_down(daemon, reply->problem);
         return;
     }
     daemon->answered_us = g_get_monotonic_time();
@@ -187,7 +202,7 @@ lane_done(gpointer result, bool is_late, gpointer user_data)
     if (is_late) {
         lane->is_set_aside = true;
         if (ask->is_of_host) {
-            pause_longer(daemon);
+            pause_longer(daemon, PAUSE_SILENT_MAX_US);
             set_state(daemon, DAEMON_SILENT, "it does not say which domains it has");
         }
         ask_answer(ask, NULL, true, NULL);

@@ -304,6 +304,25 @@ one_that_is_down_is_left_alone_for_a_while_and_told_of_once(void **state)
     assert_string_equal(fixture->news->pdata[2], "libvirt here: connected");
 }
 
+/* Four calls hang and learn of it at once; a second later it may be back. */
+static void
+calls_that_end_with_it_are_no_tries(void **state)
+{
+    Fixture *fixture = *state;
+
+    fake_set(&fixture->fake, "guilty", false);
+    for (guint i = 0; i < 4; i++)
+        ask(fixture, "guilty", SHORT_US);
+    wait_until_told(fixture, "late;late;late;late;");
+    fake_set(&fixture->fake, NULL, true);
+    wait_until_told(fixture, "late;late;late;late;back;back;back;back;");
+    assert_int_equal(libvirt_daemon_state(fixture->daemon), DAEMON_DOWN);
+    fake_set(&fixture->fake, NULL, false);
+    g_usleep(G_USEC_PER_SEC + 100000);
+    ask(fixture, "innocent", PATIENT_US);
+    wait_until_told(fixture, "late;late;late;late;back;back;back;back;good;");
+}
+
 /* All hang, as when libvirtd is stopped: nothing piles up, and it goes on when they return. */
 static void
 one_that_does_not_say_its_domains_is_silent(void **state)
@@ -373,6 +392,7 @@ main(void)
         TEST(a_call_that_hangs_is_overtaken_and_set_aside),
         TEST(no_more_than_four_calls_ever_hang),
         TEST(one_that_is_down_is_left_alone_for_a_while_and_told_of_once),
+        TEST(calls_that_end_with_it_are_no_tries),
         TEST(one_that_does_not_say_its_domains_is_silent),
         TEST(who_is_forgotten_is_told_nothing),
         TEST(the_end_waits_for_no_call),
