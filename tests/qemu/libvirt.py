@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The libvirt source on a real libvirtd: what it tells, and what its faults do to everybody else.
+"""The libvirt source on a real libvirtd: what it tells, what it may be told, and its hook.
 
 usage: libvirt.py [CASE...]
 """
@@ -11,28 +11,21 @@ import re
 import shutil
 import signal
 import statistics
-import subprocess
-import threading
 import time
 from types import SimpleNamespace
 
 from fixture import (BUILD, PATIENCE, SOURCE, Fuse, Group, Guardian, Nbd, Skipped, Vm, check, join_group, run,
                      wait_for)
-from libvirtd import ALLOWED_QMP, Libvirtd, file_disk, network_disk, threads_of
+from libvirtd import ALLOWED_QMP, FAST, Libvirtd, answered, daemon_of, file_disk, network_disk, threads_of
 
-# The guardian asks a VM of libvirt every 10 s (a shared monitor's period), every 2 s while it is suspect.
-PERIOD = 10
 PASSED_QMP = {"x-query-virtio", "x-query-virtio-status", "x-query-virtio-queue-status"}
 # What libvirtd asks a QEMU because of virsh start, resume, suspend, destroy and blkdeviotune.
 START_QMP = {"qmp_capabilities", "qom-list-properties", "query-chardev", "query-block", "query-cpu-model-expansion",
              "query-named-block-nodes", "query-hotpluggable-cpus", "query-current-machine", "query-version",
              "query-migrate-capabilities", "migrate-set-capabilities", "cont", "stop", "block_set_io_throttle",
              "system_reset", "balloon", "qom-set", "query-rx-filter", "query-jobs", "set_link", "quit"}
-FAST = "[monitor]\nperiod_shared = 2s\n"
-# What one VM may cost another.
-DELAY_MAX = 0.2
-# Libvirtd is stopped for minutes, as by a debugger or a dead disk of its own.
-STOPPED_SECONDS = 130
+# Nothing is looked for before an hour is over, where this is wanted; it takes half a second on a calm machine.
+TOLD_MAX = 20
 # A start calls the hook three times (prepare, start, started), and each may take 100 ms.
 HOOKS_MAX = 3 * 0.1
 # Starts of each kind, in turn: a machine that gets slower meanwhile is slower for all.
@@ -139,189 +132,6 @@ def case_passthrough(scratch):
     wait_for(lambda: guardian.vm(vm)["state"] == "ok", PATIENCE, "did not close")
 
 
-def hold_job(scratch, libvirtd, name):
-    """A client of libvirtd has the domain's job and does not give it back, because QEMU's main loop hangs."""
-    fifo = scratch.path("fifo")
-    os.mkfifo(fifo)
-    hang = ('{"execute":"blockdev-add","arguments":{"driver":"blkdebug","node-name":"hang","config":"%s",'
-            '"image":{"driver":"null-co"}}}' % fifo)
-    client = subprocess.Popen(libvirtd.inside("virsh", "-c", "qemu+unix:///system?socket=/run/libvirt/libvirt-sock",
-                                              "qemu-monitor-command", name, hang),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    scratch.processes.append(client)
-    client.log = os.devnull
-
-
-def case_faults(scratch):
-    """a libvirtd that is killed, restarted, stopped and continued is told of once each, and costs no thread."""
-    libvirtd = Libvirtd(scratch)
-    vm = libvirtd.create("web", file_disk(scratch, "vda", "web"))
-    guardian = Guardian(scratch, [vm], settings=FAST)
-    wait_for(lambda: answered(guardian, vm), PATIENCE, "libvirt does not tell")
-    threads = threads_of(guardian.process.pid)
-    libvirtd.kill()
-    wait_for(lambda: daemon_of(guardian).get("state") == "down", 40, "not told that it is down")
-    check(guardian.vm(vm)["state"] == "unknown", f"nobody is accused: {guardian.vm(vm)}")
-    text = guardian.ctl("status").stdout
-    check(": down since " in text, text)
-    time.sleep(8)
-    libvirtd.start()
-    back = time.monotonic()
-    _, seconds = wait_for(lambda: fresh(guardian, vm, back), 3 * PERIOD, "no data after the restart")
-    check(seconds <= 2 * PERIOD, f"full data only after {seconds:.1f} s")
-    libvirtd.stop()
-    wait_for(lambda: daemon_of(guardian).get("state") == "silent", 40, "not told that it is silent")
-    check(guardian.vm(vm)["state"] == "unknown", f"nobody is accused: {guardian.vm(vm)}")
-    time.sleep(STOPPED_SECONDS)
-    check(daemon_of(guardian)["set_aside"] <= 4, f"{daemon_of(guardian)}")
-    libvirtd.resume()
-    back = time.monotonic()
-    _, seconds = wait_for(lambda: fresh(guardian, vm, back), 3 * PERIOD, "no data after it went on")
-    check(seconds <= 2 * PERIOD, f"full data only after {seconds:.1f} s")
-    wait_for(lambda: threads_of(guardian.process.pid) <= threads + 1, 20, "threads grow")
-    lines = [line for line in guardian.log().splitlines() if "libvirt /" in line]
-    check(len(lines) <= 6, "one line a change:\n" + "\n".join(lines))
-    check("alert" not in guardian.log(), guardian.log())
-
-
-def case_silent_vm(scratch):
-    """a VM whose main loop does not answer libvirt is unknown, not accused, and may vanish in mid-call."""
-    libvirtd = Libvirtd(scratch)
-    vm = libvirtd.create("guilty", file_disk(scratch, "vda", "guilty"))
-    other = libvirtd.create("innocent", file_disk(scratch, "vda", "innocent"))
-    guardian = Guardian(scratch, [vm, other], settings=FAST)
-    wait_for(lambda: answered(guardian, vm) and answered(guardian, other), PATIENCE, "libvirt does not tell")
-    hold_job(scratch, libvirtd, "guilty")
-    entry, _ = wait_for(lambda: (guardian.vm(vm) or {}).get("layer") == "socket-busy" and guardian.vm(vm), 40,
-                        "the silence was not told")
-    check(entry["state"] == "unknown" and "another job" in entry["monitor"]["problem"], f"{entry}")
-    begin = time.monotonic()
-    wait_for(lambda: fresh(guardian, other, begin), 10, "the other waits for it")
-    check(daemon_of(guardian)["state"] == "connected", f"{daemon_of(guardian)}")
-    time.sleep(15)
-    begin = time.monotonic()
-    wait_for(lambda: fresh(guardian, other, begin), 10, "the other waits for it")
-    check(daemon_of(guardian)["set_aside"] <= 4, f"{daemon_of(guardian)}")
-    os.kill(vm.pid, signal.SIGKILL)
-    wait_for(lambda: guardian.vm(vm) is None, PATIENCE, "it does not go")
-    begin = time.monotonic()
-    wait_for(lambda: fresh(guardian, other, begin), 10, "the other waits for it")
-    check("alert" not in guardian.log(), guardian.log())
-
-
-class Noise:
-    """How long this machine lets somebody wait who wants to run, while it is entered: the longest time."""
-
-    def __enter__(self):
-        self.longest, self.is_over = 0, threading.Event()
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-        return self
-
-    def run(self):
-        while not self.is_over.is_set():
-            begin = time.monotonic()
-            time.sleep(0.01)
-            self.longest = max(self.longest, time.monotonic() - begin - 0.01)
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        self.thread.join()
-
-
-def delays(guardian, names, n_samples):
-    """By VM: of n_samples samples, how much later than it was due each was complete, by the loop's own clock."""
-    found = {name: {} for name in names}
-    with Noise() as noise:
-        first = {entry["name"]: entry["sampled_utc"] for entry in guardian.state()["vms"]}
-
-        def have_all():
-            for entry in guardian.state()["vms"]:
-                if entry["name"] in found and entry["sampled_utc"] != first[entry["name"]]:
-                    found[entry["name"]][entry["sampled_utc"]] = \
-                        (entry["sample_late_ms"] + entry["sample_took_ms"]) / 1000
-            return all(len(samples) >= n_samples for samples in found.values())
-        wait_for(have_all, PATIENCE, f"no {n_samples} samples of each")
-    return {name: list(samples.values()) for name, samples in found.items()}, noise.longest
-
-
-def expect_no_delay(what, guardian, names, before):
-    """before: delays() of the same VMs without the fault."""
-    (now, noise), (calm, _) = delays(guardian, names, 6), before
-    for name in names:
-        usual, worst = statistics.median(calm[name]), max(calm[name])
-        print(f"# {what}: {name} complete {statistics.median(now[name]) * 1000:.0f} ms after it was due, at most "
-              f"{max(now[name]) * 1000:.0f}; without {usual * 1000:.0f}, at most {worst * 1000:.0f}; the machine "
-              f"lets wait {noise * 1000:.0f}", flush=True)
-        check(statistics.median(now[name]) - usual < DELAY_MAX, f"{what}: {name}: {now[name]}, without {calm[name]}")
-        # one sample alone may have met another process of this machine
-        check(max(now[name]) - worst < DELAY_MAX + 3 * noise, f"{what}: {name}: {now[name]}, without {calm[name]}")
-
-
-def case_isolation(scratch):
-    """a stopped QEMU, a held job, a command line that cannot be read and a libvirtd that is stopped delay no
-    other VM's sample by more than 200 ms."""
-    hung = Fuse(scratch, "hung", "threads", megabytes=1)
-    libvirtd = Libvirtd(scratch)
-    stopped, held, beside = (libvirtd.create(name, file_disk(scratch, "vda", name), memory=16)
-                             for name in ("stopped", "held", "beside"))
-    bare = Vm(scratch, "isolation-bare", [Nbd(scratch, "bare").drive()])
-    guardian = Guardian(scratch, [stopped, held, beside, bare, SimpleNamespace(name="isolation-*")],
-                        settings="discovery_period = 1h\n" + FAST,
-                        wrapper=("unshare", "--mount", "--propagation", "private"))
-    wait_for(lambda: all(answered(guardian, vm) for vm in (stopped, held, beside, bare)), PATIENCE, "not all are known")
-    both = [beside.name, bare.name]
-    before = delays(guardian, both, 6)
-    threads = threads_of(guardian.process.pid)
-
-    os.kill(stopped.pid, signal.SIGSTOP)
-    wait_for(lambda: guardian.vm(stopped)["layer"] == "process-stopped", PATIENCE, "it was not named")
-    hold_job(scratch, libvirtd, "held")
-    wait_for(lambda: guardian.vm(held)["layer"] == "socket-busy", PATIENCE, "the silence was not told")
-    nameless = Vm(scratch, "isolation-nameless", paused=True)
-    hung.stop()
-    subprocess.run(["nsenter", "-t", str(guardian.process.pid), "-m", "mount", "--bind", hung.path,
-                    f"/proc/{nameless.pid}/cmdline"], check=True)
-    # a look at all processes, now
-    subprocess.run([os.path.join(BUILD, "guardianctl"), "hook", f"--run-root={guardian.run}", "libvirt",
-                    "isolation-nameless", "started", "begin"], stdin=subprocess.DEVNULL, check=True)
-    wait_for(lambda: guardian.state()["stuck_workers"] > 0, PATIENCE, "no command line hangs")
-    expect_no_delay("three faults", guardian, both, before)
-    check(guardian.vm(stopped)["layer"] == "process-stopped" and guardian.vm(held)["layer"] == "socket-busy",
-          "a fault healed by itself")
-
-    libvirtd.stop()
-    wait_for(lambda: guardian.vm(beside)["monitor"]["stage"] != "answered", PATIENCE, "libvirtd answers")
-    expect_no_delay("and libvirtd stopped", guardian, [bare.name], before)
-    check(threads_of(guardian.process.pid) <= threads + 8, "threads grow")
-    hung.heal()
-    os.kill(stopped.pid, signal.SIGCONT)
-    libvirtd.resume()
-    wait_for(lambda: answered(guardian, beside) and answered(guardian, stopped), PATIENCE, "no data after they went on")
-    bare.check_asked()
-
-
-def case_many(scratch):
-    """of 50 domains one QEMU is stopped: it is named, and the others are sampled on time."""
-    libvirtd = Libvirtd(scratch)
-    domains = [libvirtd.create(f"vm-{i}", memory=16) for i in range(int(os.environ.get("DOMAINS", "50")))]
-    guardian = Guardian(scratch, domains)
-    wait_for(lambda: all(answered(guardian, domain) for domain in domains), PATIENCE, "libvirt does not tell of all")
-    os.kill(domains[7].pid, signal.SIGSTOP)
-    wait_for(lambda: guardian.vm(domains[7])["layer"] == "process-stopped", 40, "it was not named")
-    late = []
-    for _ in range(2 * PERIOD):
-        time.sleep(1)
-        for entry in guardian.state()["vms"]:
-            if entry["name"] != domains[7].name and entry["sample_age_ms"] > PERIOD * 1000 + 1200:
-                late.append((entry["name"], entry["sample_age_ms"]))
-    check(not late, f"late: {late}")
-    check(all(entry["layer"] == "not-running" for entry in guardian.state()["vms"]
-              if entry["name"] != domains[7].name), "the others")
-    os.kill(domains[7].pid, signal.SIGCONT)
-    wait_for(lambda: answered(guardian, domains[7]), 2 * PERIOD + 5, "no data after it went on")
-
-
 def case_hook(scratch):
     """with the hook installed a VM starts as fast as without, also beside a stopped guardian, and is
     known at once."""
@@ -394,9 +204,11 @@ def case_events(scratch):
     _, seconds = wait_for(lambda: guardian.vm(web)["pid"] == web.pid and answered(guardian, web), PATIENCE,
                           "its start is not known")
     print(f"# its start was known {seconds:.1f} s after virsh returned", flush=True)
+    check(seconds < TOLD_MAX, "it was found, not told")
     libvirtd.virsh("resume", "web")
     _, seconds = wait_for(lambda: guardian.vm(web)["run"] == "running", PATIENCE, "that it runs is not known")
     print(f"# that it runs: {seconds:.1f} s", flush=True)
+    check(seconds < TOLD_MAX, "it was found, not told")
     libvirtd.virsh("suspend", "web")
     wait_for(lambda: guardian.vm(web)["run"] == "paused", PATIENCE, "that it pauses is not known")
     check(foreign_writes(guardian, web) == (0, 0), f"{guardian.vm(web)}")
@@ -413,6 +225,7 @@ def case_events(scratch):
     libvirtd.virsh("destroy", "web")
     _, seconds = wait_for(lambda: guardian.vm(web) is None, PATIENCE, "its end is not known")
     print(f"# its end: {seconds:.1f} s", flush=True)
+    check(seconds < TOLD_MAX, "it was found, not told")
     check(guardian.vm(beside) is not None, "the other is gone, too")
     asked = set(libvirtd.asked()[before:])
     # what virsh itself made libvirtd ask

@@ -10,12 +10,16 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 from fixture import PATIENCE, Skipped, check, guest_dir, wait_for
 
 # What the guardian's calls may make libvirtd ask a QEMU: nothing that looks at its images.
 ALLOWED_QMP = {"query-blockstats", "query-balloon", "query-cpus-fast", "query-iothreads", "query-status",
                "query-stats", "query-stats-schemas", "qom-get", "qom-list"}
+
+# Every VM of libvirt is asked every 2 s, for cases that wait for it.
+FAST = "[monitor]\nperiod_shared = 2s\n"
 
 SET_UP = r"""
 set -e
@@ -199,3 +203,23 @@ def network_disk(target, nbd):
 
 def threads_of(pid):
     return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def source_of(guardian):
+    return next(source for source in guardian.state()["sources"] if source["name"] == "libvirt")
+
+
+def daemon_of(guardian):
+    daemons = source_of(guardian)["daemons"]
+    return daemons[0] if daemons else {}
+
+
+def answered(guardian, domain):
+    entry = guardian.vm(domain) or {}
+    return entry if (entry.get("monitor") or {}).get("stage") == "answered" else None
+
+
+def fresh(guardian, domain, since):
+    """A sample that was begun and answered after that moment of time.monotonic()."""
+    entry = answered(guardian, domain)
+    return entry if entry and entry["sample_age_ms"] / 1000 < time.monotonic() - since else None
