@@ -299,7 +299,9 @@ guardian_hear_hook(Guardian *guardian, const HookEvent *event, gint64 at_us)
         if (event->change == HOOK_STOPPED && vm_matches(vm, event->vm))
             vm->next_us = now; /* sees that its process is gone */
     }
-    guardian_hurry(guardian);
+    /* before there is a process a look finds nothing, and takes its time from the VM's start */
+    if (event->change != HOOK_STARTING && event->change != HOOK_OTHER)
+        guardian_hurry(guardian);
 }
 
 const Limits *

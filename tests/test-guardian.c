@@ -349,6 +349,10 @@ a_hook_makes_it_look_at_once(void **state)
     fake_host_qemu(fixture->tree, 1000002, "late", NULL);
     run_for(fixture, 100000);
     assert_null(find_vm(fixture, "late"));
+    hear(fixture, HOOK_STARTING, "late"); /* a look before there is a process is in its way */
+    hear(fixture, HOOK_OTHER, "late");
+    run_for(fixture, 700000);
+    assert_null(find_vm(fixture, "late"));
     hear(fixture, HOOK_STARTED, "late");
     run_until(fixture, "late", true);
 }
