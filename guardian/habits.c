@@ -44,8 +44,9 @@ kept_is_sane(const Kept *kept, gint64 now_us)
 }
 
 static void
-restore_one(Habits *habits, JsonObject *object)
+restore_one(JsonObject *object, gpointer data)
 {
+    Habits *habits = data;
     const char *vm = message_get_string(object, "vm"), *disk = message_get_string(object, "disk");
     guint64 samples, learned, progress, gap, seen;
     Kept kept = {0};
@@ -72,23 +73,8 @@ habits_load(Habits *habits)
 {
     g_autoptr(JsonNode) kept = run_file_load_json(habits->host, STORE_NAME, STORE_BYTES_MAX);
     g_autofree char *boot = run_file_boot_id(habits->host);
-    guint64 schema = 0;
-    JsonObject *root;
-    JsonArray *list;
 
-    if (!kept)
-        return;
-    root = json_node_get_object(kept);
-    list = message_get_array(root, "habits");
-    if (!message_get_u64(root, "schema", &schema) || schema != 1 ||
-        g_strcmp0(message_get_string(root, "boot_id"), boot) != 0)
-        return;
-    for (guint i = 0; list && i < MIN(json_array_get_length(list), DISKS_MAX); i++) {
-        JsonNode *node = json_array_get_element(list, i);
-
-        if (JSON_NODE_HOLDS_OBJECT(node))
-            restore_one(habits, json_node_get_object(node));
-    }
+    run_file_each(kept, "habits", boot, DISKS_MAX, restore_one, habits);
 }
 
 Habits *

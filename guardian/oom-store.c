@@ -113,8 +113,9 @@ oom_store_save(const Host *host, const GPtrArray *stories)
 }
 
 static void
-load_one(JsonObject *object, GPtrArray *stories)
+load_one(JsonObject *object, gpointer data)
 {
+    GPtrArray *stories = data;
     JsonObject *report = message_get_object(object, "report");
     const char *line = message_get_string(object, "line");
     JsonArray *text = message_get_array(object, "text");
@@ -151,19 +152,6 @@ oom_store_load(const Host *host, GPtrArray *stories)
 {
     g_autoptr(JsonNode) kept = run_file_load_json(host, STORE_NAME, STORE_BYTES_MAX);
     g_autofree char *boot = run_file_boot_id(host);
-    JsonObject *root;
-    JsonArray *list;
 
-    if (!kept)
-        return;
-    root = json_node_get_object(kept);
-    list = message_get_array(root, "stories");
-    if (!list || g_strcmp0(message_get_string(root, "boot_id"), boot) != 0)
-        return;
-    for (guint i = 0; i < MIN(json_array_get_length(list), OOM_STORIES_MAX); i++) {
-        JsonNode *node = json_array_get_element(list, i);
-
-        if (JSON_NODE_HOLDS_OBJECT(node))
-            load_one(json_node_get_object(node), stories);
-    }
+    run_file_each(kept, "stories", boot, OOM_STORIES_MAX, load_one, stories);
 }

@@ -46,8 +46,9 @@ now_s(const Reservations *reservations)
 }
 
 static void
-restore_one(Reservations *reservations, JsonObject *object)
+restore_one(JsonObject *object, gpointer data)
 {
+    Reservations *reservations = data;
     const char *vm = message_get_string(object, "vm");
     const char *text = message_get_string(object, "state");
     guint64 seen_s = 0;
@@ -79,22 +80,8 @@ static void
 reservations_load(Reservations *reservations)
 {
     g_autoptr(JsonNode) kept = store_load(reservations->host);
-    guint64 schema = 0;
-    JsonObject *root;
-    JsonArray *list;
 
-    if (!kept)
-        return;
-    root = json_node_get_object(kept);
-    list = message_get_array(root, "reservations");
-    if (!message_get_u64(root, "schema", &schema) || schema != 1)
-        return;
-    for (guint i = 0; list && i < MIN(json_array_get_length(list), VMS_MAX); i++) {
-        JsonNode *node = json_array_get_element(list, i);
-
-        if (JSON_NODE_HOLDS_OBJECT(node))
-            restore_one(reservations, json_node_get_object(node));
-    }
+    run_file_each(kept, "reservations", NULL, VMS_MAX, restore_one, reservations);
 }
 
 Reservations *

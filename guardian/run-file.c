@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "run-file.h"
 
+#include "message.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,4 +63,23 @@ run_file_load_json(const Host *host, const char *name, gsize bytes_max)
     g_autofree char *text = run_file_load(host, name, bytes_max, &length);
 
     return text ? run_file_parse_json(text, length) : NULL;
+}
+
+void
+run_file_each(JsonNode *file, const char *list, const char *boot_id, guint n_max, RunFileTake take,
+              gpointer data)
+{
+    JsonObject *root = file ? json_node_get_object(file) : NULL;
+    JsonArray *array = root ? message_get_array(root, list) : NULL;
+    guint64 schema = 0;
+
+    if (!array || !message_get_u64(root, "schema", &schema) || schema != 1 ||
+        (boot_id && g_strcmp0(message_get_string(root, "boot_id"), boot_id) != 0))
+        return;
+    for (guint i = 0; i < MIN(json_array_get_length(array), n_max); i++) {
+        JsonNode *node = json_array_get_element(array, i);
+
+        if (JSON_NODE_HOLDS_OBJECT(node))
+            take(json_node_get_object(node), data);
+    }
 }

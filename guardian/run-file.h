@@ -19,3 +19,9 @@ char *run_file_load(const Host *host, const char *name, gsize bytes_max, gsize *
 JsonNode *run_file_load_json(const Host *host, const char *name, gsize bytes_max);
 /* Likewise of any text. */
 JsonNode *run_file_parse_json(const char *text, gsize length);
+
+typedef void (*RunFileTake)(JsonObject *object, gpointer data);
+/* Each object of the list of that name in what was loaded, n_max at most. None of a file that is
+ * NULL, has another schema than 1 or, where boot_id is given, was written in another boot. */
+void run_file_each(JsonNode *file, const char *list, const char *boot_id, guint n_max,
+                   RunFileTake take, gpointer data);
