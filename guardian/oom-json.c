@@ -73,13 +73,16 @@ tasks_to_json(const GArray *tasks, JsonObject *(*to_json)(const OomTask *task))
     return array;
 }
 
+/* Each byte in one part: they sum up to the usage. The guest's RAM is QEMU's, as it is in tasks. */
 static JsonObject *
 parts_to_json(const OomParts *parts)
 {
     JsonObject *object = json_object_new();
+    OomSize qemu = parts->qemu;
 
-    size_set(object, "guest_bytes", parts->guest);
-    size_set(object, "qemu_bytes", parts->qemu);
+    if (parts->guest.is_known)
+        qemu.bytes += parts->guest.bytes;
+    size_set(object, "qemu_bytes", qemu);
     size_set(object, "helpers_bytes", parts->helpers);
     size_set(object, "strangers_bytes", parts->strangers);
     size_set(object, "kernel_bytes", parts->kernel);
@@ -108,6 +111,7 @@ oom_json(const OomReport *report)
 {
     JsonObject *object = json_object_new();
     g_autofree char *domain = units_printable_path(report->domain);
+    const OomSize unknown = {0};
 
     if (report->constraint == OOM_CONSTRAINT_UNKNOWN)
         json_object_set_null_member(object, "constraint");
@@ -131,6 +135,9 @@ oom_json(const OomReport *report)
     size_set(object, "cache_bytes", report->cache);
     json_object_set_array_member(object, "tasks", tasks_to_json(report->tasks, task_to_json));
     json_object_set_object_member(object, "parts", parts_to_json(&report->parts));
+    /* of parts' qemu_bytes: at most, and at least */
+    size_set(object, "guest_bytes", report->parts.guest);
+    size_set(object, "qemu_own_bytes", report->parts.guest.is_known ? report->parts.qemu : unknown);
     json_object_set_object_member(object, "blame", blame_to_json(&report->blame));
     json_object_set_array_member(object, "chain", tasks_to_json(report->victims, victim_to_json));
     json_object_set_boolean_member(object, "complete", report->is_complete);

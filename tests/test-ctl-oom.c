@@ -4,6 +4,7 @@
 #include "run-ctl.h"
 
 #include <fcntl.h>
+#include <json-glib/json-glib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -113,6 +114,56 @@ json_says_all_of_a_report(void **state)
     assert_string_equal(run.err, "");
 }
 
+/* The guest's RAM, told apart or not, is in QEMU's part. Returns how many reports were summed up.
+ */
+static guint
+sums_check(const char *file, const char *words)
+{
+    g_auto(Run) run = run_words(words, true, file);
+    g_autoptr(JsonNode) root = json_from_string(run.out, NULL);
+    JsonArray *reports = json_object_get_array_member(json_node_get_object(root), "reports");
+    guint n_summed = 0;
+
+    for (guint i = 0; i < json_array_get_length(reports); i++) {
+        JsonObject *report = json_array_get_object_element(reports, i);
+        JsonObject *parts = json_object_get_object_member(report, "parts");
+        g_autoptr(GList) members = json_object_get_members(parts);
+        gint64 sum = 0;
+        bool is_known = true;
+
+        for (GList *member = members; member; member = member->next) {
+            is_known = is_known && !json_object_get_null_member(parts, member->data);
+            sum += json_object_get_int_member_with_default(parts, member->data, 0);
+        }
+        assert_int_equal(g_list_length(members), 5);
+        if (!is_known)
+            continue;
+        n_summed++;
+        if (sum != json_object_get_int_member(report, "usage_bytes"))
+            fail_msg("%s %s: the parts of report %u do not close", file, words, i);
+    }
+    return n_summed;
+}
+
+static void
+the_parts_of_every_report_close_to_its_usage(void **state)
+{
+    g_autofree char *path = g_build_filename(g_getenv("SOURCE_ROOT"), "tests", "data", "oom", NULL);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *file;
+    guint n_summed = 0, n_with_guest = 0;
+
+    assert_non_null(dir);
+    while ((file = g_dir_read_name(dir))) {
+        if (!g_str_has_suffix(file, ".txt"))
+            continue;
+        n_summed += sums_check(file, "-");
+        n_with_guest += sums_check(file, "- --guest 32Mi");
+    }
+    assert_in_range(n_summed, 15, 100);
+    assert_in_range(n_with_guest, 15, 100);
+}
+
 static void
 json_says_null_for_what_is_unknown(void **state)
 {
@@ -190,6 +241,7 @@ main(void)
         cmocka_unit_test(the_help_fits_one_screen),
         cmocka_unit_test(a_log_without_a_report_is_all_well),
         cmocka_unit_test(json_says_all_of_a_report),
+        cmocka_unit_test(the_parts_of_every_report_close_to_its_usage),
         cmocka_unit_test(json_says_null_for_what_is_unknown),
         cmocka_unit_test(json_keeps_systemds_escapes_in_a_path),
         cmocka_unit_test(text_answers_at_three_in_the_morning),
