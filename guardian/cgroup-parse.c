@@ -43,24 +43,26 @@ number_parse(const char *text, const char *end, guint64 *ret_value)
         return false;
     for (; text < end; text++) {
         if (!g_ascii_isdigit(*text) || !g_uint64_checked_mul(&value, value, 10) ||
-            !g_uint64_checked_add(&value, value, (guint64)g_ascii_digit_value(*text)))
+            !g_uint64_checked_add(&value, value, (guint64)(*text - '0')))
             return false;
     }
     *ret_value = value;
     return true;
 }
 
-/* Lines of "name value". */
+/* Lines of "name value". Of sixty lines we know a dozen: most are told by their first letter. */
 static void
 fields_read(const char *text, Field *fields, guint n_fields)
 {
     while (*text != '\0') {
-        const char *end = text + strcspn(text, "\n");
-        gsize length = strcspn(text, " \n");
+        const char *end = strchrnul(text, '\n');
+        const char *blank = memchr(text, ' ', (gsize)(end - text));
+        gsize length = blank ? (gsize)(blank - text) : 0;
 
-        for (guint i = 0; text[length] == ' ' && i < n_fields; i++) {
-            if (strlen(fields[i].name) == length && memcmp(fields[i].name, text, length) == 0)
-                fields[i].is_set = number_parse(text + length + 1, end, &fields[i].value);
+        for (guint i = 0; length > 0 && i < n_fields; i++) {
+            if (*fields[i].name == *text && strncmp(fields[i].name, text, length) == 0 &&
+                fields[i].name[length] == '\0')
+                fields[i].is_set = number_parse(blank + 1, end, &fields[i].value);
         }
         text = end + (*end == '\n');
     }
@@ -231,7 +233,7 @@ cgroup_parse_frozen(const char *text)
 bool
 cgroup_parse_bytes(const char *text, guint64 *ret_bytes)
 {
-    const char *end = text + strcspn(text, "\n");
+    const char *end = strchrnul(text, '\n');
 
     return (*end == '\0' || end[1] == '\0') && number_parse(text, end, ret_bytes);
 }

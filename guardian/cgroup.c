@@ -13,7 +13,15 @@
 /* memory.stat has about 60 lines of at most 50 bytes. */
 #define TEXT_BYTES 8192
 
-typedef enum { LEVEL_LIMIT, LEVEL_USAGE, LEVEL_STAT, LEVEL_EVENTS, LEVEL_KMEM, LEVEL_N_FILES } File;
+typedef enum {
+    LEVEL_LIMIT,
+    LEVEL_USAGE,
+    LEVEL_STAT,
+    LEVEL_EVENTS,
+    LEVEL_KMEM,
+    LEVEL_OOM_GROUP,
+    LEVEL_N_FILES
+} File;
 
 static const char *const file_names[2][LEVEL_N_FILES] = {
     {
@@ -22,6 +30,7 @@ static const char *const file_names[2][LEVEL_N_FILES] = {
         [LEVEL_STAT] = "memory.stat",
         [LEVEL_EVENTS] = "memory.oom_control",
         [LEVEL_KMEM] = "memory.kmem.usage_in_bytes",
+        [LEVEL_OOM_GROUP] = NULL,
     },
     {
         [LEVEL_LIMIT] = "memory.max",
@@ -29,6 +38,7 @@ static const char *const file_names[2][LEVEL_N_FILES] = {
         [LEVEL_STAT] = "memory.stat",
         [LEVEL_EVENTS] = "memory.events",
         [LEVEL_KMEM] = NULL,
+        [LEVEL_OOM_GROUP] = "memory.oom.group",
     },
 };
 
@@ -36,6 +46,7 @@ static const char *const file_names[2][LEVEL_N_FILES] = {
  * ancestors that is the limit alone. */
 typedef struct {
     char *path;
+    const char *owner; /* as in CgroupLimit */
     int fds[LEVEL_N_FILES];
 } Level;
 
@@ -192,7 +203,7 @@ limits_collect(const Cgroup *cgroup, CgroupReading *reading)
         else
             level_read_stat(cgroup, level, &limit.charge);
         limit.path = g_strdup(level->path);
-        limit.owner = group_owner(level->path, cgroup->has_systemd);
+        limit.owner = level->owner;
         g_array_append_val(reading->limits, limit);
         reading->group_is_own = reading->group_is_own || limit.is_own;
         if (tightest < cgroup->levels->len &&
@@ -207,18 +218,17 @@ limits_collect(const Cgroup *cgroup, CgroupReading *reading)
 }
 
 /* The kernel kills the topmost group with memory.oom.group between the victim's group and the one
- * that is out of memory. Opened anew each time: a descriptor for each level is not worth it. */
+ * that is out of memory. */
 static char *
 kill_path_find(const Cgroup *cgroup, guint n_levels)
 {
     const Level *killed = NULL;
 
     for (guint i = 0; cgroup->path.is_v2 && i < n_levels; i++) {
-        const Level *level = g_ptr_array_index(cgroup->levels, i);
-        auto_fd fd = file_open(cgroup, level->path, "memory.oom.group");
-        char text[8];
+        Level *level = g_ptr_array_index(cgroup->levels, i);
+        char text[TEXT_BYTES];
 
-        if (fd >= 0 && host_reread(fd, text, sizeof text, NULL) > 0 && text[0] == '1')
+        if (level_read(cgroup, level, LEVEL_OOM_GROUP, text, NULL) && text[0] == '1')
             killed = level;
     }
     return killed ? g_strdup(killed->path) : NULL;
@@ -368,6 +378,7 @@ levels_add(Cgroup *cgroup, GError **error)
         Level *level = g_new0(Level, 1);
 
         level->path = g_strdup(path);
+        level->owner = group_owner(path, cgroup->has_systemd);
         for (guint i = 0; i < LEVEL_N_FILES; i++)
             level->fds[i] = -1;
         g_ptr_array_add(cgroup->levels, level);
@@ -414,10 +425,10 @@ cgroup_open(const Host *host, const Proc *proc, GError **error)
     cgroup->mount_is_part = place.mount_is_part;
     cgroup->path = (CgroupPath){.path = place.path, .is_v2 = place.is_v2};
     cgroup->process_path = g_strdup(place.path);
+    cgroup->has_systemd = systemd_runs(host);
     if (!owner_find(cgroup, error) || !root_check(cgroup, error) || !levels_add(cgroup, error))
         return NULL;
     group_parse(cgroup->path.path, &cgroup->place);
-    cgroup->has_systemd = systemd_runs(host);
     cgroup->is_kernels = fstatfs(cgroup->mount_fd, &fs) == 0 &&
                          (fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC);
     return g_steal_pointer(&cgroup);

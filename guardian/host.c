@@ -229,6 +229,11 @@ host_read(const Host *host, HostRoot root, const char *path, gsize cap, gsize *r
     return fd < 0 ? NULL : host_read_fd(fd, full, cap, ret_length, error);
 }
 
+/* A file of /proc, /sys or a cgroup gives whole lines until the next one does not fit into a page
+ * or into our buffer. None has a line of half a page: one that gives less than that has no more,
+ * and asking it again costs as much as the first time. */
+#define WHOLE_BYTES 2048
+
 gssize
 host_reread(int fd, char *buffer, gsize size, GError **error)
 {
@@ -244,9 +249,9 @@ host_reread(int fd, char *buffer, gsize size, GError **error)
             guardian_set_errno(error, errno, "read", "a kept descriptor");
             return -1;
         }
-        if (n == 0)
-            break;
         length += (gsize)n;
+        if (n == 0 || length < WHOLE_BYTES)
+            break;
     }
     buffer[length] = '\0';
     return (gssize)length;

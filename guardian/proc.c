@@ -125,14 +125,15 @@ proc_parse_status(const char *text, ProcStatus *ret_status)
         guint64 uid;
 
         line += *line == '\n';
-        if (g_str_has_prefix(line, "Uid:")) {
+        if (*line == 'U' && g_str_has_prefix(line, "Uid:")) {
             const char *cursor = line + strlen("Uid:");
 
             has_uid = number_take(&cursor, &uid) && uid <= G_MAXUINT32;
             status.uid = has_uid ? (uid_t)uid : 0;
         }
         for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
-            if (g_str_has_prefix(line, sizes[i].key) &&
+            /* by its first letter nearly every line is none of ours */
+            if (*line == *sizes[i].key && g_str_has_prefix(line, sizes[i].key) &&
                 kilobytes_parse(line + strlen(sizes[i].key), sizes[i].bytes) && sizes[i].has)
                 *sizes[i].has = true;
         }

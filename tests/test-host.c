@@ -48,6 +48,9 @@ fixture_tear_down(void **state)
     return 0;
 }
 
+/* Under sanitizers smaps of this program is some hundred KiB. */
+#define MANY_PAGES (8 * 1024 * 1024)
+
 #define assert_guardian_error(error, expected_code)                                                \
     do {                                                                                           \
         assert_non_null(error);                                                                    \
@@ -192,6 +195,22 @@ a_kept_descriptor_reads_what_is_there_now(void **state)
     tree_file(fixture->tree, "sys/usage", "123456789");
     assert_int_equal(host_reread(fd, buffer, sizeof buffer, NULL), 7);
     assert_string_equal(buffer, "1234567");
+}
+
+/* Without the rest of the kernel's pages a guest's memory or a disk would be missing. */
+static void
+a_file_of_many_pages_is_read_to_its_end(void **state)
+{
+    g_autofree char *again = g_malloc(MANY_PAGES), *whole = NULL;
+    auto_fd fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+    gsize length = 0;
+
+    if (fd < 0 || !g_file_get_contents("/proc/self/smaps", &whole, &length, NULL))
+        fail_msg("no smaps");
+    assert_in_range(length, 4 * 4096, MANY_PAGES / 2);
+    assert_in_range(host_reread(fd, again, MANY_PAGES, NULL), length / 2, MANY_PAGES - 1);
+    assert_non_null(strstr(again, "[stack]"));
+    assert_string_equal(strrchr(again, 'V'), strrchr(whole, 'V')); /* of its last VmFlags */
 }
 
 static void
@@ -342,6 +361,7 @@ main(void)
         test(a_missing_root_is_an_error_that_names_it),
         test(a_replaced_configuration_directory_is_seen),
         test(a_kept_descriptor_reads_what_is_there_now),
+        cmocka_unit_test(a_file_of_many_pages_is_read_to_its_end),
         test(the_clock_stands_where_a_test_sets_it),
         test(a_socket_is_reached_at_a_path_longer_than_an_address),
         test(a_socket_that_cannot_be_had_says_why),
