@@ -105,6 +105,15 @@ memory_watch_complete(Vm *vm, const char *group_path, const HostMemory *host)
         take_signals(&signals, host, memory);
 }
 
+/* A QEMU that goes into the background forks, and the process that was started waits, with the same
+ * command line and in the same group, until the other one serves their monitor. */
+static bool
+is_starter_or_started(const Vm *vm, const Vm *other)
+{
+    return vm->argv->is_daemonized && other->argv->is_daemonized && vm->monitor_path &&
+           g_strcmp0(vm->monitor_path, other->monitor_path) == 0;
+}
+
 /* Guests of one limit fill up together. */
 static void
 count_peers(Vm *vm, const GPtrArray *vms)
@@ -116,7 +125,7 @@ count_peers(Vm *vm, const GPtrArray *vms)
         guint64 low, high, ram = pressure_chargeable(&peer->memory);
 
         if (peer == vm || !peer->memory.has_limit ||
-            g_strcmp0(peer->limit_path, vm->limit_path) != 0 ||
+            g_strcmp0(peer->limit_path, vm->limit_path) != 0 || is_starter_or_started(vm, peer) ||
             !pressure_touched(&peer->memory, &low, &high) || ram <= high)
             continue;
         left_bytes = MIN(left_bytes + MIN(ram - high, G_MAXINT64), G_MAXINT64);

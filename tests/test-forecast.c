@@ -287,6 +287,28 @@ guests_under_one_limit_fill_up_together(void **state)
     assert_int_equal(lost->memory.peers_left_bytes, MIB(1948 - 305));
 }
 
+/* While one goes into the background there are two: the process that was started waits. */
+static void
+who_waits_for_its_daemon_is_no_second_guest(void **state)
+{
+    Fixture *fixture = *state;
+    Vm *vms[] = {fixture->vms->pdata[0], fixture->vms->pdata[1]};
+
+    for (guint i = 0; i < G_N_ELEMENTS(vms); i++) {
+        g_free(vms[i]->monitor_path);
+        vms[i]->monitor_path = g_strdup("/run/qemu/vm4.qmp");
+        vms[i]->argv->is_daemonized = true;
+    }
+    g_free(vms[1]->limit_path);
+    vms[1]->limit_path = g_strdup(vms[0]->limit_path);
+    read_both(fixture, 60);
+    read_both(fixture, 60);
+    for (guint i = 0; i < G_N_ELEMENTS(vms); i++) {
+        assert_false(vms[i]->memory.has_peers);
+        assert_int_equal(vms[i]->memory_watch->pressure.verdict.level, PRESSURE_OK);
+    }
+}
+
 int
 main(void)
 {
@@ -302,6 +324,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_failed_act_is_alerted_and_ends_with_the_doom, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(guests_under_one_limit_fill_up_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_waits_for_its_daemon_is_no_second_guest, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests_name("forecast", tests, NULL, NULL);
