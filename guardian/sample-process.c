@@ -68,6 +68,9 @@ read_memory(Vm *vm, const SampleContext *context)
     memory.guest_ram_bytes = vm->has_guest_ram ? vm->guest_ram_bytes : vm->argv->memory_bytes;
     memory.guest_ram_is_shared =
         vm->has_guest_ram ? vm->guest_ram_is_shared : vm->argv->memory_is_shared;
+    /* The group first: what the guest touches meanwhile is then not taken for what it may still
+     * take. */
+    read_group(vm, context->host, now_us, &memory, &path);
     if (proc_read_status(vm->proc, &status, NULL)) {
         vm->uid = status.uid;
         memory.has_rss = status.has_rss;
@@ -77,7 +80,6 @@ read_memory(Vm *vm, const SampleContext *context)
         memory.page_table_bytes = status.page_table_bytes;
         memory.hugetlb_bytes = status.hugetlb_bytes;
     }
-    read_group(vm, context->host, now_us, &memory, &path);
     vm->memory = memory;
     memory_watch_complete(vm, path, &context->memory);
 }
