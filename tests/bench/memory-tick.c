@@ -2,10 +2,10 @@
 
 /* What the memory part of a tick costs beside a bare loop that reads the same files from
  * descriptors it keeps: a VM's process in a real group with a limit, below another with one. Both
- * run in turns, on the clock of this thread, which counts the kernel's work, too. With an argument,
- * "ours" or "bare", only that one runs, for a tool that counts instructions.
+ * run in turns, on the clock of this thread, which counts the kernel's work, too. instructions.py
+ * lets that clock count instructions.
  *
- * usage: memory-tick [ours|bare]      as root, where a memory controller may be used */
+ * usage: memory-tick [ROUNDS TICKS]      as root, where a memory controller may be used */
 
 #include "memory-watch.h"
 #include "sample-private.h"
@@ -23,7 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* On a real clock; where instructions are counted fewer say the same. */
 #define ROUNDS 21
+#define ROUNDS_MAX 101
 #define TICKS 2000
 #define GUEST_MIB 64
 #define OUTER "vm-guardian-bench"
@@ -147,15 +149,16 @@ our_tick(Bench *bench)
 }
 
 static gint64
-cost_ns(Bench *bench, void (*tick)(Bench *bench))
+cost_ns(Bench *bench, guint n_ticks, void (*tick)(Bench *bench))
 {
     struct timespec begin, end;
 
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
-    for (guint i = 0; i < TICKS; i++)
+    for (guint i = 0; i < n_ticks; i++)
         tick(bench);
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
-    return ((gint64)(end.tv_sec - begin.tv_sec) * 1000000000 + end.tv_nsec - begin.tv_nsec) / TICKS;
+    return ((gint64)(end.tv_sec - begin.tv_sec) * 1000000000 + end.tv_nsec - begin.tv_nsec) /
+           n_ticks;
 }
 
 static bool
@@ -183,27 +186,33 @@ compare(gconstpointer a, gconstpointer b)
 }
 
 static void
-measure(Bench *bench, const char *only)
+measure(Bench *bench, guint n_rounds, guint n_ticks)
 {
-    gint64 ours[ROUNDS], bare[ROUNDS];
+    gint64 ours[ROUNDS_MAX], bare[ROUNDS_MAX];
 
-    for (guint i = 0; i < ROUNDS; i++) {
-        bare[i] = g_strcmp0(only, "ours") == 0 ? 0 : cost_ns(bench, bare_tick);
-        ours[i] = g_strcmp0(only, "bare") == 0 ? 0 : cost_ns(bench, our_tick);
+    for (guint i = 0; i < n_rounds; i++) {
+        bare[i] = cost_ns(bench, n_ticks, bare_tick);
+        ours[i] = cost_ns(bench, n_ticks, our_tick);
     }
-    qsort(ours, ROUNDS, sizeof *ours, compare);
-    qsort(bare, ROUNDS, sizeof *bare, compare);
-    printf("%s, %u files: ours %.1f us, bare %.1f us a tick (medians of %d); ratio %.2f\n",
-           bench->is_v2 ? "v2" : "v1", bench->n_fds, (double)ours[ROUNDS / 2] / 1000,
-           (double)bare[ROUNDS / 2] / 1000, ROUNDS,
-           (double)ours[ROUNDS / 2] / (double)MAX(bare[ROUNDS / 2], 1));
+    qsort(ours, n_rounds, sizeof *ours, compare);
+    qsort(bare, n_rounds, sizeof *bare, compare);
+    printf("%s, %u files: ours %.1f us, bare %.1f us a tick (medians of %u); ratio %.2f\n",
+           bench->is_v2 ? "v2" : "v1", bench->n_fds, (double)ours[n_rounds / 2] / 1000,
+           (double)bare[n_rounds / 2] / 1000, n_rounds,
+           (double)ours[n_rounds / 2] / (double)MAX(bare[n_rounds / 2], 1));
 }
 
 int
 main(int argc, char **argv)
 {
     Bench bench = {.root = (char *)"/sys/fs/cgroup/memory", .now_us = G_USEC_PER_SEC};
+    guint64 n_rounds = ROUNDS, n_ticks = TICKS;
 
+    if (argc > 2 && (!g_ascii_string_to_unsigned(argv[1], 10, 1, ROUNDS_MAX, &n_rounds, NULL) ||
+                     !g_ascii_string_to_unsigned(argv[2], 10, 1, TICKS, &n_ticks, NULL))) {
+        g_printerr("usage: memory-tick [ROUNDS TICKS]\n");
+        return 2;
+    }
     if (access("/sys/fs/cgroup/memory/memory.limit_in_bytes", F_OK) < 0) {
         bench.is_v2 = true;
         bench.root = (char *)"/sys/fs/cgroup";
@@ -215,7 +224,7 @@ main(int argc, char **argv)
     group_make(&bench, INNER);
     bench.pid = guest_start(&bench);
     if (bench_open(&bench))
-        measure(&bench, argc > 1 ? argv[1] : NULL);
+        measure(&bench, (guint)n_rounds, (guint)n_ticks);
     else
         g_printerr("no group with a limit here\n");
     kill(bench.pid, SIGKILL);
