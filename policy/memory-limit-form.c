@@ -16,9 +16,10 @@
  *   libvirt     number; a unit beside it, any case: KiB unless given, "k" and "KiB" are 1024, "KB"
  *               is 1000, "b" and "bytes" 1; cut up to whole KiB (virScaleInteger(),
  *               virDomainParseMemory()); what is past LLONG_MAX bytes is no limit
- *   kubernetes  [ "memory:" ] decimal [ Ki Mi Gi Ti Pi Ei | n u m k M G T P E | e NUMBER ], cut up
- * to whole bytes (apimachinery's Quantity); 0 is no limit policy      a size of units.h; 0 is no
- * limit */
+ *   kubernetes  [ "memory:" ] decimal [ Ki Mi Gi Ti Pi Ei | n u m k M G T P E | e NUMBER ], cut
+ *               up to whole bytes (apimachinery's Quantity); 0 is no limit
+ *   policy      a size of units.h; 0 is no limit
+ */
 
 #define TOO_LARGE "is too large"
 /* LLONG_MAX in KiB, cut to the pages that the kernel counts. */
