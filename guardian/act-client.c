@@ -77,7 +77,10 @@ unit_write(const ActRecord *record)
         "systemctl", "set-property", "--runtime", "--", unit_of(record), property,
     };
 
-    snprintf(property, sizeof property, "MemoryMax=%s", record->new_value);
+    /* its word for the kernel's "max" */
+    snprintf(property, sizeof property, "%s=%s",
+             strcmp(record->field, "memory.high") == 0 ? "MemoryHigh" : "MemoryMax",
+             strcmp(record->new_value, "max") == 0 ? "infinity" : record->new_value);
     return client_run((char *const *)argv);
 }
 

@@ -34,8 +34,8 @@ struct Bands {
     int mount_fd; /* -1: no v2 */
     GPtrArray *list;
     gint64 found_us, read_us;
-    BandsFunc func;
-    gpointer data;
+    BandsFunc func, held;
+    gpointer data, held_data;
 };
 
 static void
@@ -46,6 +46,7 @@ band_free(gpointer data)
     group_reader_free(band->reader);
     g_free(band->label);
     g_free(band->hog_name);
+    g_free(band->lift);
     g_free(band);
 }
 
@@ -77,6 +78,13 @@ bands_set_func(Bands *bands, BandsFunc func, gpointer data)
     bands->data = data;
 }
 
+void
+bands_set_held_func(Bands *bands, BandsFunc func, gpointer data)
+{
+    bands->held = func;
+    bands->held_data = data;
+}
+
 const GPtrArray *
 bands_list(const Bands *bands)
 {
@@ -93,24 +101,39 @@ file_read(const Bands *bands, const char *path, const char *name, char text[TEXT
     return fd >= 0 && host_reread(fd, text, TEXT_BYTES, NULL) >= 0;
 }
 
-static bool
-is_known(const Bands *bands, const char *path)
+/* path begins with "/"; NULL: none. */
+static Band *
+band_find(const Bands *bands, const char *path)
 {
     for (guint i = 0; i < bands->list->len; i++) {
-        const Band *band = bands->list->pdata[i];
+        Band *band = bands->list->pdata[i];
 
-        if (strcmp(group_reader_path(band->reader) + 1, path) == 0)
-            return true;
+        if (strcmp(group_reader_path(band->reader), path) == 0)
+            return band;
     }
-    return false;
+    return NULL;
+}
+
+void
+bands_note(Bands *bands, const char *path, const char *text)
+{
+    Band *band = band_find(bands, path);
+
+    if (!band)
+        return;
+    g_free(band->lift);
+    band->lift = g_strdup(text);
 }
 
 static void
 band_add(Bands *bands, const char *path)
 {
-    Band *band = g_new0(Band, 1);
     g_autofree char *absolute = g_strconcat("/", path, NULL);
+    Band *band;
 
+    if (band_find(bands, absolute))
+        return;
+    band = g_new0(Band, 1);
     band->label = units_printable_path(absolute);
     band->reader = group_reader_new(bands->mount_fd, absolute, true);
     g_ptr_array_add(bands->list, band);
@@ -124,7 +147,7 @@ group_consider(Bands *bands, const char *path)
     guint64 high;
 
     if (file_read(bands, path, "memory.high", text) && cgroup_parse_limit(text, &has_high, &high) &&
-        has_high && bands->list->len < BANDS_MAX && !is_known(bands, path))
+        has_high && bands->list->len < BANDS_MAX)
         band_add(bands, path);
 }
 
@@ -174,8 +197,14 @@ bands_find(Bands *bands, const char *slices)
 
 /* What is found out of the processes of one group. */
 typedef struct {
+    gint64 pid;
+    guint64 resident, start_ticks; /* 0: it is gone */
+} Found;
+
+typedef struct {
     Band *band;
     guint left;
+    Found hog, beside;
 } Look;
 
 static guint64
@@ -188,6 +217,16 @@ resident_of(const Bands *bands, const char *pid)
     return second ? g_ascii_strtoull(second, NULL, 10) * (guint64)sysconf(_SC_PAGESIZE) : 0;
 }
 
+static guint64
+start_of(const Bands *bands, const char *pid)
+{
+    g_autofree char *path = g_strconcat(pid, "/stat", NULL);
+    g_autofree char *text = host_read(bands->host, HOST_PROC, path, TEXT_BYTES, NULL, NULL);
+    ProcStat stat;
+
+    return text && proc_parse_stat(text, &stat) && stat.state != 'Z' ? stat.start_ticks : 0;
+}
+
 static bool
 is_throttled(const Bands *bands, const char *pid)
 {
@@ -197,17 +236,26 @@ is_throttled(const Bands *bands, const char *pid)
     return text && strstr(text, over_high);
 }
 
+/* The oldest is the least likely to end by itself. */
 static void
-process_look(const Bands *bands, const char *pid, Band *band)
+process_look(const Bands *bands, const char *pid, Look *look)
 {
-    guint64 resident = resident_of(bands, pid);
+    Band *band = look->band;
+    Found found = {.pid = g_ascii_strtoll(pid, NULL, 10), .resident = resident_of(bands, pid)};
 
+    found.start_ticks = start_of(bands, pid);
     band->sample.n_tasks++;
     band->sample.n_throttled += is_throttled(bands, pid);
-    if (resident <= band->hog_bytes)
-        return;
-    band->hog_bytes = resident;
-    band->hog_pid = g_ascii_strtoll(pid, NULL, 10);
+    if (found.resident > band->hog_bytes) {
+        Found hog = look->hog;
+
+        look->hog = found;
+        band->hog_bytes = found.resident;
+        found = hog;
+    }
+    if (found.start_ticks > 0 &&
+        (look->beside.start_ticks == 0 || found.start_ticks < look->beside.start_ticks))
+        look->beside = found;
 }
 
 static void
@@ -223,7 +271,7 @@ on_group_of_band(Bands *bands, const char *path, gpointer data)
     for (guint i = 0; pids[i] && look->left > 0; i++)
         if (*pids[i] && strspn(pids[i], "0123456789") == strlen(pids[i])) {
             look->left--;
-            process_look(bands, pids[i], look->band);
+            process_look(bands, pids[i], look);
         }
 }
 
@@ -235,9 +283,10 @@ processes_look(Bands *bands, Band *band)
     g_autofree char *comm = NULL;
 
     band->hog_bytes = 0;
-    band->hog_pid = 0;
     groups_walk(bands, group_reader_path(band->reader) + 1, DEPTH_MAX, &left, on_group_of_band,
                 &look);
+    band->hog_pid = look.hog.pid;
+    band->beside_pid = look.beside.pid;
     band->sample.has_tasks = band->sample.n_tasks > 0;
     comm = band->hog_pid > 0 ? proc_peek_comm(bands->host, (pid_t)band->hog_pid) : NULL;
     g_free(band->hog_name);
@@ -292,6 +341,10 @@ band_follow(Bands *bands, guint index, const HostMemory *memory, gint64 now_us)
         band->track = (BandTrack){0};
     if (bands->func && before != band->track.verdict.is_livelock)
         bands->func(band, bands->data);
+    if (!band->track.verdict.is_livelock)
+        g_clear_pointer(&band->lift, g_free);
+    else if (bands->held)
+        bands->held(band, bands->held_data);
     if (!is_there || !band->sample.has_high)
         g_ptr_array_remove_index(bands->list, index);
 }
@@ -336,8 +389,11 @@ band_text(const Band *band)
                                " (its sleep is killable)",
                                MAX(sample->n_tasks, 1) - 1, band->hog_pid);
     }
-    g_string_append(text, "; or memory.high=max, only where OOMPolicy=continue and "
-                          "memory.oom.group=0 keep the service alive; then take MemoryHigh= out of "
-                          "the unit");
+    if (band->lift)
+        g_string_append_printf(text, "; %s", band->lift);
+    else
+        g_string_append(text, "; or memory.high=max, only where OOMPolicy=continue and "
+                              "memory.oom.group=0 keep the service alive");
+    g_string_append(text, "; then take MemoryHigh= out of the unit");
     return g_string_free(text, FALSE);
 }

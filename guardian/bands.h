@@ -19,6 +19,8 @@ typedef struct {
     gint64 hog_pid;
     char *hog_name; /* printable; NULL unknown */
     guint64 hog_bytes;
+    gint64 beside_pid; /* the oldest of its other processes; 0 none */
+    char *lift;        /* what becomes of memory.high, printable; NULL: nobody has looked */
 } Band;
 
 typedef struct Bands Bands;
@@ -29,6 +31,10 @@ typedef void (*BandsFunc)(const Band *band, gpointer data);
 Bands *bands_new(const Host *host);
 void bands_free(Bands *bands);
 void bands_set_func(Bands *bands, BandsFunc func, gpointer data);
+/* While one is a livelock, after each reading. */
+void bands_set_held_func(Bands *bands, BandsFunc func, gpointer data);
+/* text goes into band_text() of that group, while it is a livelock. */
+void bands_note(Bands *bands, const char *path, const char *text);
 /* With the tick; does something once a memory period. */
 void bands_follow(Bands *bands, const Limits *limits, const HostMemory *memory, gint64 now_us);
 const GPtrArray *bands_list(const Bands *bands); /* of Band, borrowed */

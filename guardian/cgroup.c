@@ -402,7 +402,7 @@ cgroup_is_frozen(const Cgroup *cgroup)
 }
 
 /* sd_booted(3)'s way. */
-static bool
+bool
 systemd_runs(const Host *host)
 {
     auto_fd fd = host_open(host, HOST_RUN, "systemd/system", O_PATH | O_DIRECTORY, NULL);

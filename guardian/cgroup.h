@@ -55,6 +55,8 @@ typedef struct Cgroup Cgroup;
  * what is mounted here). */
 Cgroup *cgroup_open(const Host *host, const Proc *proc, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void cgroup_free(Cgroup *cgroup);
+/* Is it process 1 here, and keeps the groups that are its units by their names? */
+bool systemd_runs(const Host *host);
 const CgroupPath *cgroup_path(const Cgroup *cgroup); /* of the owning group */
 int cgroup_mount_fd(const Cgroup *cgroup);           /* what the path is below; borrowed */
 /* What the owning group's path says of it. */

@@ -7,6 +7,7 @@
 #include "ctl.h"
 
 #include "act-limit.h"
+#include "ctl-limits-group.h"
 #include "guardian.h"
 #include "meminfo.h"
 #include "report-build.h"
@@ -101,6 +102,9 @@ arguments_parse(int argc, char **argv, Arguments *arguments)
         return status;
     if (!arguments->word)
         return ctl_fail("limits needs a VM; see guardianctl list");
+    if (*arguments->word == '/' && (arguments->what != DO_UNDO || arguments->has_wanted))
+        return ctl_fail("limits plan and apply are for VMs; of a group only what was written is "
+                        "taken back");
     if (arguments->has_wanted && arguments->what == DO_UNDO)
         return ctl_fail("limits undo takes back what was written: --to is not for it");
     return 0;
@@ -365,7 +369,12 @@ ctl_limits(const CtlOptions *options, int argc, char **argv)
         return ctl_fail("limits apply and undo are for root");
     host = host_new(options->roots, &error);
     config = host ? config_load(host, &error) : NULL;
-    status = config ? limits_of(&arguments, host, config) : ctl_fail("%s", error->message);
+    if (!config)
+        status = ctl_fail("%s", error->message);
+    else if (*arguments.word == '/')
+        status = ctl_limits_undo_group(options, host, config, arguments.word, arguments.is_yes);
+    else
+        status = limits_of(&arguments, host, config);
     host_free(host);
     return status;
 }

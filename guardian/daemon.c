@@ -6,6 +6,7 @@
 #include "alerting.h"
 #include "control.h"
 #include "libvirt.h"
+#include "lifting.h"
 #include "message.h"
 #include "report-journal.h"
 #include "report.h"
@@ -27,6 +28,7 @@ typedef struct {
     Alerting *alerting;
     Service *service;
     Acting *acting;
+    Lifting *lifting;
 } Daemon;
 
 /* What a person should not have to look for. */
@@ -101,6 +103,14 @@ daemon_band_changed(const Band *band, gpointer data)
 }
 
 static void
+daemon_band_held(const Band *band, gpointer data)
+{
+    const Daemon *daemon = data;
+
+    lifting_follow(daemon->lifting, band, guardian_limits(daemon->guardian));
+}
+
+static void
 daemon_oom(const OomStory *story, bool is_open, gpointer data)
 {
     alerting_follow_oom(((const Daemon *)data)->alerting, story, is_open);
@@ -120,6 +130,7 @@ daemon_follow_host(Daemon *daemon)
     watch->changed = daemon_host_changed;
     watch->data = daemon;
     bands_set_func(watch->bands, daemon_band_changed, daemon);
+    bands_set_held_func(watch->bands, daemon_band_held, daemon);
     watch->is_daemon = true;
     oom_watch_start(watch->oom, daemon->context, daemon_oom, daemon_oom_warn, daemon);
 }
@@ -184,6 +195,7 @@ daemon_reload(gpointer data, GError **error)
     if (config) {
         guardian_reconfigure(daemon->guardian, config);
         acting_reset(daemon->acting);
+        lifting_reset(daemon->lifting);
         alerting_set_limits(daemon->alerting, guardian_limits(daemon->guardian));
         report_journal_note(JOURNAL_RELOADED, "configuration reloaded");
     } else {
@@ -288,6 +300,7 @@ daemon_run(const Host *host, GMainContext *context, Guardian *guardian, GError *
     g_autoptr(Alerting) alerting = NULL;
     g_autoptr(Service) service = service_new(guardian, context);
     g_autoptr(Textfile) textfile = NULL;
+    g_autoptr(Lifting) lifting = NULL; /* its acts end before it */
     g_autoptr(Acting) acting = NULL;
 
     control = control_new(guardian, context, daemon_reload, &daemon, error);
@@ -299,12 +312,15 @@ daemon_run(const Host *host, GMainContext *context, Guardian *guardian, GError *
         alert_hooks_leave_sandbox(alerting_hooks(alerting));
     control_set_alerting(control, alerting);
     acting = acting_new(host, context, daemon_acted, &daemon);
+    lifting = lifting_new(host, context, acting_acts(acting), guardian_host_watch(guardian)->bands,
+                          guardian_vms(guardian), daemon_acted, &daemon);
     textfile = textfile_new(guardian, alerting, context, daemon_warn, &daemon);
     daemon.loop = loop;
     daemon.service = service;
     daemon.control = control;
     daemon.alerting = alerting;
     daemon.acting = acting;
+    daemon.lifting = lifting;
     daemon_listen(&daemon);
     daemon_loop(&daemon);
     daemon_leave(&daemon);

@@ -207,6 +207,13 @@ const Setting settings[] = {
      "Whether the memory limits of a VM that is doomed are raised. enforce works only where mode "
      "is "
      "enforce, too. The default is observe: the plan is told, and nothing is written."},
+    {"enforce", "memory_high", SETTING_CHOICE, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, "observe", 0,
+     0, mode_words, G_STRUCT_OFFSET(Limits, enforce_memory_high),
+     "Whether memory.high of a group that stands still is set to max, where what is beside the hog "
+     "survives the kernel's kill: OOMPolicy=continue, memory.oom.group=0, a memory.max that the "
+     "host "
+     "can back. enforce works only where mode is enforce, too. The default is observe because it "
+     "ends in a kill: a person should choose which process."},
     {"enforce", "limits_margin", SETTING_SIZE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "64Mi", 0,
      UNITS_GIB * 64, NULL, G_STRUCT_OFFSET(Limits, limits_margin_bytes),
      "What a raised limit leaves beside the need that is known now; a limit is never lowered to "

@@ -79,8 +79,9 @@ typedef struct {
     /* [report] */
     char *textfile; /* NULL: none */
     /* [enforce] */
-    gint64 enforce_throttle; /* a Mode, of limits of disks in QEMU */
-    gint64 enforce_limits;   /* a Mode, of raising memory limits */
+    gint64 enforce_throttle;    /* a Mode, of limits of disks in QEMU */
+    gint64 enforce_limits;      /* a Mode, of raising memory limits */
+    gint64 enforce_memory_high; /* a Mode, of lifting memory.high of a livelock */
     gint64 limits_margin_bytes, limits_raise_max_bytes;
     gint64 act_cool_down_us, act_writes_vm, act_writes_host;
 } Limits;
