@@ -23,6 +23,9 @@
 /* Allocations are slowed to some 2 s for each overrun; a third of the time is far from both a busy
  * group's few percent and the field's 80. */
 #define STALLED_PERCENT_MIN 33
+/* Who is slowed down sleeps for up to 2 s at a time (MEMCG_MAX_HIGH_DELAY_JIFFIES): two readings
+ * that are closer than this need not show another event. */
+#define STEP_MIN_US (4 * (gint64)G_USEC_PER_SEC)
 #define SWAP_ROOM_MIN_BYTES (16 * 1024 * 1024)
 
 static guint64
@@ -74,6 +77,9 @@ livelock_judge(BandTrack *track, const BandSample *sample)
     BandVerdict verdict = {.reason = "it makes progress"};
 
     if (track->has_last && sample->at_us <= track->last.at_us)
+        return &track->verdict;
+    if (track->has_last && sample->at_us - track->last.at_us < STEP_MIN_US && is_in_band(sample) &&
+        is_in_band(&track->last) && sample->high_bytes == track->last.high_bytes)
         return &track->verdict;
     if (!track->has_last || !is_in_band(sample) || !is_in_band(&track->last) ||
         sample->high_bytes != track->last.high_bytes || !stands_still(&track->last, sample)) {

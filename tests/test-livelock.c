@@ -56,6 +56,29 @@ the_incident_is_named_within_a_minute(void **state)
     story(&(BandRow){.stalled_percent = 80, .high_step = 500}, incident, true);
 }
 
+/* Each of its tasks sleeps for two seconds: every other reading shows no event, and no stall. */
+static void
+readings_close_together_say_the_same(void **state)
+{
+    BandTrack track = {0}, busy = {0};
+    BandSample sample = incident, innocent = incident;
+
+    for (guint i = 0; i < 60; i++) {
+        sample.at_us += S;
+        sample.high_events += i % 2 == 0;
+        sample.stalled_us += i % 2 == 0 ? (guint64)(8 * S / 5) : 0;
+        (void)livelock_judge(&track, &sample);
+        innocent.at_us += S;
+        innocent.high_events += i % 10 == 0;
+        (void)livelock_judge(&busy, &innocent);
+    }
+    assert_true(track.verdict.is_livelock);
+    assert_false(busy.verdict.is_livelock);
+    sample.at_us += S;
+    sample.usage_bytes = GIB; /* it is out of the band: that holds at once */
+    assert_false(livelock_judge(&track, &sample)->is_livelock);
+}
+
 static void
 without_psi_the_tasks_tell(void **state)
 {
@@ -122,6 +145,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_incident_is_named_within_a_minute),
+        cmocka_unit_test(readings_close_together_say_the_same),
         cmocka_unit_test(without_psi_the_tasks_tell),
         cmocka_unit_test(the_innocent_are_left_alone),
         cmocka_unit_test(it_ends_when_the_hog_is_gone),
