@@ -12,6 +12,9 @@
 /* A write to a limit returns at once when it is raised; when it is lowered the kernel reclaims
  * first, and gives up by itself long before this. */
 #define WRITE_DEADLINE_US (10 * G_USEC_PER_SEC)
+/* libvirtd waits 30 s for a job that another holds, systemd's client 25 s for an answer: who is
+ * given up before that may still write later, unseen. */
+#define CLIENT_DEADLINE_US (40 * G_USEC_PER_SEC)
 /* "9223372036854771712\n" and the like. */
 #define VALUE_BYTES_MAX 256
 /* 52 fields of at most 20 digits, and a comm. */
@@ -241,16 +244,19 @@ cgroup_run(ActCall *call)
 {
     Job *job = g_new0(Job, 1);
     const char *problem;
+    gint64 deadline_us;
 
     job->call = call;
     job->place.mount_fd = -1;
     problem = job_prepare(job);
+    deadline_us = act_client_failure(call->record) && !call->is_read_only ? CLIENT_DEADLINE_US
+                                                                          : WRITE_DEADLINE_US;
     if (!problem && children_run(call->children, &(ChildCall){.run = job_run,
                                                               .done = job_done,
                                                               .data = job,
                                                               .keep_fds = {proc_dir_fd(job->proc),
                                                                            job->place.mount_fd},
-                                                              .deadline_us = WRITE_DEADLINE_US}))
+                                                              .deadline_us = deadline_us}))
         return;
     job_free(job);
     act_call_end(call, false, NULL, problem ? problem : "too many processes of ours hang already");
