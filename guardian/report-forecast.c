@@ -271,7 +271,9 @@ append_advice(GString *text, JsonObject *vm)
 
     if (stranger)
         line_say(&line, "end %s", stranger);
-    line_say(&line, "%s", knob);
+    line_say(&line, "raise the limit now: guardianctl limits plan %s",
+             report_text_of(vm, "name", "VM"));
+    line_say(&line, "for good: %s", knob);
     line_say(&line, "give the guest less RAM at its next start");
     line_end(&line, text, "do");
 }

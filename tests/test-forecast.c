@@ -155,6 +155,7 @@ the_lost_one_is_explained_with_its_stranger_and_its_sum(void **state)
                                         "kernel 20.0 MiB",
                                         "page cache 0.1 MiB is not counted",
                                         "end memhold[11572]",
+                                        "guardianctl limits plan vm4",
                                         "'vm4.scope'",
                                         "MemoryMax=2453M"};
     g_autofree char *lost = NULL, *fine = NULL, *line = NULL;
