@@ -28,6 +28,18 @@ print("held", flush=True)
 time.sleep(3600)
 """
 
+# So many MiB in every second, for ever.
+GROW = """
+import mmap, sys, time
+begin, held = time.monotonic(), []
+while True:
+    while len(held) < (time.monotonic() - begin) * float(sys.argv[1]):
+        held.append(mmap.mmap(-1, 1 << 20, mmap.MAP_PRIVATE))
+        for at in range(0, 1 << 20, 4096):
+            held[-1][at] = 1
+    time.sleep(0.2)
+"""
+
 
 def group_of(scratch, name, limit_mib):
     if not Group.is_possible():
@@ -190,4 +202,106 @@ def case_killed(scratch):
     spared.check_asked()
 
 
-run({"doomed": case_doomed, "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted})
+def case_own(scratch):
+    """what QEMU takes for disks, threads and code is blamed on QEMU, and the VM with room for it lives"""
+    if not os.access("/dev/kmsg", os.R_OK):
+        raise Skipped("needs the kernel's log")
+    # the guest is full from the start; its boot is what makes QEMU grow
+    guest, room = 128, 80
+    extra = ["-object", f"memory-backend-memfd,id=shared,size={guest}M,share=on,prealloc=on", "-machine",
+             "memory-backend=shared"]
+    for i in range(24):
+        extra += ["-object", f"iothread,id=thread-{i}", "-blockdev", f"driver=null-co,node-name=null-{i}",
+                  "-device", f"virtio-blk-pci,drive=null-{i},iothread=thread-{i}"]
+    groups = [group_of(scratch, name, guest + limit) for name, limit in (("small", room), ("large", 5 * room))]
+    small, large = (Vm(scratch, f"memory-{i}", memory=str(guest), group=group.directory, does="", extra=extra,
+                       waits=False) for i, group in enumerate(groups))
+    guardian = Guardian(scratch, [small, large], settings="[memory]\nperiod = 1s\n")
+    wait_for(lambda: small.process.poll() is not None, 3 * PATIENCE, "nothing was killed")
+
+    def told():
+        reports = json.loads(guardian.ctl("oom", "--json").stdout)["reports"]
+        return [report for report in reports if (report["victim"] or {}).get("pid") == small.pid]
+    ((report,), _) = wait_for(told, PATIENCE, "the kill is not told")
+    check(report["blame"]["role"] == "qemu" and report["blame"]["pid"] == small.pid, str(report["blame"]))
+    check(report["guest_bytes"] >= guest * MIB * 9 // 10, f"the guest was full: {report['guest_bytes']}")
+    check(sum(report["parts"].values()) == report["usage_bytes"], f"does not close: {report['parts']}")
+    # the proxy that records what is asked is in the group, too
+    check(report["parts"]["strangers_bytes"] + report["parts"]["helpers_bytes"] < 4 * MIB, str(report["parts"]))
+    check(report["blame"]["suggested_limit_bytes"] > report["limit_bytes"], str(report["blame"]))
+    large.wait_ready(3 * PATIENCE)
+    check(large.process.poll() is None, "the innocent died")
+
+
+class HugePages:
+    """So many MiB of huge pages for as long as the scratch; others' are left alone."""
+
+    KNOB = "/proc/sys/vm/nr_hugepages"
+    MIB_EACH = 2
+
+    def __init__(self, scratch, mib):
+        self.pages = mib // self.MIB_EACH
+        before = self.read()
+        scratch.cleanups.append(lambda: self.write(self.read() - self.pages))
+        try:
+            self.write(before + self.pages)
+        except PermissionError as error:
+            raise Skipped("needs root, and huge pages that may be set aside") from error
+        if self.read() < before + self.pages:
+            raise Skipped("the machine has no room for huge pages")
+
+    def read(self):
+        with open(self.KNOB) as file:
+            return int(file.read())
+
+    def write(self, pages):
+        with open(self.KNOB, "w") as file:
+            file.write(str(max(pages, 0)))
+
+
+def case_hugepages(scratch):
+    """huge pages are no charge: growth beside them is foretold a minute before the end, the VM beside is fine"""
+    guest, growth = 128, 1.25
+    groups = [group_of(scratch, name, limit) for name, limit in (("lost", 300), ("fine", 100))]
+    HugePages(scratch, 2 * guest)
+    backed = ("-object", f"memory-backend-memfd,id=huge,size={guest}M,hugetlb=on,prealloc=on", "-machine",
+              "memory-backend=huge")
+    lost, fine = (Vm(scratch, f"memory-{i}", memory=str(guest), group=group.directory, paused=True, extra=backed)
+                  for i, group in enumerate(groups))
+    guardian = Guardian(scratch, [lost, fine], settings="[memory]\nperiod = 1s\n")
+    for vm in (lost, fine):
+        wait_level(guardian, vm, "ok", seconds=PATIENCE)
+        check(forecast(guardian, vm)["guest_left_high_bytes"] == 0, f"is charged: {guardian.vm(vm)['memory']}")
+    grower = scratch.spawn(sys.executable, "-c", GROW, str(growth), preexec_fn=lambda: join_group(groups[0].directory))
+    wait_level(guardian, lost, "oom-imminent", seconds=300)
+    told = forecast(guardian, lost)
+    # by what is left, and by how fast we take it
+    check(told["room_bytes"] >= 60 * growth * MIB, f"told too late: {told}")
+    check(lost.process.poll() is None and grower.poll() is None, "something died of it")
+    check(forecast(guardian, fine)["level"] == "ok", f"the innocent: {forecast(guardian, fine)}")
+    for vm in (lost, fine):
+        vm.check_asked()
+
+
+def case_memfd(scratch):
+    """shared guest RAM is told exactly, and a stranger dooms the VM at once, not the VM beside"""
+    groups = [group_of(scratch, name, GUEST + ROOM) for name in ("lost", "fine")]
+    shared = ("-object", f"memory-backend-memfd,id=shared,size={GUEST}M,share=on", "-machine", "memory-backend=shared")
+    lost, fine = (vm_in(scratch, f"memory-{i}", group, paused=True, extra=shared) for i, group in enumerate(groups))
+    guardian = Guardian(scratch, [lost, fine])
+    for vm in (lost, fine):
+        wait_level(guardian, vm, "ok", seconds=PATIENCE)
+        memory = guardian.vm(vm)["memory"]
+        check(memory["guest_touched_low_bytes"] == memory["guest_touched_high_bytes"], f"not exact: {memory}")
+    hold(scratch, groups[0])
+    wait_level(guardian, lost, "doomed", seconds=PATIENCE)
+    told = forecast(guardian, lost)
+    check(told["missing_low_bytes"] == told["missing_high_bytes"] > 0, str(told))
+    check(lost.process.poll() is None, "the VM died of it")
+    check(forecast(guardian, fine)["level"] == "ok", f"the innocent: {forecast(guardian, fine)}")
+    for vm in (lost, fine):
+        vm.check_asked()
+
+
+run({"hugepages": case_hugepages, "memfd": case_memfd, "own": case_own, "doomed": case_doomed,
+     "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted})
