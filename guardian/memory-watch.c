@@ -71,6 +71,7 @@ take_count(const Vm *vm, MemorySample *memory)
     memory->has_count = watch->count.is_known;
     memory->counted_low_bytes = watch->count.low_bytes;
     memory->counted_high_bytes = watch->count.high_bytes;
+    memory->counted_shared_bytes = watch->count.shared_bytes;
     memory->own_low_bytes = watch->count.own_low_bytes;
     memory->own_high_bytes = watch->count.own_high_bytes;
 }

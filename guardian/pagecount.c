@@ -95,7 +95,7 @@ pagecount_find(const char *maps, const guint64 *sizes_bytes, guint n_sizes, guin
 }
 
 typedef struct {
-    guint64 sure, perhaps;
+    guint64 sure, perhaps, shared; /* shared: of the sure ones */
 } Pages;
 
 static bool
@@ -114,6 +114,8 @@ range_count(int pagemap_fd, guint64 first_page, guint n_pages, Pages *pages)
             pages->sure++;
         else
             pages->perhaps++;
+        if (entries[i] & PAGE_FILE)
+            pages->shared++;
     }
     return true;
 }
@@ -180,11 +182,14 @@ pagecount_run(gpointer data)
     count->anon_bytes = after.anon_bytes;
     count->low_bytes = pages.sure * page_bytes;
     count->high_bytes = (pages.sure + pages.perhaps) * page_bytes;
+    count->shared_bytes = pages.shared * page_bytes; /* not in RssAnon */
     /* what was touched meanwhile was counted or not */
-    count->own_low_bytes =
-        less(less(MIN(before.anon_bytes, after.anon_bytes), count->high_bytes), error_bytes);
+    count->own_low_bytes = less(
+        less(MIN(before.anon_bytes, after.anon_bytes), count->high_bytes - count->shared_bytes),
+        error_bytes);
     count->own_high_bytes =
-        less(MAX(before.anon_bytes, after.anon_bytes), count->low_bytes) + error_bytes;
+        less(MAX(before.anon_bytes, after.anon_bytes), count->low_bytes - count->shared_bytes) +
+        error_bytes;
     return count;
 }
 

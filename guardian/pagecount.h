@@ -26,9 +26,10 @@ typedef struct {
     guint64 start_ticks;
     bool is_known;
     guint64 low_bytes,
-        high_bytes; /* high with pages that may be the kernel's zero page, or KSM's */
-    /* QEMU's own anonymous memory: RssAnon less that, with what changed while it was counted and
-     * what the kernel's counters are off by. */
+        high_bytes;       /* high with pages that may be the kernel's zero page, or KSM's */
+    guint64 shared_bytes; /* of these in shared memory or a file: not in RssAnon */
+    /* QEMU's own anonymous memory: RssAnon less the rest, with what changed while it was counted
+     * and what the kernel's counters are off by. */
     guint64 own_low_bytes, own_high_bytes;
     guint64 anon_bytes; /* RssAnon after it */
 } PageCount;

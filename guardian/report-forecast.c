@@ -59,15 +59,15 @@ report_add_forecast(JsonBuilder *builder, const Vm *vm, const ReportClocks *cloc
     guint64 low = 0, high = 0;
     bool has_touched = pressure_touched(memory, &low, &high);
     bool is_split = memory->has_count || memory->guest_ram_is_shared;
-    guint64 anon = memory->rss_anon_bytes;
+    guint64 anon = memory->rss_anon_bytes, shared = memory->counted_shared_bytes;
 
     build_u64(builder, "guest_touched_low_bytes", has_touched, low);
     build_u64(builder, "guest_touched_high_bytes", has_touched, high);
     /* QEMU's own anonymous memory: between nothing and RssAnon until it was told apart */
     build_u64(builder, "qemu_own_low_bytes", has_touched,
-              memory->guest_ram_is_shared ? anon : anon - MIN(anon, high));
+              memory->guest_ram_is_shared ? anon : anon - MIN(anon, high - MIN(high, shared)));
     build_u64(builder, "qemu_own_high_bytes", has_touched,
-              memory->guest_ram_is_shared ? anon : anon - MIN(anon, low));
+              memory->guest_ram_is_shared ? anon : anon - MIN(anon, low - MIN(low, shared)));
     build_bool(builder, "guest_counted", is_split);
     build_u64(builder, "balloon_bytes", memory->has_balloon, memory->balloon_bytes);
     build_u64(builder, "swap_room_bytes", memory->has_swap_room, memory->swap_room_bytes);

@@ -110,9 +110,10 @@ typedef struct {
     guint64 balloon_bytes;
 
     /* Pages of the guest's RAM that the last count found, and QEMU's own anonymous memory then:
-     * RssAnon less these. Both with the error of the count. */
+     * RssAnon less the private ones. Both with the error of the count. */
     bool has_count;
     guint64 counted_low_bytes, counted_high_bytes;
+    guint64 counted_shared_bytes; /* of them in shared backends beside private ones */
     guint64 own_low_bytes, own_high_bytes;
 
     bool has_rss; /* of the QEMU process, from /proc/<pid>/status */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "overhead.h"
 
+#include "pressure.h"
+
 /* overhead = what cannot be reclaimed - guest RAM that was touched. The first is known, the second
  * often only between two bounds:
  *
@@ -35,15 +37,13 @@ touched_in_process(const MemorySample *memory)
     guint64 in_hugetlb = MIN(memory->hugetlb_bytes, memory->guest_ram_bytes);
     guint64 shared = MIN(memory->rss_shmem_bytes, memory->guest_ram_bytes - in_hugetlb);
 
+    Touched touched;
+
     if (memory->guest_ram_is_shared)
         return (Touched){shared, shared};
-    if (memory->has_count) {
-        guint64 anon = memory->rss_anon_bytes, ram = memory->guest_ram_bytes;
-
-        return (Touched){MIN(anon - MIN(anon, memory->own_high_bytes), ram),
-                         MIN(anon - MIN(anon, memory->own_low_bytes), ram)};
-    }
-    return (Touched){0, MIN(memory->rss_anon_bytes, memory->guest_ram_bytes)};
+    pressure_touched_private(memory, memory->guest_ram_bytes, &touched.low_bytes,
+                             &touched.high_bytes);
+    return touched;
 }
 
 /* Sums of what the kernel reports cannot really pass 64 bits, but a broken report must not wrap. */

@@ -83,6 +83,24 @@ pressure_chargeable(const MemorySample *memory)
     return memory->guest_ram_is_hugetlb ? 0 : memory->guest_ram_bytes;
 }
 
+void
+pressure_touched_private(const MemorySample *memory, guint64 ram_bytes, guint64 *ret_low,
+                         guint64 *ret_high)
+{
+    guint64 anon = memory->rss_anon_bytes, shared = memory->counted_shared_bytes;
+
+    if (!memory->has_count) {
+        *ret_low = 0;
+        *ret_high = MIN(plus(anon, memory->rss_shmem_bytes), ram_bytes);
+        return;
+    }
+    *ret_low = MIN(plus(less(anon, memory->own_high_bytes), shared), ram_bytes);
+    /* a shared backend may have been touched further since */
+    if (shared > 0)
+        shared = MAX(shared, memory->rss_shmem_bytes);
+    *ret_high = MIN(plus(less(anon, memory->own_low_bytes), shared), ram_bytes);
+}
+
 bool
 pressure_touched(const MemorySample *memory, guint64 *ret_low, guint64 *ret_high)
 {
@@ -92,12 +110,8 @@ pressure_touched(const MemorySample *memory, guint64 *ret_low, guint64 *ret_high
         return false;
     if (memory->guest_ram_is_shared) {
         *ret_low = *ret_high = MIN(memory->rss_shmem_bytes, ram);
-    } else if (memory->has_count) {
-        *ret_low = MIN(less(memory->rss_anon_bytes, memory->own_high_bytes), ram);
-        *ret_high = MIN(less(memory->rss_anon_bytes, memory->own_low_bytes), ram);
     } else {
-        *ret_low = 0;
-        *ret_high = MIN(memory->rss_anon_bytes, ram);
+        pressure_touched_private(memory, ram, ret_low, ret_high);
     }
     return true;
 }

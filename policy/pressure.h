@@ -66,6 +66,11 @@ typedef struct {
     PressureVerdict verdict;
 } PressureTrack;
 
+/* The guest's RAM that is touched, where not all of it is shared, up to ram_bytes: after a count
+ * its private part is RssAnon less QEMU's own; before it nothing to all of it. */
+void pressure_touched_private(const MemorySample *memory, guint64 ram_bytes, guint64 *ret_low,
+                              guint64 *ret_high);
+
 /* Follows one reading; the same one again (at_us) changes nothing. burst_bytes is the largest
  * growth seen within the reaction time (reservation.h), 0 unknown. Returns track->verdict. */
 const PressureVerdict *pressure_judge(PressureTrack *track, const MemorySample *memory,

@@ -7,6 +7,7 @@
 #include "pagecount.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -91,6 +92,92 @@ the_zero_page_is_not_sure(void **state)
     munmap((void *)ram, size);
 }
 
+typedef struct {
+    guint64 size;
+    int advice; /* of madvise */
+    bool is_memfd;
+    char *ram;
+} Backend;
+
+static void
+backend_touch(Backend *backend)
+{
+    int fd = backend->is_memfd ? memfd_create("ram", MFD_CLOEXEC) : -1;
+    int flags = backend->is_memfd ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+
+    if (fd >= 0)
+        assert_int_equal(ftruncate(fd, (off_t)backend->size), 0);
+    backend->ram = mmap(NULL, backend->size, PROT_READ | PROT_WRITE, flags, fd, 0);
+    assert_true(backend->ram != MAP_FAILED);
+    if (fd >= 0)
+        close(fd);
+    madvise(backend->ram, backend->size, backend->advice);
+    for (guint64 at = 0; at < backend->size / 2; at += 3 * (guint64)sysconf(_SC_PAGESIZE))
+        backend->ram[at] = 1;
+}
+
+/* By smaps: resident in the backends, and anonymous beside them. */
+static void
+truth_read(const Backend *backends, guint n, guint64 *ret_guest, guint64 *ret_own)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    bool is_guest = false;
+
+    *ret_guest = *ret_own = 0;
+    assert_true(g_file_get_contents("/proc/self/smaps", &text, NULL, NULL));
+    lines = g_strsplit(text, "\n", -1);
+    for (guint i = 0; lines[i]; i++) {
+        unsigned long long start, end, kib;
+
+        if (sscanf(lines[i], "%llx-%llx ", &start, &end) == 2) {
+            is_guest = false;
+            for (guint b = 0; b < n; b++)
+                is_guest = is_guest || (gsize)start == (gsize)backends[b].ram;
+        } else if (is_guest && sscanf(lines[i], "Rss: %llu kB", &kib) == 1) {
+            *ret_guest += kib * 1024;
+        } else if (!is_guest && sscanf(lines[i], "Anonymous: %llu kB", &kib) == 1) {
+            *ret_own += kib * 1024;
+        }
+    }
+}
+
+/* Small pages, huge ones, shared ones, alone and together. */
+static void
+the_truth_lies_within_the_stated_error(void **state)
+{
+    guint64 odd = (guint64)sysconf(_SC_PAGESIZE);
+    Backend backends[] = {{.size = 64 * MIB + 5 * odd, .advice = MADV_NOHUGEPAGE},
+                          {.size = 80 * MIB + 7 * odd, .advice = MADV_HUGEPAGE},
+                          {.size = 48 * MIB + 9 * odd, .is_memfd = true, .advice = MADV_NORMAL}};
+    const struct {
+        guint first, n;
+    } cases[] = {{0, 1}, {1, 1}, {2, 1}, {0, 2}, {1, 2}, {0, 3}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Backend *used = &backends[cases[i].first];
+        PageCountCall *call = g_new0(PageCountCall, 1);
+        g_autofree PageCount *count = NULL;
+        guint64 guest, own;
+
+        call->proc_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        for (guint b = 0; b < cases[i].n; b++) {
+            backend_touch(&used[b]);
+            call->sizes_bytes[call->n_sizes++] = used[b].size;
+        }
+        truth_read(used, cases[i].n, &guest, &own);
+        count = pagecount_run(call);
+        pagecount_call_free(call);
+        for (guint b = 0; b < cases[i].n; b++)
+            munmap(used[b].ram, used[b].size);
+        assert_true(count->is_known);
+        assert_in_range(guest, count->low_bytes, count->high_bytes);
+        assert_in_range(own, count->own_low_bytes, count->own_high_bytes);
+        assert_int_equal(count->shared_bytes > 0, cases[i].first + cases[i].n == 3);
+        assert_in_range(count->own_high_bytes - count->own_low_bytes, 0, 16 * MIB);
+    }
+}
+
 #define MAPS                                                                                       \
     "55f0c0000000-55f0c0100000 r-xp 00000000 fe:01 1 /usr/bin/qemu\n"                              \
     "7f0000000000-7f0040000000 rw-p 00000000 00:00 0 \n"                                           \
@@ -138,6 +225,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_touched_is_counted_and_the_heap_is_not),
         cmocka_unit_test(the_zero_page_is_not_sure),
+        cmocka_unit_test(the_truth_lies_within_the_stated_error),
         cmocka_unit_test(mappings_are_found_by_their_sizes),
         cmocka_unit_test(what_cannot_be_read_is_unknown),
     };

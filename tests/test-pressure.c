@@ -317,6 +317,33 @@ a_guest_that_fills_up_is_no_leak(void **state)
         assert_int_equal(story_read(&story)->level, PRESSURE_OK);
 }
 
+/* A DIMM in shared memory beside private RAM, both full: with room for QEMU's own it is well,
+ * before and after the count; without that it is doomed as soon as it is counted. */
+static void
+a_shared_dimm_beside_private_ram_is_the_guests(void **state)
+{
+    for (guint room = 0; room <= 200; room += 200) {
+        Story story = {.group = {.ram = 2048, .touched = 1948, .own = 40, .beside = 60}};
+        PressureTrack track = {0};
+        MemorySample memory;
+
+        story.group.limit = 2100 + room;
+        for (guint i = 0; i < 20; i++) {
+            story.now_us += 5 * S;
+            memory = reading_of(&story);
+            memory.rss_anon_bytes = MIB(1024 + 40);
+            memory.rss_shmem_bytes = MIB(1948 - 1024);
+            memory.has_count = i >= 10;
+            memory.counted_shared_bytes = MIB(1948 - 1024);
+            (void)pressure_judge(&track, &memory, 0);
+            if (room > 0)
+                assert_int_equal(track.verdict.level, PRESSURE_OK);
+        }
+        assert_int_equal(track.verdict.guest_left_low_bytes, MIB(100));
+        assert_int_equal(track.verdict.level, room > 0 ? PRESSURE_OK : PRESSURE_DOOMED);
+    }
+}
+
 /* A migration, a backup: 100 MiB more for half a minute, in a group with 250 to spare. */
 static void
 a_burst_that_is_over_is_not_paged(void **state)
@@ -477,6 +504,7 @@ main(void)
         cmocka_unit_test(a_doomed_vm_that_does_not_grow_is_not_paged),
         cmocka_unit_test(a_leak_beside_a_full_guest_is_paged_in_time),
         cmocka_unit_test(a_guest_that_fills_up_is_no_leak),
+        cmocka_unit_test(a_shared_dimm_beside_private_ram_is_the_guests),
         cmocka_unit_test(a_burst_that_is_over_is_not_paged),
         cmocka_unit_test(a_kill_in_the_group_is_paged),
         cmocka_unit_test(second_signals_count_for_the_lost_only),
