@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# limit: 420
+# limit: 900
 # Every owner of a limit, at the same time: a pod of systemd's driver and one of cgroupfs' driver (pod
 # before container), a domain of libvirt, and Proxmox' scope, with a guest in a memfd. In each somebody
 # takes the room. First they are only watched, then saved, then all is taken back. Beside them a pod and a
