@@ -158,21 +158,23 @@ the_truth_lies_within_the_stated_error(void **state)
         Backend *used = &backends[cases[i].first];
         PageCountCall *call = g_new0(PageCountCall, 1);
         g_autofree PageCount *count = NULL;
-        guint64 guest, own;
+        guint64 guest, own_before, own_after; /* the reading of smaps allocates, too */
 
         call->proc_fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
         for (guint b = 0; b < cases[i].n; b++) {
             backend_touch(&used[b]);
             call->sizes_bytes[call->n_sizes++] = used[b].size;
         }
-        truth_read(used, cases[i].n, &guest, &own);
+        truth_read(used, cases[i].n, &guest, &own_before);
         count = pagecount_run(call);
+        truth_read(used, cases[i].n, &guest, &own_after);
         pagecount_call_free(call);
         for (guint b = 0; b < cases[i].n; b++)
             munmap(used[b].ram, used[b].size);
         assert_true(count->is_known);
         assert_in_range(guest, count->low_bytes, count->high_bytes);
-        assert_in_range(own, count->own_low_bytes, count->own_high_bytes);
+        assert_true(count->own_low_bytes <= MAX(own_before, own_after));
+        assert_true(count->own_high_bytes >= MIN(own_before, own_after));
         assert_int_equal(count->shared_bytes > 0, cases[i].first + cases[i].n == 3);
         assert_in_range(count->own_high_bytes - count->own_low_bytes, 0, 16 * MIB);
     }
