@@ -303,5 +303,25 @@ def case_memfd(scratch):
         vm.check_asked()
 
 
-run({"hugepages": case_hugepages, "memfd": case_memfd, "own": case_own, "doomed": case_doomed,
-     "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted})
+def case_balloon(scratch):
+    """what a balloon took is watched, not doomed; when it is given back the VM is"""
+    group = group_of(scratch, "balloon", GUEST + ROOM)
+    vm = vm_in(scratch, "memory-balloon", group, extra=("-device", "virtio-balloon-pci"))
+    vm.qmp({"execute": "balloon", "arguments": {"value": GUEST // 4 * MIB}})
+
+    def balloon():
+        return vm.qmp({"execute": "query-balloon"})[0]["return"]["actual"]
+    wait_for(lambda: balloon() == GUEST // 4 * MIB, PATIENCE, "the balloon is not filled")
+    guardian = Guardian(scratch, [vm])
+    wait_for(lambda: guardian.vm(vm)["memory"]["balloon_bytes"] == GUEST // 4 * MIB, PATIENCE, "no balloon is seen")
+    hold(scratch, group)
+    wait_level(guardian, vm, "watch", seconds=PATIENCE)
+    check("balloon" in forecast(guardian, vm)["reason"], str(forecast(guardian, vm)))
+    vm.qmp({"execute": "balloon", "arguments": {"value": GUEST * MIB}})
+    wait_level(guardian, vm, "doomed", "oom-imminent", seconds=PATIENCE)
+    check(vm.process.poll() is None, "the VM died of it")
+    vm.check_asked()
+
+
+run({"balloon": case_balloon, "hugepages": case_hugepages, "memfd": case_memfd, "own": case_own,
+     "doomed": case_doomed, "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted})
