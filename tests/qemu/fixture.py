@@ -440,6 +440,11 @@ class Guardian:
             return now > first.setdefault("count", now)
         wait_for(moves, seconds, f"{vm.name} {label} does not write")
 
+    def wait_known(self, vm, label):
+        """Of a disk that was seen to write too seldom silence means nothing: nobody asks what is in flight."""
+        wait_for(lambda: self.disk(vm, label)["longest_gap_s"] is not None and self.vm(vm)["state"] == "ok", PATIENCE,
+                 f"{vm.name} {label} is no writer")
+
 
 def run(cases):
     """Runs the cases named in argv (all without), as TAP; the process ends with the right status."""

@@ -5,9 +5,7 @@
 usage: libvirt.py [CASE...]
 """
 
-import json
 import os
-import re
 import shutil
 import signal
 import statistics
@@ -16,9 +14,9 @@ from types import SimpleNamespace
 
 from fixture import (BUILD, PATIENCE, SOURCE, Fuse, Group, Guardian, Nbd, Skipped, Vm, check, join_group, run,
                      wait_for)
-from libvirtd import ALLOWED_QMP, FAST, Libvirtd, answered, daemon_of, file_disk, network_disk, threads_of
+from libvirtd import (ALLOWED_QMP, FAST, PASSED_QMP, Libvirtd, answered, daemon_of, file_disk, network_disk,
+                      threads_of)
 
-PASSED_QMP = {"x-query-virtio", "x-query-virtio-status", "x-query-virtio-queue-status"}
 # What libvirtd asks a QEMU because of virsh start, resume, suspend, destroy and blkdeviotune.
 START_QMP = {"qmp_capabilities", "qom-list-properties", "query-chardev", "query-block", "query-cpu-model-expansion",
              "query-named-block-nodes", "query-hotpluggable-cpus", "query-current-machine", "query-version",
@@ -97,8 +95,7 @@ def case_passthrough(scratch):
     other = libvirtd.create("innocent", network_disk("vda", innocent), does="guardian.write=all")
     guardian = Guardian(scratch, [vm, other], settings=FAST + "[libvirt]\npassthrough = suspect\n")
     for each in (vm, other):
-        guardian.wait_writing(each, "vda")
-        wait_for(lambda each=each: guardian.vm(each)["state"] == "ok", PATIENCE, f"{each.name} is not fine")
+        guardian.wait_known(each, "vda")
         check(not libvirtd.is_tainted(each.name), f"{each.name} was asked without need")
     guilty.stop()
     disk, seconds = wait_for(lambda: guardian.disk(vm, "vda").get("state") == "frozen" and guardian.disk(vm, "vda"),
@@ -316,125 +313,6 @@ def case_together(scratch):
     print("".join(f"# {line}\n" for line in text.splitlines()), end="", flush=True)
     for vm in (*pods, proxmox, bare):
         vm.check_asked()
-
-
-def drift(guardian, domain):
-    """What `drift` says of the domain's disk vda."""
-    result = guardian.ctl("drift", domain.name, "--json")
-    check(result.returncode in (0, 1), f"drift: {result.stderr}")
-    entry = json.loads(result.stdout)["vms"][0]
-    check([disk["name"] for disk in entry["disks"]] == ["vda"], f"{entry}")
-    disk = entry["disks"][0]
-    check(result.returncode == (0 if disk["is_equal"] else 1), f"exit {result.returncode}: {disk}")
-    return disk
-
-
-def expect_limits(guardian, domain, policy, configuration, live):
-    wanted = {"policy": policy, "configuration": configuration, "live": live}
-
-    def has_them():
-        disk = drift(guardian, domain)
-        now = {side: disk[side] and disk[side]["bps_write"] for side in wanted}
-        return disk if now == wanted else None
-    disk, _ = wait_for(has_them, 60, f"{domain.name} is not {wanted}")
-    values = {value for value in wanted.values() if value is not None}
-    check(disk["is_equal"] == (len(values) < 2), f"{disk}")
-    check([entry["field"] for entry in disk["differences"]] == ([] if disk["is_equal"] else ["bps_write"]), f"{disk}")
-    check(disk["live_source"] == "libvirt", f"{disk}")
-    return disk
-
-
-def case_drift(scratch):
-    """what libvirt does now and brings at the next start is compared, and QEMU is asked nothing for it."""
-    libvirtd = Libvirtd(scratch)
-    limit = "<iotune><write_bytes_sec>62914560</write_bytes_sec></iotune>"
-    web = libvirtd.create("web", file_disk(scratch, "vda", "web", limit) +
-                          "<disk type='file' device='cdrom'><target dev='hda' bus='ide'/></disk>", is_persistent=True)
-    beside = libvirtd.create("beside", file_disk(scratch, "vda", "beside", limit))
-    os.makedirs(scratch.path("etc/vm.d"))
-    with open(scratch.path("etc/vm.d/web.conf"), "w") as file:
-        file.write("[Match]\nname = web\n[disk vda]\nmbps_wr = 60.0\n")
-    guardian = Guardian(scratch, [web, beside], settings=FAST + "[enforce]\nthrottle = enforce\n")
-    wait_for(lambda: answered(guardian, web) and answered(guardian, beside), 60, "libvirt does not tell")
-    before = len(libvirtd.asked())
-    expect_limits(guardian, web, 62914560, 62914560, 62914560)
-    check(set(libvirtd.asked()[before:]) <= ALLOWED_QMP, f"{set(libvirtd.asked()[before:])}")
-    tune = ("blkdeviotune", "web", "vda", "--write-bytes-sec")
-    libvirtd.virsh(*tune, "31457280", "--live")
-    disk = expect_limits(guardian, web, 62914560, 62914560, 31457280)
-    check(disk["outcome"] == "the VM is not running", f"{disk}")
-    # what libvirt fills in when it is told is no difference: a group's name, lengths
-    libvirtd.virsh(*tune, "62914560", "--live")
-    expect_limits(guardian, web, 62914560, 62914560, 62914560)
-    libvirtd.virsh(*tune, "1048576", "--config")
-    expect_limits(guardian, web, 62914560, 1048576, 62914560)
-    expect_limits(guardian, beside, None, None, 62914560)
-    shown = guardian.ctl("drift", "beside")
-    check(shown.returncode == 0 and "the domain is transient" in shown.stdout, shown.stdout)
-
-
-def iotunes(libvirtd, name):
-    """Its <iotune> elements now and at the next start, as libvirt prints them."""
-    return ["".join(re.findall("<iotune>.*?</iotune>", libvirtd.virsh("dumpxml", name, *flag).stdout, re.S)).split()
-            for flag in ((), ("--inactive",))]
-
-
-def case_reconcile(scratch):
-    """limits that drifted are written once, now and for the next start alike, and not in a freeze."""
-    libvirtd = Libvirtd(scratch)
-    storage, other_storage = Nbd(scratch, "web"), Nbd(scratch, "beside")
-    drifted = "<iotune><write_bytes_sec>31457280</write_bytes_sec></iotune></disk>"
-    wanted = drifted.replace("31457280", "62914560")
-    web = libvirtd.create("web", network_disk("vda", storage).replace("</disk>", drifted), does="guardian.write=all",
-                          is_persistent=True)
-    beside = libvirtd.create("beside", network_disk("vda", other_storage).replace("</disk>", wanted),
-                             does="guardian.write=all", is_persistent=True)
-    os.makedirs(scratch.path("etc/vm.d"))
-    with open(scratch.path("etc/vm.d/both.conf"), "w") as file:
-        file.write("[Match]\nname = web, beside\n[disk vda]\nmbps_wr = 60\n")
-    before = len(libvirtd.asked())
-    guardian = Guardian(scratch, [web, beside], settings="mode = enforce\n" + FAST +
-                        "[enforce]\nthrottle = enforce\ncool_down = 0s\n[libvirt]\npassthrough = suspect\n")
-
-    def writes():
-        return libvirtd.asked()[before:].count("block_set_io_throttle")
-
-    def lines():
-        return [line.split("as /")[0] for line in guardian.log().splitlines() if "limits of vda" in line]
-    for each in (web, beside):
-        guardian.wait_writing(each, "vda", 60)
-    storage.stop()
-    wait_for(lambda: guardian.disk(web, "vda").get("state") == "frozen", 3 * PATIENCE, "not named frozen")
-    why = "a stall is suspected on the VM or its storage"
-    wait_for(lambda: drift(guardian, web)["outcome"] == why, 60, "`drift` does not say why it waits")
-    check(f"limits of vda are not what the policy wants (guardianctl drift): {why}" in
-          guardian.ctl("explain", "web").stdout, "`explain` does not say why it waits")
-    check(writes() == 0 and not lines(), f"a write in a freeze: {lines()}")
-    storage.heal()
-    line = "web: limits of vda set in libvirt: "
-    wait_for(lambda: lines(), 240, "the limit was not set")
-    check(lines()[0].endswith(line + "mbps_wr=30 -> mbps_wr=60, "), f"{lines()}")
-    rate = ["<iotune>", "<write_bytes_sec>62914560</write_bytes_sec>", "</iotune>"]
-    check(iotunes(libvirtd, "web") == [rate, rate], f"{iotunes(libvirtd, 'web')}")
-    check(writes() == 1, f"{writes()} writes")
-    # the next start alone: QEMU is told nothing
-    libvirtd.virsh("blkdeviotune", "web", "vda", "--write-bytes-sec", "1048576", "--config")
-    wait_for(lambda: len(lines()) == 2, 180, "the next start was not told")
-    check(lines()[1].endswith(line + "mbps_wr=60|mbps_wr=1 -> mbps_wr=60, "), f"{lines()}")
-    check(iotunes(libvirtd, "web") == [rate, rate] and writes() == 1, f"{iotunes(libvirtd, 'web')}, {writes()}")
-    # QEMU alone, in numbers beside the rate: the rate is not told again
-    libvirtd.virsh("blkdeviotune", "web", "vda", "--write-bytes-sec-max", "125829120", "--write-bytes-sec-max-length",
-                   "3", "--live")
-    wait_for(lambda: len(lines()) == 3, 180, "the burst was not taken away")
-    check([words for words in iotunes(libvirtd, "web")[0] if "max>" in words] == [], f"{iotunes(libvirtd, 'web')}")
-    check(drift(guardian, web)["is_equal"] or wait_for(lambda: drift(guardian, web)["is_equal"], 60, "differs"), "")
-    check(writes() == 3, f"{writes()} writes, one of them by hand")
-    check(iotunes(libvirtd, "beside") == [rate, rate], f"{iotunes(libvirtd, 'beside')}")
-    check(all("web: " in each for each in lines()), f"the innocent was written to: {lines()}")
-    for each in (web, beside):
-        guardian.wait_writing(each, "vda", 60)
-    asked = set(libvirtd.asked()[before:])
-    check(asked <= ALLOWED_QMP | PASSED_QMP | {"block_set_io_throttle", "query-block"}, f"{asked}")
 
 
 run({name[5:]: function for name, function in list(globals().items()) if name.startswith("case_")})

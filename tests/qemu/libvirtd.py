@@ -17,6 +17,8 @@ from fixture import PATIENCE, Skipped, check, guest_dir, wait_for
 # What the guardian's calls may make libvirtd ask a QEMU: nothing that looks at its images.
 ALLOWED_QMP = {"query-blockstats", "query-balloon", "query-cpus-fast", "query-iothreads", "query-status",
                "query-stats", "query-stats-schemas", "qom-get", "qom-list"}
+# What is passed on to a suspect's QEMU besides, where that is allowed.
+PASSED_QMP = {"x-query-virtio", "x-query-virtio-status", "x-query-virtio-queue-status"}
 
 # Every VM of libvirt is asked every 2 s, for cases that wait for it.
 FAST = "[monitor]\nperiod_shared = 2s\n"
