@@ -42,6 +42,8 @@ alias_of(const DomainDisk *disk)
     bool is_scsi = g_strcmp0(disk->bus, "scsi") == 0;
     gint number = target_number(disk->target);
 
+    if (disk->alias) /* the owner's own, "ua-..." */
+        return g_strdup(disk->alias);
     if (g_strcmp0(disk->bus, "virtio") == 0 && number >= 0)
         return g_strdup_printf("virtio-disk%d", number);
     if (is_scsi && disk->controller.is_known)
@@ -81,6 +83,25 @@ aio_of(const char *word)
     return strcmp(word, "io_uring") == 0 ? AIO_URING : AIO_UNKNOWN;
 }
 
+/* "--write-bytes-sec-max 120000000": twice each rate, for virsh blkdeviotune; a new string. */
+static char *
+burst_options(const Throttle *limits)
+{
+    Throttle burst = *limits;
+    g_auto(GStrv) pairs = NULL;
+    GString *options = g_string_new(NULL);
+
+    for (guint i = 0; i < THROTTLE_N_LIMITS; i++)
+        burst.fields[THROTTLE_FIELD(i, THROTTLE_MAX)] =
+            2 * burst.fields[THROTTLE_FIELD(i, THROTTLE_RATE)];
+    pairs = throttle_libvirt_change(&burst, &limits, 1);
+    for (char **pair = pairs; *pair; pair += 2)
+        if (strcmp(pair[1], "0") != 0)
+            g_string_append_printf(options, "%s--%s %s", options->len > 0 ? " " : "",
+                                   g_strdelimit(pair[0], "_", '-'), pair[1]);
+    return g_string_free(options, FALSE);
+}
+
 static void
 add_limits(AuditDisk *audit, const DomainDisk *disk)
 {
@@ -92,6 +113,7 @@ add_limits(AuditDisk *audit, const DomainDisk *disk)
         return;
     }
     audit_facts_limits(audit, throttle);
+    audit->burst = burst_options(throttle);
 }
 
 static void
@@ -113,6 +135,7 @@ add_disk(AuditVm *facts, const DomainXml *xml, const DomainDisk *disk)
     audit->rerror = g_strdup(disk->rerror_policy  ? disk->rerror_policy
                              : disk->error_policy ? disk->error_policy
                                                   : "report");
+    audit->word = disk->target ? units_printable(disk->target, -1) : NULL;
     add_limits(audit, disk);
 }
 

@@ -123,9 +123,10 @@ append_finding(Audit *audit, const AuditFinding *finding)
                            finding->name, finding->disk ? "  " : "",
                            finding->disk ? finding->disk : "", where_words(finding));
     append_row(audit->text, "  why", finding->why);
-    append_row(audit->text, "  source", finding->source);
+    append_row(audit->text, "  from", finding->source);
     append_row(audit->text, "  first", finding->preflight);
-    append_row(audit->text, "  do", finding->remedy);
+    /* in one line: a command that is broken off is another one */
+    g_string_append_printf(audit->text, "%-8s%s\n", "  do", finding->remedy);
 }
 
 static void

@@ -231,8 +231,7 @@ const AuditRule audit_disk_rules[] = {
      {[AUDIT_BARE] = "a burst (bps-total-max and the like) above the limit of {disk}",
       [AUDIT_PROXMOX] =
           "mbps_rd_max, mbps_wr_max above the limits of {disk} (qm set {vm} --{disk} ...)",
-      [AUDIT_LIBVIRT] =
-          "virsh blkdeviotune {vm} {disk} --write-bytes-sec-max ... --live --config"}},
+      [AUDIT_LIBVIRT] = "virsh blkdeviotune {vm} {disk} {burst} --live --config"}},
     {"refused-limit",
      AUDIT_WARNING,
      find_refused_limit,

@@ -58,6 +58,8 @@ copy_disk(AuditVm *copy, const AuditDisk *disk)
 
     *fresh = *disk;
     fresh->label = g_strdup(disk->label);
+    fresh->word = g_strdup(disk->word);
+    fresh->burst = g_strdup(disk->burst);
     fresh->werror = g_strdup(disk->werror);
     fresh->rerror = g_strdup(disk->rerror);
     fresh->limit_fault = g_strdup(disk->limit_fault);
@@ -81,20 +83,47 @@ fill_memory(AuditVm *vm, const AuditVm *other)
     FILL(vm, other, mixes_hugepages);
 }
 
-AuditVm *
-audit_vm_fill(const AuditVm *vm, const AuditVm *other)
+static AuditVm *
+copy_vm(const AuditVm *vm)
 {
     AuditVm *copy = audit_vm_new(vm->host);
     GPtrArray *disks = copy->disks;
 
     *copy = *vm;
     copy->disks = disks;
-    for (guint i = 0; i < vm->disks->len; i++) {
-        const AuditDisk *disk = vm->disks->pdata[i], *same = find_disk(other, disk->label);
+    for (guint i = 0; i < vm->disks->len; i++)
+        copy_disk(copy, vm->disks->pdata[i]);
+    return copy;
+}
 
-        copy_disk(copy, disk);
+AuditVm *
+audit_vm_name(const AuditVm *vm, const AuditVm *other)
+{
+    AuditVm *copy = copy_vm(vm);
+
+    for (guint i = 0; i < copy->disks->len; i++) {
+        AuditDisk *disk = copy->disks->pdata[i];
+        const AuditDisk *same = find_disk(other, disk->label);
+
+        if (same && same->word) {
+            g_free(disk->word);
+            disk->word = g_strdup(same->word);
+        }
+    }
+    return copy;
+}
+
+AuditVm *
+audit_vm_fill(const AuditVm *vm, const AuditVm *other)
+{
+    AuditVm *copy = copy_vm(vm);
+
+    for (guint i = 0; i < copy->disks->len; i++) {
+        AuditDisk *disk = copy->disks->pdata[i];
+        const AuditDisk *same = find_disk(other, disk->label);
+
         if (same)
-            fill_disk(disks->pdata[i], same);
+            fill_disk(disk, same);
     }
     fill_memory(copy, other);
     FILL(copy, other, qemu_version);

@@ -10,6 +10,11 @@
 /* Machine types are kept for about six years, five majors. */
 #define MACHINE_MAJOR_OLD 5
 
+#define LIBVIRT_MONITOR                                                                            \
+    "[monitor] own = yes for it, and virsh edit {vm}: <qemu:commandline "                          \
+    "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:arg value='-qmp'/><qemu:arg "   \
+    "value='unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off'/></qemu:commandline>"
+
 static char *
 find_low_limit(const AuditVm *vm)
 {
@@ -179,7 +184,8 @@ const AuditRule audit_vm_rules[] = {
      {[AUDIT_BARE] =
           "a second -qmp unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off" RESTART_BARE,
       [AUDIT_PROXMOX] = "qm set {vm} --args '-qmp "
-                        "unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off'" RESTART_PROXMOX}},
+                        "unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off'" RESTART_PROXMOX,
+      [AUDIT_LIBVIRT] = LIBVIRT_MONITOR RESTART_LIBVIRT}},
     {"no-own-monitor",
      AUDIT_NOTE,
      NULL,
@@ -189,7 +195,8 @@ const AuditRule audit_vm_rules[] = {
      {[AUDIT_BARE] =
           "a second -qmp unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off" RESTART_BARE,
       [AUDIT_PROXMOX] = "qm set {vm} --args '-qmp "
-                        "unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off'" RESTART_PROXMOX}},
+                        "unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off'" RESTART_PROXMOX,
+      [AUDIT_LIBVIRT] = LIBVIRT_MONITOR RESTART_LIBVIRT}},
     {"mixed-hugepages",
      AUDIT_NOTE,
      NULL,

@@ -11,6 +11,8 @@ disk_free(gpointer data)
     AuditDisk *disk = data;
 
     g_free(disk->label);
+    g_free(disk->word);
+    g_free(disk->burst);
     g_free(disk->werror);
     g_free(disk->rerror);
     g_free(disk->limit_fault);
@@ -78,14 +80,25 @@ finding_free(gpointer finding)
     audit_finding_free(finding);
 }
 
+/* Takes text; a new string. */
 static char *
-remedy_fill(const char *template, const char *word, const char *disk)
+replace_all(char *text, const char *what, const char *by)
 {
-    g_auto(GStrv) by_vm = g_strsplit(template, "{vm}", -1);
-    g_autofree char *with_vm = g_strjoinv(word, by_vm);
-    g_auto(GStrv) by_disk = g_strsplit(with_vm, "{disk}", -1);
+    g_auto(GStrv) parts = g_strsplit(text, what, -1);
 
-    return g_strjoinv(disk ? disk : "", by_disk);
+    g_free(text);
+    return g_strjoinv(by ? by : "", parts);
+}
+
+/* disk may be NULL. */
+static char *
+remedy_fill(const char *template, const char *word, const AuditDisk *disk)
+{
+    const char *disk_word = !disk ? "" : disk->word ? disk->word : disk->label;
+    char *text = replace_all(g_strdup(template), "{vm}", word);
+
+    text = replace_all(text, "{burst}", disk ? disk->burst : NULL);
+    return replace_all(text, "{disk}", disk_word);
 }
 
 /* One look at one VM: what it finds is added, or merged with what the other look found. */
@@ -129,15 +142,16 @@ look_add(const Look *look, const char *name, AuditSeverity severity, const char 
     return finding;
 }
 
+/* disk: NULL of the VM. */
 static void
-look_add_rule(const Look *look, const AuditRule *rule, const char *disk, char *why)
+look_add_rule(const Look *look, const AuditRule *rule, const AuditDisk *disk, char *why)
 {
     const char *remedy = rule->remedy[look->vm->host];
     AuditFinding *finding;
 
     if (!why)
         return;
-    finding = look_add(look, rule->name, rule->severity, disk, why);
+    finding = look_add(look, rule->name, rule->severity, disk ? disk->label : NULL, why);
     if (finding->remedy)
         return;
     finding->source = g_strdup(rule->source);
@@ -156,8 +170,7 @@ look_apply_rules(const Look *look)
         for (guint j = 0; j < look->vm->disks->len; j++) {
             const AuditDisk *disk = look->vm->disks->pdata[j];
 
-            look_add_rule(look, &audit_disk_rules[i], disk->label,
-                          audit_disk_rules[i].find_in_disk(disk));
+            look_add_rule(look, &audit_disk_rules[i], disk, audit_disk_rules[i].find_in_disk(disk));
         }
 }
 
@@ -266,9 +279,10 @@ audit_run(const AuditVm *running, const AuditVm *configured, const GPtrArray *bu
           const char *word)
 {
     GPtrArray *findings = g_ptr_array_new_with_free_func(finding_free);
+    g_autoptr(AuditVm) named = running && configured ? audit_vm_name(running, configured) : NULL;
 
     if (running)
-        look(findings, running, bugs, word, false);
+        look(findings, named ? named : running, bugs, word, false);
     if (configured)
         look(findings, configured, bugs, word, true);
     for (guint i = 0; i < findings->len; i++)

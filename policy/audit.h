@@ -32,6 +32,7 @@ typedef enum { PLACE_OTHER, PLACE_THICK_LVM, PLACE_KRBD, PLACE_CIFS } AuditPlace
 
 typedef struct {
     char *label; /* printable */
+    char *word;  /* what this host's tools call it, printable; NULL: by its label */
     AuditController controller;
     AuditAnswer has_iothread, has_several_iothreads;
     AuditAio aio;
@@ -40,9 +41,10 @@ typedef struct {
     char *werror, *rerror; /* "report", "ignore", ...; NULL unknown */
     AuditPlace place;
     AuditAnswer has_limit, has_burst; /* of any kind */
-    char *limit_fault;                /* why QEMU refuses its limits; NULL: it does not */
-    bool has_mute_bps;                /* Proxmox: bps= in the configuration */
-    AuditAnswer is_stale;             /* it holds a device node that is another device today */
+    char *burst;          /* options that give each limit a burst, for this host's tool; NULL */
+    char *limit_fault;    /* why QEMU refuses its limits; NULL: it does not */
+    bool has_mute_bps;    /* Proxmox: bps= in the configuration */
+    AuditAnswer is_stale; /* it holds a device node that is another device today */
 } AuditDisk;
 
 typedef struct {
@@ -86,6 +88,8 @@ AuditVm *audit_vm_new(AuditHost host);
 void audit_vm_free(AuditVm *vm);
 /* A copy in which what is unknown is as in the other one. */
 AuditVm *audit_vm_fill(const AuditVm *vm, const AuditVm *other);
+/* A copy whose disks have the words of the other's. */
+AuditVm *audit_vm_name(const AuditVm *vm, const AuditVm *other);
 /* A new disk of it, all unknown; takes label. Borrowed. */
 AuditDisk *audit_vm_add_disk(AuditVm *vm, char *label);
 

@@ -117,6 +117,30 @@ a_definition_of_libvirt_is_told_apart_too(void **state)
     assert_null(strstr(alone, "10\n"));
 }
 
+/* virsh takes targets, and knows no alias. */
+static void
+remedies_for_libvirt_name_its_targets(void **state)
+{
+    static const char limited[] = DEFINED(
+        UUID,
+        "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='unsafe'/>"
+        "<source file='/a.raw'/><target dev='sda' bus='scsi'/><alias name='scsi0-0-0-0'/></disk>"
+        "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none' "
+        "iothread='1'/><source file='/b.raw'/><target dev='vdb' bus='virtio'/>"
+        "<alias name='ua-data'/><iotune><read_iops_sec>50</read_iops_sec>"
+        "<write_bytes_sec>1000</write_bytes_sec></iotune></disk>");
+    const AuditFixture *fixture = *state;
+    g_auto(Run) run = {0};
+
+    start_domain(fixture);
+    tree_file(fixture->tree, "etc/libvirt/qemu/store.xml", limited);
+    run = audit_fixture_run(fixture, "store", false);
+    assert_non_null(strstr(run.out, "virsh edit store: <driver cache='none'/> for sda"));
+    assert_non_null(strstr(run.out, "virsh blkdeviotune store vdb --write-bytes-sec-max 2000 "
+                                    "--read-iops-sec-max 100 --live --config\n"));
+    assert_null(strstr(run.out, "for scsi0-0-0-0"));
+}
+
 static void
 an_unreadable_definition_is_said(void **state)
 {
@@ -157,6 +181,7 @@ main(void)
     static const struct CMUnitTest tests[] = {
         WITH_AUDIT(what_the_configuration_mended_is_not_in_effect_yet),
         WITH_AUDIT(a_definition_of_libvirt_is_told_apart_too),
+        WITH_AUDIT(remedies_for_libvirt_name_its_targets),
         WITH_AUDIT(an_unreadable_definition_is_said),
         WITH_AUDIT(what_is_pending_counts_for_the_next_start),
     };
