@@ -21,5 +21,8 @@ AuditVm *audit_facts_pve(const PveConf *conf);
 AuditVm *audit_facts_domain(const DomainXml *xml);
 /* The definition that the host's libvirtd keeps of it; NULL: there is none. */
 AuditVm *audit_facts_defined(const Host *host, const Vm *vm, char **ret_problem);
+/* Does the host's swap lie on a disk that the VM's groups may use so fast only, without a cap on
+ * its swap? Unknown on cgroup v1, which has these in hierarchies of their own. */
+AuditAnswer audit_facts_swap(const Host *host, const Vm *vm);
 /* What a disk's limits are like. */
 void audit_facts_limits(AuditDisk *disk, const Throttle *throttle);

@@ -276,6 +276,7 @@ audit_facts_running(const Host *host, const Vm *vm)
     facts->has_serial = answer(argv->has_serial);
     facts->has_panic_device = answer(argv->has_panic_device);
     add_group(facts, vm);
+    facts->swaps_at_a_limit = audit_facts_swap(host, vm);
     add_score(facts, vm);
     return facts;
 }

@@ -80,6 +80,7 @@ fill_memory(AuditVm *vm, const AuditVm *other)
     }
     FILL(vm, other, has_high);
     FILL(vm, other, kills_whole_group);
+    FILL(vm, other, swaps_at_a_limit);
     FILL(vm, other, mixes_hugepages);
 }
 

@@ -51,6 +51,16 @@ find_group_kill(const AuditVm *vm)
 }
 
 static char *
+find_throttled_swap(const AuditVm *vm)
+{
+    return vm->swaps_at_a_limit == AUDIT_YES
+               ? g_strdup("the host's swap lies on a disk whose use is limited for its group "
+                          "(io.max), and its swap has no cap: swapped pages come back at that "
+                          "limit while the guest stands")
+               : NULL;
+}
+
+static char *
 find_score(const AuditVm *vm)
 {
     if (!vm->has_oom_score_adj)
@@ -158,6 +168,13 @@ const AuditRule audit_vm_rules[] = {
      NULL,
      {[AUDIT_BARE] = "OOMPolicy=continue for its unit, where helpers should survive",
       [AUDIT_KUBEVIRT] = "kubelet: singleProcessOOMKill: true, where the launcher should survive"}},
+    {"swap-on-throttled-disk",
+     AUDIT_WARNING,
+     NULL,
+     find_throttled_swap,
+     "kernel, cgroup-v2: io.max counts the reads of swapped pages, too",
+     NULL,
+     {[AUDIT_BARE] = "MemorySwapMax=0 for its unit, or echo 0 > memory.swap.max of its group"}},
     {"oom-score",
      AUDIT_WARNING,
      NULL,

@@ -58,6 +58,9 @@ typedef struct {
     guint64 floor_bytes;           /* beside its guest's RAM, by the static model; 0 unknown */
     AuditAnswer has_high;          /* memory.high on its group */
     AuditAnswer kills_whole_group; /* memory.oom.group */
+    /* The host's swap lies on a disk that a group of its own may use so fast only, and no group of
+     * its caps what is swapped. */
+    AuditAnswer swaps_at_a_limit;
     bool has_oom_score_adj;
     gint32 oom_score_adj; /* of QEMU */
     AuditAnswer has_balloon, balloon_reports, mixes_hugepages;

@@ -30,6 +30,7 @@ clean_vm(AuditHost host)
     vm->floor_bytes = GIB;
     vm->limit_bytes = 17 * GIB;
     vm->has_high = vm->kills_whole_group = vm->mixes_hugepages = AUDIT_NO;
+    vm->swaps_at_a_limit = AUDIT_NO;
     vm->has_oom_score_adj = true;
     vm->has_balloon = vm->balloon_reports = AUDIT_YES;
     vm->has_watchdog = vm->has_serial = vm->has_panic_device = AUDIT_YES;
@@ -148,6 +149,7 @@ static const AuditRow rows[] = {
     {"memory-limit-too-low", NULL, {{0}}, lower_limit},
     {"memory-high", NULL, {IN_VM(has_high, AUDIT_YES)}, NULL},
     {"oom-group", NULL, {IN_VM(kills_whole_group, AUDIT_YES)}, NULL},
+    {"swap-on-throttled-disk", NULL, {IN_VM(swaps_at_a_limit, AUDIT_YES)}, NULL},
     {"oom-score", NULL, {{0}}, lower_score},
     {"oom-score", NULL, {{0}}, raise_score},
     {"balloon-without-reporting", NULL, {IN_VM(balloon_reports, AUDIT_NO)}, NULL},

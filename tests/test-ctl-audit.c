@@ -5,6 +5,8 @@
 #include "fake-host.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static void
@@ -186,6 +188,16 @@ make_group(const AuditFixture *fixture, const char *group, guint64 anon_mib, gui
     }
 }
 
+/* The VM "clean" in a group of cgroup v2. */
+static void
+use_groups(const AuditFixture *fixture)
+{
+    tree_file(fixture->tree, "proc/self/mountinfo",
+              "41 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n");
+    tree_file(fixture->tree, "sys/fs/cgroup/cgroup.controllers", "cpu io memory pids\n");
+    tree_file(fixture->tree, "proc/103/cgroup", "0::/vms.slice/clean.scope\n");
+}
+
 /* Of a full slice that others fill less is left than of the VM's own low limit. */
 static void
 a_low_limit_is_seen_below_a_full_one_that_others_share(void **state)
@@ -194,10 +206,7 @@ a_low_limit_is_seen_below_a_full_one_that_others_share(void **state)
     g_auto(Run) low = {0}, high = {0};
     g_autofree char *of_low = NULL, *of_high = NULL;
 
-    tree_file(fixture->tree, "proc/self/mountinfo",
-              "41 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n");
-    tree_file(fixture->tree, "sys/fs/cgroup/cgroup.controllers", "cpu io memory pids\n");
-    tree_file(fixture->tree, "proc/103/cgroup", "0::/vms.slice/clean.scope\n");
+    use_groups(fixture);
     make_group(fixture, "vms.slice", 8190, 8192);
     make_group(fixture, "vms.slice/clean.scope", 100, 1030);
     low = audit_fixture_run(fixture, "clean", true);
@@ -207,6 +216,48 @@ a_low_limit_is_seen_below_a_full_one_that_others_share(void **state)
     high = audit_fixture_run(fixture, "clean", true);
     of_high = audit_fixture_findings(high.out, "clean");
     assert_string_equal(of_high, "");
+}
+
+static void
+assert_audited(const AuditFixture *fixture, const char *wanted)
+{
+    g_auto(Run) run = audit_fixture_run(fixture, "clean", true);
+    g_autofree char *findings = audit_fixture_findings(run.out, "clean");
+
+    assert_string_equal(findings, wanted);
+}
+
+/* The limit stands on the group or above it, and so does a cap that makes it harmless. */
+static void
+swap_on_a_disk_that_a_group_is_limited_on_is_found(void **state)
+{
+    static const char found[] = "swap-on-throttled-disk - 1\n";
+    const AuditFixture *fixture = *state;
+    const char *swap = tree_path(fixture->tree, "swap file");
+    g_autofree char *table =
+        g_strdup_printf("Filename Type Size Used Priority\n%s/swap\\040file file 8 0 -2\n",
+                        tree_root(fixture->tree));
+    g_autofree char *limits = NULL;
+    struct stat st;
+
+    use_groups(fixture);
+    make_group(fixture, "vms.slice", 100, 8192);
+    make_group(fixture, "vms.slice/clean.scope", 100, 4096);
+    tree_file(fixture->tree, "swap file", "");
+    assert_int_equal(stat(swap, &st), 0);
+    limits = g_strdup_printf("1:1 rbps=5\n%u:%u rbps=1048576 wbps=max\n", major(st.st_dev),
+                             minor(st.st_dev));
+    tree_file(fixture->tree, "sys/fs/cgroup/vms.slice/io.max", limits);
+    assert_audited(fixture, ""); /* no swap */
+    tree_file(fixture->tree, "proc/swaps", table);
+    assert_audited(fixture, found);
+    tree_file(fixture->tree, "sys/fs/cgroup/vms.slice/clean.scope/memory.swap.max", "max\n");
+    assert_audited(fixture, found);
+    tree_file(fixture->tree, "sys/fs/cgroup/vms.slice/clean.scope/memory.swap.max", "0\n");
+    assert_audited(fixture, "");
+    tree_file(fixture->tree, "sys/fs/cgroup/vms.slice/clean.scope/memory.swap.max", "max\n");
+    tree_file(fixture->tree, "sys/fs/cgroup/vms.slice/io.max", "1:1 rbps=5\n");
+    assert_audited(fixture, ""); /* another disk */
 }
 
 static void
@@ -231,6 +282,7 @@ main(void)
         WITH_AUDIT(a_sites_own_row_is_heard_and_a_bad_one_refused),
         WITH_AUDIT(a_host_that_promised_more_than_it_has_is_told),
         WITH_AUDIT(a_low_limit_is_seen_below_a_full_one_that_others_share),
+        WITH_AUDIT(swap_on_a_disk_that_a_group_is_limited_on_is_found),
         WITH_AUDIT(wrong_words_are_refused),
     };
 

@@ -42,6 +42,11 @@ start scored OOMScoreAdjust=-999
 start high MemoryHigh=500M
 start grouped OOMPolicy=kill
 start limited MemoryMax=120M
+dd if=/dev/zero of=/root/swap bs=1M count=16 status=none
+chmod 600 /root/swap
+mkswap --quiet /root/swap
+swapon /root/swap
+start swapped 'IOReadBandwidthMax=/root 50M'
 audit
 check 'a VM without a risk has no finding' finds clean ''
 check 'a score that makes the host die first is found' finds scored oom-score
@@ -49,15 +54,20 @@ check 'memory.high is found' finds high memory-high
 check 'a group that dies as one is found' finds grouped oom-group
 check 'a limit below guest and floor is found' finds limited memory-limit-too-low
 
+check 'swap on a disk that its group is limited on is found' finds swapped swap-on-throttled-disk
+
 check 'the score: what is to be done' remedy scored '^OOMScoreAdjust= of whatever starts it, near 0'
 check 'memory.high: what is to be done' remedy high '^MemoryHigh=infinity for its unit'
 check 'the group: what is to be done' remedy grouped '^OOMPolicy=continue for its unit'
 check 'the limit: what is to be done' remedy limited '^raise the limit: guardianctl limits plan limited'
+check 'the swap: what is to be done' remedy swapped '^MemorySwapMax=0 for its unit'
 restart scored OOMScoreAdjust=0
+systemctl set-property --runtime swapped.service MemorySwapMax=0
 systemctl set-property --runtime high.service MemoryHigh=infinity
 restart grouped OOMPolicy=continue
 systemctl set-property --runtime limited.service MemoryMax=1G
 audit
-for name in clean scored high grouped limited; do
+for name in clean scored high grouped limited swapped; do
     check "and nothing is found of it afterwards: $name" finds "$name" ''
 done
+swapoff /root/swap
