@@ -70,6 +70,11 @@ def start(scratch, name, **planted):
               path=how.get("path"), group=how.get("group"))
 
 
+def end(vm):
+    vm.process.kill()
+    vm.process.wait()
+
+
 class Auditor:
     """`guardianctl audit` over these VMs, without a daemon."""
 
@@ -119,13 +124,24 @@ def case_running(scratch):
     expect(found, slow, "limit-without-burst disk0")
     check("shared-monitor-of-a-huge-guest -" in names(found[huge.name]), f"{names(found[huge.name])}")
     check(names(found[""]) == ["host-overcommit -"], f"a guest of 64 GiB here: {names(found[''])}")
+    end(huge)
+    huge = start(scratch, "huge-with-monitor", machine="pc,memory-backend=m0", memory="65536", extra=HUGE)
+    found = auditor.audit(clean, huge)
+    expect(found, huge)  # with a monitor of our own
+    check(names(found[""]) == ["host-overcommit -"], f"still 64 GiB here: {names(found[''])}")
+    end(huge)
+    found = auditor.audit(clean, start(scratch, "smaller"))
+    check(names(found[""]) == [], f"a smaller guest instead: {names(found[''])}")
     # a site's own row of versions
     with open(os.path.join(auditor.config, "qemu-bugs.conf"), "w") as file:
         file.write("4.0.0 - throttle | seen here | ticket 7\n")
     found = auditor.audit(clean, slow)
     expect(found, clean)
     expect(found, slow, "qemu-bug -", "limit-without-burst disk0")
-    check(names(found[""]) == [], f"{names(found[''])}")
+    check("avoid what it needs" in found[slow.name][0]["remedy"], f"{found[slow.name]}")
+    end(slow)
+    quick = start(scratch, "unlimited", drive="cache=none,werror=stop,rerror=stop")
+    expect(auditor.audit(quick), quick)
 
 
 def case_group(scratch):
