@@ -150,10 +150,42 @@ print_disk(JsonObject *disk)
         printf("    %s\n", message_get_string(disk, "outcome"));
 }
 
+/* "-": not known; a new string. */
+static char *
+limit_of(JsonObject *memory, const char *side)
+{
+    JsonObject *limit = message_get_object(memory, side);
+    gint64 bytes;
+
+    if (!limit)
+        return g_strdup("-");
+    return report_number_of(limit, "memory_bytes", &bytes)
+               ? g_strdup_printf("%" G_GINT64_FORMAT, bytes)
+               : g_strdup("unlimited");
+}
+
+/* Without a word where nothing differs: a VM has several groups. */
+static void
+print_memory(JsonObject *memory)
+{
+    g_autofree char *configuration = limit_of(memory, "configuration");
+    g_autofree char *told = limit_of(memory, "told");
+    g_autofree char *live = limit_of(memory, "live");
+    const char *name = report_text_of(memory, "owner", "?");
+
+    if (!message_get_string(memory, "why"))
+        return;
+    printf("  %-22s %16s %16s %16s\n", "memory", "configuration", name, "live");
+    printf("    %-20s %16s %16s %16s\n", "memory_bytes", configuration, told, live);
+    printf("      %s\n      %s\n", report_text_of(memory, "why", "?"),
+           report_text_of(memory, "group", "?"));
+}
+
 static void
 print_vm(JsonObject *vm)
 {
     g_autoptr(GPtrArray) disks = report_objects_of(vm, "disks");
+    g_autoptr(GPtrArray) memories = report_objects_of(vm, "memory");
     JsonObject *configuration = message_get_object(vm, "configuration");
     const char *why_not = message_get_string(vm, "why_not_asked");
 
@@ -172,18 +204,20 @@ print_vm(JsonObject *vm)
     }
     for (guint i = 0; i < disks->len; i++)
         print_disk(disks->pdata[i]);
+    for (guint i = 0; i < memories->len; i++)
+        print_memory(memories->pdata[i]);
     if (why_not)
         printf("  not asked: %s\n", why_not);
 }
 
 static bool
-anything_differs(JsonObject *vm)
+any_differs(JsonObject *vm, const char *member)
 {
-    g_autoptr(GPtrArray) disks = report_objects_of(vm, "disks");
+    g_autoptr(GPtrArray) objects = report_objects_of(vm, member);
     bool is_equal = true;
 
-    for (guint i = 0; i < disks->len; i++)
-        if (message_get_bool(disks->pdata[i], "is_equal", &is_equal) && !is_equal)
+    for (guint i = 0; i < objects->len; i++)
+        if (message_get_bool(objects->pdata[i], "is_equal", &is_equal) && !is_equal)
             return true;
     return false;
 }
@@ -205,7 +239,7 @@ ctl_drift(const CtlOptions *options, int argc, char **argv)
         return ctl_fail("%s", error->message);
     vms = report_objects_of(json_node_get_object(answer), "vms");
     for (guint i = 0; i < vms->len; i++) {
-        if (anything_differs(vms->pdata[i]))
+        if (any_differs(vms->pdata[i], "disks") || any_differs(vms->pdata[i], "memory"))
             status = 1;
         if (!options->is_json)
             print_vm(vms->pdata[i]);

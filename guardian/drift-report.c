@@ -3,6 +3,7 @@
 
 #include "decide.h"
 #include "drift-look.h"
+#include "drift-memory.h"
 #include "pve-read.h"
 #include "reconciler.h"
 #include "report-build.h"
@@ -146,6 +147,41 @@ build_configuration(JsonBuilder *builder, const Guardian *guardian, const Vm *vm
 }
 
 static void
+build_memory_side(JsonBuilder *builder, const char *name, const MemoryLimit *limit)
+{
+    json_builder_set_member_name(builder, name);
+    if (!limit) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    json_builder_begin_object(builder);
+    build_u64(builder, "memory_bytes", limit->is_limited, limit->bytes);
+    json_builder_end_object(builder);
+}
+
+static void
+build_memories(JsonBuilder *builder, const Host *host, const Vm *vm)
+{
+    g_autoptr(GPtrArray) memories = drift_memory_look(host, vm);
+
+    json_builder_set_member_name(builder, "memory");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < memories->len; i++) {
+        const DriftMemory *memory = memories->pdata[i];
+
+        json_builder_begin_object(builder);
+        build_text(builder, "group", memory->group);
+        build_text(builder, "owner", memory->owner);
+        build_bool(builder, "is_equal", drift_memory_is_equal(memory));
+        for (DriftMemorySide side = 0; side < DRIFT_MEMORY_N_SIDES; side++)
+            build_memory_side(builder, drift_memory_side_name(side), memory->sides[side]);
+        build_text(builder, "why", drift_memory_is_equal(memory) ? NULL : drift_memory_why(memory));
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+}
+
+static void
 build_drift(JsonBuilder *builder, const Guardian *guardian, const Vm *vm)
 {
     g_autoptr(GPtrArray) disks = drift_look_disks(vm, host_realtime_us(guardian_host(guardian)));
@@ -165,6 +201,7 @@ build_drift(JsonBuilder *builder, const Guardian *guardian, const Vm *vm)
     for (guint i = 0; i < disks->len; i++)
         build_disk(builder, vm, disks->pdata[i]);
     json_builder_end_array(builder);
+    build_memories(builder, guardian_host(guardian), vm);
     json_builder_end_object(builder);
 }
 
