@@ -127,7 +127,7 @@ class Libvirtd:
                 except ProcessLookupError:
                     pass
 
-    def create(self, name, disks="", does=None, memory=96, is_persistent=False):
+    def create(self, name, disks="", does=None, memory=96, is_persistent=False, machine="pc", top=""):
         """Without `does` a domain that never runs. disks: <disk> elements."""
         boot, flags = "", ["--paused"]
         if does is not None:
@@ -137,11 +137,13 @@ class Libvirtd:
             boot = (f"<kernel>{guest}/kernel</kernel><initrd>{guest}/initrd</initrd>"
                     f"<cmdline>{append} {does}</cmdline>")
             flags = []
+        balloon = "" if "<memballoon" in disks else "<memballoon model='none'/>"
         xml = f"""<domain type='qemu'><name>{name}</name><memory unit='MiB'>{memory}</memory><vcpu>1</vcpu>
-            <os><type arch='x86_64' machine='pc'>hvm</type>{boot}</os>
+            {top}
+            <os><type arch='x86_64' machine='{machine}'>hvm</type>{boot}</os>
             <cpu mode='custom'><model>qemu64</model><feature policy='require' name='rdrand'/></cpu>
             <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{disks}
-            <controller type='usb' model='none'/><memballoon model='none'/>
+            <controller type='usb' model='none'/>{balloon}
             <serial type='file'><source path='{self.path(name + ".console")}'/></serial></devices></domain>"""
         with open(self.path(name + ".xml"), "w") as file:
             file.write(xml)
