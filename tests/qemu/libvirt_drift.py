@@ -7,9 +7,11 @@ usage: libvirt_drift.py [CASE...]
 
 import json
 import os
+import random
 import re
+import subprocess
 
-from fixture import PATIENCE, Guardian, Nbd, check, run, wait_for
+from fixture import BUILD, PATIENCE, Guardian, Nbd, check, run, wait_for
 from libvirtd import ALLOWED_QMP, FAST, PASSED_QMP, Libvirtd, answered, file_disk, network_disk
 
 # Of this run, because others may have domains, too.
@@ -27,6 +29,11 @@ def drift(guardian, domain):
     disk = entry["disks"][0]
     check(result.returncode == (0 if disk["is_equal"] else 1), f"exit {result.returncode}: {disk}")
     return disk
+
+
+def memory(guardian, domain):
+    """What `drift` says of the domain's memory."""
+    return json.loads(guardian.ctl("drift", domain.name, "--json").stdout)["vms"][0]["memory"]
 
 
 def expect_limits(guardian, domain, policy, configuration, live):
@@ -69,8 +76,82 @@ def case_drift(scratch):
     libvirtd.virsh(*tune, "1048576", "--config")
     expect_limits(guardian, web, 62914560, 1048576, 62914560)
     expect_limits(guardian, beside, None, None, 62914560)
+    check(memory(guardian, web) == [], f"a memory limit from nowhere: {memory(guardian, web)}")
+    libvirtd.virsh("memtune", WEB, "--hard-limit", "1048577", "--config")
+    wait_for(lambda: memory(guardian, web), 90, "the next start's memory limit is not shown")
+    limit = memory(guardian, web)[0]
+    check(limit["owner"] == "libvirt" and limit["why"] == "the next start brings another limit", f"{limit}")
+    check(limit["configuration"] == {"memory_bytes": 1 << 30} and limit["told"] == {"memory_bytes": None}, f"{limit}")
+    check(limit["live"] == {"memory_bytes": None}, f"{limit}")
+    check("memory_bytes" in guardian.ctl("drift", WEB).stdout, guardian.ctl("drift", WEB).stdout)
+    check(memory(guardian, beside) == [], f"{memory(guardian, beside)}")
     shown = guardian.ctl("drift", BESIDE)
     check(shown.returncode == 0 and "the domain is transient" in shown.stdout, shown.stdout)
+
+
+def throttle(*words):
+    return subprocess.run([os.path.join(BUILD, "guardianctl"), "throttle", *words], capture_output=True, text=True,
+                          timeout=60)
+
+
+def iotune_of(pairs):
+    return "<iotune>" + "".join(f"<{name}>{value}</{name}>" for name, value in pairs) + "</iotune>"
+
+
+def random_iotune(chance):
+    """Elements of <iotune> with numbers: bytes and operations, with bursts and lengths, now and then wrong."""
+    pairs = []
+    for unit, scale in (("bytes", 1 << 20), ("iops", 50)):
+        kinds = chance.choice(((), ("total",), ("read",), ("write",), ("read", "write"), ("total", "write")))
+        for kind in kinds:
+            rate = chance.randrange(1, 5000) * scale + chance.randrange(2)
+            pairs.append((f"{kind}_{unit}_sec", rate))
+            if chance.random() < 0.6:
+                pairs.append((f"{kind}_{unit}_sec_max", rate * 2))
+                if chance.random() < 0.6:
+                    pairs.append((f"{kind}_{unit}_sec_max_length", chance.randrange(1, 9)))
+        if kinds and unit == "iops" and chance.random() < 0.4:
+            pairs.append(("size_iops_sec", 4096))
+    if chance.random() < 0.1:
+        pairs.append(("read_bytes_sec", chance.choice(("-1", "much", "1000000000000001", "6e1"))))
+    chance.shuffle(pairs)
+    return pairs
+
+
+def case_forms(scratch):
+    """what libvirt refuses `throttle` refuses, and what it takes, prints and reads back from QEMU is equal."""
+    libvirtd, chance = Libvirtd(scratch), random.Random(20240614)
+    path = libvirtd.path("defined.xml")
+    disk = file_disk(scratch, "vda", WEB, "ROOM")
+    libvirtd.create(WEB, disk.replace("ROOM", ""), is_persistent=True)
+    plain = libvirtd.virsh("dumpxml", WEB, "--inactive").stdout
+    taken, refused = [], 0
+    for _ in range(60):
+        text = iotune_of(random_iotune(chance))
+        ours = throttle("normalize", "libvirt", text)
+        with open(path, "w") as file:
+            file.write(plain.replace("</disk>", text + "</disk>"))
+        theirs = libvirtd.virsh("define", path, check_it=False)
+        check((ours.returncode == 0) == (theirs.returncode == 0),
+              f"{text}: {ours.returncode} {ours.stderr}, {theirs.returncode} {theirs.stderr}")
+        refused += theirs.returncode != 0
+        if theirs.returncode == 0:
+            check("QEMU refuses" not in ours.stderr, f"{text}: {ours.stderr}")
+            printed = (iotunes(libvirtd, WEB)[1] or ["<iotune/>"])
+            again = throttle("diff", "libvirt", text, "libvirt", "".join(printed))
+            check(again.returncode == 0, f"{text} printed as {printed}: {again.stdout}")
+            taken.append(text)
+    check(refused >= 5 and len(taken) >= 20, f"{refused} refused, {len(taken)} taken")
+
+    targets = [f"vd{letter}" for letter in "abcdefghijklmnopqrst"]
+    libvirtd.create(BESIDE, "".join(file_disk(scratch, target, f"{BESIDE}-{target}", text, megabytes=1)
+                                    for target, text in zip(targets, taken)))
+    for target, text in zip(targets, taken):
+        read = libvirtd.virsh("blkdeviotune", BESIDE, target).stdout
+        pairs = re.findall(r"^(\w+)\s*: *(\S*)$", read, re.M)
+        check(len(pairs) >= 19, f"{read}")
+        again = throttle("diff", "libvirt", text, "libvirt", iotune_of(pairs))
+        check(again.returncode == 0, f"{target}: {text}, read back {pairs}: {again.stdout}{again.stderr}")
 
 
 def tune(libvirtd, name, *words):
