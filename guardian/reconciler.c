@@ -186,6 +186,8 @@ look_again(const Reconciler *reconciler, Vm *vm, const Deed *deed)
     writers_add_own(drift_look_writers(vm->drift), deed->begun_us,
                     host_realtime_us(reconciler->host));
     vm->slow_round_us = 0;
+    if (deed->kind == RECONCILE_CONFIGURATION)
+        vm->limits_stale_us = drift_look_read_us(vm->drift);
     if (deed->kind != RECONCILE_LIVE) { /* and did QEMU follow? */
         drift_look_want(vm);
         vm->limits_asked_us = vm->sample.now_us;
@@ -343,6 +345,14 @@ ask_again(Vm *vm, const DriftDisk *disk)
     drift_look_want(vm);
 }
 
+/* From before our last write, or about to be known anew. */
+static bool
+knows_old_limits(const Vm *vm)
+{
+    return drift_look_is_open(vm->drift) ||
+           (vm->limits_stale_us > 0 && drift_look_read_us(vm->drift) == vm->limits_stale_us);
+}
+
 bool
 reconciler_is_busy(const Reconciler *reconciler, const Vm *vm)
 {
@@ -358,7 +368,7 @@ reconciler_consider(Reconciler *reconciler, Vm *vm)
 
     note_calm(reconciler, vm);
     if (!policies || policies->len == 0 || !is_enforced(vm) || vm->limits_unmatched ||
-        vm->limits_in_vain || vm->sample.now_us < vm->limits_retry_us ||
+        vm->limits_in_vain || vm->sample.now_us < vm->limits_retry_us || knows_old_limits(vm) ||
         reconciler_is_busy(reconciler, vm))
         return;
     disks = drift_look_disks(vm, host_realtime_us(reconciler->host));

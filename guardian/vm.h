@@ -110,6 +110,7 @@ typedef struct Vm {
     bool limits_unmatched;   /* a write of limits did not read back as asked: no further one */
     bool limits_in_vain;     /* it was refused too often: no further one until a reload */
     gint64 limits_retry_us;  /* none before this, by the clock of samples; 0 none was refused */
+    gint64 limits_stale_us;  /* when the configuration was read that a write of ours has changed */
     char *reconcile_problem; /* why the last act on them was not done, printable; NULL */
 } Vm;
 

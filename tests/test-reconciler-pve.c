@@ -190,6 +190,21 @@ one_real_drift_of_the_configuration_is_one_qm_set(void **state)
                      0);
 }
 
+/* The very next sample does not take what it knew before the write for somebody's rewrite. */
+static void
+without_a_cool_down_one_drift_is_one_qm_set_too(void **state)
+{
+    Fixture *fixture = *state;
+
+    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
+    fixture->base->samples->vm->limits.act_cool_down_us = 0;
+    fixture->base->samples->vm->limits.act_writes_vm = 1;
+    reconciler_fixture_turns(fixture->base, 120, 2 * SECOND);
+    assert_string_equal(fixture->base->told->str,
+                        "limits of scsi0 set in the configuration: mbps_wr=30 -> mbps_wr=60, as "
+                        "/etc/vm-guardian/vm.d/web.conf:7 wants it\n");
+}
+
 static void
 a_qm_that_forgets_is_asked_once(void **state)
 {
@@ -384,6 +399,7 @@ main(void)
         WITH(a_day_of_other_words_for_the_same_is_no_write),
         WITH(a_configuration_that_gained_an_iothread_is_equal_in_its_limits),
         WITH(one_real_drift_of_the_configuration_is_one_qm_set),
+        WITH(without_a_cool_down_one_drift_is_one_qm_set_too),
         WITH(a_qm_that_forgets_is_asked_once),
         WITH(a_lost_race_is_tried_again_after_the_cool_down),
         WITH(a_vm_that_ends_while_qm_is_refused_is_missed_by_nobody),
