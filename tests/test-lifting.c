@@ -5,10 +5,10 @@
 
 #include "t.h"
 
-#include "ctl-limits-group.h"
 #include "fake-host.h"
 #include "lifting-look.h"
 #include "lifting.h"
+#include "run-ctl.h"
 
 #include <string.h>
 
@@ -199,27 +199,35 @@ what_lives_on_is_freed_by_one_write(void **state)
     fixture_free(fixture);
 }
 
+/* `guardianctl limits undo GROUP [--yes]` exits with that, and says so. */
+static void
+assert_undo(Fixture *fixture, const char *group, bool is_yes, int status, const char *said)
+{
+    CtlOptions options = {0};
+    char *words[] = {(char *)"limits", (char *)"undo", (char *)group,
+                     is_yes ? (char *)"--yes" : NULL, NULL};
+    g_auto(Run) run = {0};
+
+    for (guint i = 0; i < HOST_N_ROOTS; i++)
+        options.roots[i] = host_root_path(fixture->host, (HostRoot)i);
+    run = run_verb(ctl_limits, &options, words);
+    assert_int_equal(run.status, status);
+    assert_non_null(strstr(run.out, said));
+}
+
 static void
 what_was_lifted_is_taken_back(void **state)
 {
     Fixture *fixture = fixture_new("0\n", MODE_ENFORCE);
-    const CtlOptions options = {0};
-    g_autoptr(GError) error = NULL;
 
     follow_for(fixture, 60);
     assert_high(fixture, GUILTY, "max");
-    assert_int_equal(ctl_limits_undo_group(&options, fixture->host,
-                                           config_load(fixture->host, &error), "/" INNOCENT, true),
-                     0);
+    assert_undo(fixture, "/" INNOCENT, true, 0, "nothing of ours is to be taken back");
     assert_high(fixture, GUILTY, "max");
     /* the mode of this host's configuration is observe */
-    assert_int_equal(ctl_limits_undo_group(&options, fixture->host,
-                                           config_load(fixture->host, &error), "/" GUILTY, false),
-                     1);
+    assert_undo(fixture, "/" GUILTY, false, 1, "to write  /" GUILTY ": memory.high max -> " HIGH);
     assert_high(fixture, GUILTY, "max");
-    assert_int_equal(ctl_limits_undo_group(&options, fixture->host,
-                                           config_load(fixture->host, &error), "/" GUILTY, true),
-                     0);
+    assert_undo(fixture, "/" GUILTY, true, 0, "written   /" GUILTY ": memory.high max -> " HIGH);
     assert_high(fixture, GUILTY, HIGH);
     assert_high(fixture, INNOCENT, HIGH);
     fixture_free(fixture);
