@@ -6,9 +6,8 @@ usage: devices.py [CASE...]
 """
 
 import os
-import time
 
-from fixture import PATIENCE, Guardian, Skipped, Vm, check, run, wait_for
+from fixture import PATIENCE, Guardian, Vm, check, reserve_huge_pages, run, wait_for
 
 # Between the guardian's look and ours a QEMU may grow.
 SLACK = 4 << 20
@@ -88,31 +87,8 @@ def case_disks(scratch):
     other.check_asked()
 
 
-def reserve_huge_pages(scratch, megabytes):
-    """2 MiB pages of the host, until the scratch is closed."""
-    path = "/proc/sys/vm/nr_hugepages"
-
-    def number(pages=None):
-        with open(path, "r" if pages is None else "w") as file:
-            return int(file.read()) if pages is None else file.write(str(pages))
-    before = number()
-    wanted = before + megabytes // 2
-    scratch.cleanups.append(lambda: number(before))
-    for _ in range(10):
-        number(wanted)
-        if number() >= wanted:
-            return
-        # memory that is in pieces
-        with open("/proc/sys/vm/compact_memory", "w") as file:
-            file.write("1")
-        time.sleep(1)
-    raise Skipped("the host has no huge pages to give")
-
-
 def case_hugepages(scratch):
     """guest RAM in huge pages is the guest's, and no overhead, though no memory group is charged for it."""
-    if os.geteuid() != 0:
-        raise Skipped("needs root, to reserve huge pages")
     reserve_huge_pages(scratch, 112)  # some more, for whoever else takes one
     vm = Vm(scratch, "devices-huge", [f"file={blank(scratch, 'huge')},format=raw"], extra=[
         "-object", "memory-backend-memfd,id=ram,size=96M,hugetlb=on,hugetlbsize=2M,prealloc=on",

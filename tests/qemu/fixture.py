@@ -258,6 +258,32 @@ def loop_device(scratch, path):
     return device
 
 
+def reserve_huge_pages(scratch, megabytes):
+    """2 MiB pages of the host, until the scratch is closed; others' are left alone."""
+    knob, missing = "/proc/sys/vm/nr_hugepages", megabytes // 2
+
+    def read():
+        with open(knob) as file:
+            return int(file.read())
+
+    def add(pages):
+        before = read()
+        with open(knob, "w") as file:
+            file.write(str(max(before + pages, 0)))
+        return read() - before
+    if not os.access(knob, os.W_OK):
+        raise Skipped("needs root, to reserve huge pages")
+    scratch.cleanups.append(lambda: add(missing - megabytes // 2))
+    for _ in range(10):
+        missing -= add(missing)
+        if missing <= 0:
+            return
+        with open("/proc/sys/vm/compact_memory", "w") as file:
+            file.write("1")  # memory that is in pieces
+        time.sleep(1)
+    raise Skipped("the host has no huge pages to give")
+
+
 class Vm:
     """A QEMU whose guest does what the kernel arguments say (contrib/demo/guest-init); paused=True starts
     none. disks: -drive values without if= and id=; each gets the label virtio<N>, or what devices says.

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from fixture import PATIENCE, Group, Guardian, Skipped, Vm, check, join_group, run, wait_for
+from fixture import PATIENCE, Group, Guardian, Skipped, Vm, check, join_group, reserve_huge_pages, run, wait_for
 
 MIB = 1 << 20
 GUEST = 512
@@ -233,37 +233,11 @@ def case_own(scratch):
     check(large.process.poll() is None, "the innocent died")
 
 
-class HugePages:
-    """So many MiB of huge pages for as long as the scratch; others' are left alone."""
-
-    KNOB = "/proc/sys/vm/nr_hugepages"
-    MIB_EACH = 2
-
-    def __init__(self, scratch, mib):
-        self.pages = mib // self.MIB_EACH
-        before = self.read()
-        scratch.cleanups.append(lambda: self.write(self.read() - self.pages))
-        try:
-            self.write(before + self.pages)
-        except PermissionError as error:
-            raise Skipped("needs root, and huge pages that may be set aside") from error
-        if self.read() < before + self.pages:
-            raise Skipped("the machine has no room for huge pages")
-
-    def read(self):
-        with open(self.KNOB) as file:
-            return int(file.read())
-
-    def write(self, pages):
-        with open(self.KNOB, "w") as file:
-            file.write(str(max(pages, 0)))
-
-
 def case_hugepages(scratch):
     """huge pages are no charge: growth beside them is foretold a minute before the end, the VM beside is fine"""
     guest, growth = 128, 1.25
     groups = [group_of(scratch, name, limit) for name, limit in (("lost", 300), ("fine", 100))]
-    HugePages(scratch, 2 * guest)
+    reserve_huge_pages(scratch, 2 * guest)
     backed = ("-object", f"memory-backend-memfd,id=huge,size={guest}M,hugetlb=on,prealloc=on", "-machine",
               "memory-backend=huge")
     lost, fine = (Vm(scratch, f"memory-{i}", memory=str(guest), group=group.directory, paused=True, extra=backed)
