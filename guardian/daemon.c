@@ -259,9 +259,6 @@ daemon_listen(Daemon *daemon)
     captures_set_done_func(guardian_captures(guardian), daemon_captured, daemon);
     captures_rescue(guardian_captures(guardian));
     daemon_follow_host(daemon);
-    daemon_on_signal(daemon, SIGTERM, on_end);
-    daemon_on_signal(daemon, SIGINT, on_end);
-    daemon_on_signal(daemon, SIGHUP, on_reload);
 }
 
 /* The guardian outlives them all. */
@@ -303,6 +300,11 @@ daemon_run(const Host *host, GMainContext *context, Guardian *guardian, GError *
     g_autoptr(Lifting) lifting = NULL; /* its acts end before it */
     g_autoptr(Acting) acting = NULL;
 
+    /* first of all: who sees the socket may end us, and it must not stay behind */
+    daemon.loop = loop;
+    daemon_on_signal(&daemon, SIGTERM, on_end);
+    daemon_on_signal(&daemon, SIGINT, on_end);
+    daemon_on_signal(&daemon, SIGHUP, on_reload);
     control = control_new(guardian, context, daemon_reload, &daemon, error);
     if (!control)
         return false;
@@ -315,7 +317,6 @@ daemon_run(const Host *host, GMainContext *context, Guardian *guardian, GError *
     lifting = lifting_new(host, context, acting_acts(acting), guardian_host_watch(guardian)->bands,
                           guardian_vms(guardian), daemon_acted, &daemon);
     textfile = textfile_new(guardian, alerting, context, daemon_warn, &daemon);
-    daemon.loop = loop;
     daemon.service = service;
     daemon.control = control;
     daemon.alerting = alerting;
