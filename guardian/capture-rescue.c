@@ -130,7 +130,7 @@ retry(gpointer data)
 void
 capture_rescue_later(Captures *captures)
 {
-    if (captures->retry)
+    if (captures->retry || captures->is_ending)
         return;
     captures->retry = g_timeout_source_new_seconds(RETRY_S);
     g_source_set_callback(captures->retry, retry, captures, NULL);

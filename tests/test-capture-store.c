@@ -202,6 +202,19 @@ what_stayed_in_memory_is_moved_when_the_disk_is_back(void **state)
 }
 
 static void
+a_rescue_ends_with_the_captures(void **state)
+{
+    CaptureFixture *fixture = *state;
+    Captures *captures = captures_new(fixture->host, fixture->context);
+
+    captures_rescue(captures);
+    assert_true(captures->is_rescuing);
+    captures_free(captures);
+    /* none that is tried again in some minutes */
+    assert_null(g_main_context_find_source_by_user_data(fixture->context, captures));
+}
+
+static void
 a_link_in_the_way_is_not_followed(void **state)
 {
     CaptureFixture *fixture = *state;
@@ -256,6 +269,7 @@ main(void)
         capture_test(what_cannot_be_removed_is_not_tried_for_ever),
         capture_test(only_so_many_are_kept),
         capture_test(a_state_directory_that_cannot_be_made_leaves_it_in_memory),
+        capture_test(a_rescue_ends_with_the_captures),
         capture_test(a_link_in_the_way_is_not_followed),
         capture_test(what_stayed_in_memory_is_moved_when_the_disk_is_back),
         capture_test(a_directory_that_others_may_write_to_is_refused),
