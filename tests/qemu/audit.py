@@ -12,7 +12,7 @@ import shutil
 import stat
 import subprocess
 
-from fixture import BUILD, Group, Skipped, Vm, check, run
+from fixture import BUILD, Group, Skipped, Vm, check, reserve_huge_pages, run
 
 CLEAN = {
     "controller": (),
@@ -162,6 +162,24 @@ def case_group(scratch):
     found = auditor.audit(clean, limited)
     expect(found, clean)
     expect(found, limited)
+
+
+def case_huge_pages(scratch):
+    """guest RAM of which only a part is in huge pages is found; all of it, or none, is well."""
+    auditor = Auditor(scratch)
+    reserve_huge_pages(scratch, 112)
+
+    def nodes(*kinds):
+        return tuple(word for i, kind in enumerate(kinds) for word in
+                     ("-object", f"memory-backend-memfd,id=m{i},size=32M{kind}", "-numa", f"node,memdev=m{i}"))
+    huge = ",hugetlb=on,hugetlbsize=2M"
+    mixed, whole, plain = (start(scratch, name, extra=nodes(*kinds)) for name, kinds in
+                           (("mixed", (huge, "")), ("whole", (huge, huge)), ("plain", ("", ""))))
+    found = auditor.audit(mixed, whole, plain)
+    expect(found, mixed, "mixed-hugepages -")
+    expect(found, whole)  # as the remedy says
+    expect(found, plain)
+    check("all of its RAM backends" in found[mixed.name][0]["remedy"], f"{found[mixed.name]}")
 
 
 def losetup(scratch, image):
