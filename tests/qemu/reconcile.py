@@ -11,7 +11,7 @@ import os
 from fixture import SOURCE, Guardian, Nbd, Vm, check, run, wait_for
 
 WANTED, DRIFTED = 60 << 20, 30 << 20
-SETTINGS = "mode = enforce\n[enforce]\nthrottle = enforce\n[monitor]\nperiod_shared = 2s\n"
+SETTINGS = "mode = enforce\n[monitor]\nperiod_shared = 2s\n[enforce]\nthrottle = enforce\n"
 WRITES = ("qom-set", "block_set_io_throttle")
 # A stall must be over for a minute; TCG on a loaded machine takes its time on top.
 SETTLED_WITHIN = 240
@@ -81,10 +81,11 @@ class Host:
         except FileNotFoundError:
             return []
 
-    def guardian(self, *vms):
+    def guardian(self, *vms, more=""):
+        """more: settings of [enforce]."""
         os.environ.update({"PATH": f"{SOURCE}/tests/fake-qm:{os.environ['PATH']}", "FAKE_QM_ETC": self.etc,
                            "FAKE_QM_RUN": self.run, "FAKE_QM_LOG": self.scratch.path("qm.log")})
-        return Guardian(self.scratch, vms, run_root=self.run, settings=SETTINGS, etc_root=self.etc)
+        return Guardian(self.scratch, vms, run_root=self.run, settings=SETTINGS + more, etc_root=self.etc)
 
 
 def writes(vm):
@@ -214,6 +215,34 @@ def case_freeze(scratch):
     expect_written(guardian, vm)
     check(writes(other) == [], f"the innocent was written to: {writes(other)}")
     guardian.wait_writing(vm, "virtio0", 60)
+    vm.check_asked(*WRITES, "query-block")
+    other.check_asked()
+
+
+def case_fight(scratch):
+    """a tool that writes the old limit again each time trips the breaker, the alert names the field."""
+    host = Host(scratch)
+    vm, other = host.new(921, WANTED), host.new(922, WANTED)
+    guardian = host.guardian(vm, other, more="cool_down = 0s\nwrites_vm = 2\n")
+    for each in (vm, other):
+        guardian.wait_writing(each, "virtio0", 60)
+    set_live(vm, DRIFTED)
+    alert = f"{vm.name}: limits of virtio0 (bps_write) are written again and again by somebody else"
+
+    def rewritten():
+        if live(vm) == WANTED:
+            set_live(vm, DRIFTED)
+        return alert in guardian.log()
+    wait_for(rewritten, SETTLED_WITHIN, "the breaker does not trip", 1)
+    print("# " + next(line for line in guardian.log().splitlines() if alert in line), flush=True)
+    check(writes(vm) == ["qom-set"] * 2, f"{writes(vm)}")
+    check(guardian.log().count(line_of(vm)) == 2, guardian.log())
+    # the tool goes on for more periods of the guardian, which does not
+    for _ in range(6):
+        guardian.wait_writing(vm, "virtio0", 60)
+        check(live(vm) == DRIFTED, "it goes on")
+    check(writes(vm) == ["qom-set"] * 2 and guardian.log().count(alert) == 1, f"{writes(vm)}\n{guardian.log()}")
+    check(writes(other) == [] and f"{other.name}: limits" not in guardian.log(), f"the innocent: {writes(other)}")
     vm.check_asked(*WRITES, "query-block")
     other.check_asked()
 
