@@ -229,9 +229,13 @@ def case_fight(scratch):
     set_live(vm, DRIFTED)
     alert = f"{vm.name}: limits of virtio0 (bps_write) are written again and again by somebody else"
 
+    rewrites = []
+
     def rewritten():
-        if live(vm) == WANTED:
-            set_live(vm, DRIFTED)
+        # once it was told: before that it may not have been read back
+        if guardian.log().count(line_of(vm)) > len(rewrites):
+            check(live(vm) == WANTED, f"{vm.name}: QEMU says {live(vm)}")
+            rewrites.append(set_live(vm, DRIFTED))
         return alert in guardian.log()
     wait_for(rewritten, SETTLED_WITHIN, "the breaker does not trip", 1)
     print("# " + next(line for line in guardian.log().splitlines() if alert in line), flush=True)
