@@ -153,9 +153,10 @@ drift_memory_look(const Host *host, const Vm *vm)
 
         if (!limit->is_own)
             continue;
-        if (g_strcmp0(limit->owner, "systemd") == 0)
-            add_unit(memories, host, limit);
-        else if (!of_domain)
+        if (g_strcmp0(limit->owner, "systemd") == 0) {
+            if (host)
+                add_unit(memories, host, limit);
+        } else if (!of_domain)
             of_domain = limit;
     }
     add_domain(memories, vm, of_domain);

@@ -24,7 +24,8 @@ typedef struct {
 
 /* "configuration", "told", "live" */
 const char *drift_memory_side_name(DriftMemorySide side);
-/* Of DriftMemory, owned: a group whose owner holds nothing that is known is left out. */
+/* Of DriftMemory, owned: a group whose owner holds nothing that is known is left out. host: where
+ * units are read; NULL: none is, as in the daemon, whose host's disk may be the dead one. */
 GPtrArray *drift_memory_look(const Host *host, const Vm *vm);
 bool drift_memory_is_equal(const DriftMemory *memory);
 /* Why a difference matters: a static phrase; "" without one. */

@@ -201,7 +201,8 @@ build_drift(JsonBuilder *builder, const Guardian *guardian, const Vm *vm)
     for (guint i = 0; i < disks->len; i++)
         build_disk(builder, vm, disks->pdata[i]);
     json_builder_end_array(builder);
-    build_memories(builder, guardian_host(guardian), vm);
+    build_memories(builder,
+                   guardian_host_watch(guardian)->is_daemon ? NULL : guardian_host(guardian), vm);
     json_builder_end_object(builder);
 }
 
