@@ -5,81 +5,9 @@
 
 #include "t.h"
 
-#include "pressure.h"
-#include "units.h"
+#include "pressure-fixture.h"
 
 #include <string.h>
-
-#define S ((gint64)G_USEC_PER_SEC)
-#define MIB(n) ((guint64)(n)*UNITS_MIB)
-
-/* A group in MiB, what its guest does and what stands beside it. */
-typedef struct {
-    guint ram, touched; /* the guest's RAM, and what it has touched of it */
-    guint own, beside;  /* QEMU's own, helpers and strangers */
-    guint cache, limit; /* limit 0: none */
-    bool is_shared, is_hugetlb, is_counted;
-    guint balloon; /* 0 none */
-    guint swap;    /* still to be swapped out */
-} Group;
-
-typedef struct {
-    Group group;
-    PressureTrack track;
-    gint64 now_us;
-    guint oom_kills, max_events;
-    guint64 stalled_us;
-    guint burst;
-} Story;
-
-static MemorySample
-reading_of(const Story *story)
-{
-    const Group *g = &story->group;
-    guint charged = g->is_hugetlb ? 0 : g->touched;
-    MemorySample memory = {
-        .at_us = story->now_us,
-        .has_guest_ram = true,
-        .guest_ram_bytes = MIB(g->ram),
-        .guest_ram_is_shared = g->is_shared || g->is_hugetlb,
-        .guest_ram_is_hugetlb = g->is_hugetlb,
-        .has_rss = true,
-        .rss_anon_bytes = MIB(g->own + (g->is_shared ? 0 : charged)),
-        .rss_shmem_bytes = MIB(g->is_shared ? charged : 0),
-        .has_group = true,
-        .has_limit = g->limit > 0,
-        .limit_is_known = true,
-        .limit_bytes = MIB(g->limit),
-        .limited_unreclaimable_bytes = MIB(charged + g->own + g->beside),
-        .limited_usage_bytes = MIB(charged + g->own + g->beside + g->cache),
-        .kinds = {.is_known = true},
-        .has_balloon = g->balloon > 0,
-        .balloon_bytes = MIB(g->balloon),
-        .has_swap_room = g->swap > 0,
-        .swap_room_bytes = MIB(g->swap),
-        .has_oom_kills = true,
-        .oom_kills = story->oom_kills,
-        .has_max_events = true,
-        .max_events = story->max_events,
-        .has_stalled = true,
-        .stalled_us = story->stalled_us,
-    };
-
-    memory.has_count = g->is_counted;
-    memory.counted_low_bytes = memory.counted_high_bytes = MIB(charged);
-    memory.own_low_bytes = memory.own_high_bytes = MIB(g->own);
-    return memory;
-}
-
-static const PressureVerdict *
-story_read(Story *story)
-{
-    MemorySample memory;
-
-    story->now_us += 5 * S;
-    memory = reading_of(story);
-    return pressure_judge(&story->track, &memory, MIB(story->burst));
-}
 
 typedef struct {
     const char *name;
@@ -192,7 +120,7 @@ what_is_unknown_is_no_forecast(void **state)
     PressureTrack track = {0};
 
     story.now_us = 5 * S;
-    memory = reading_of(&story);
+    memory = story_reading(&story);
     memory.has_guest_ram = false;
     assert_int_equal(pressure_judge(&track, &memory, 0)->level, PRESSURE_UNKNOWN);
     memory.at_us += S;
@@ -239,84 +167,6 @@ broken_numbers_do_not_wrap(void **state)
     assert_int_equal(pressure_judge(&track, &memory, 0)->level, PRESSURE_OK);
 }
 
-/* The guest fills up at 20 MiB/s beside a stranger: doomed from the first reading on, and a page
- * at least a minute before the end. */
-static void
-a_doomed_vm_is_paged_a_minute_before_it_dies(void **state)
-{
-    Story story = {.group = {.ram = 2048, .touched = 300, .own = 24, .beside = 456, .limit = 2300}};
-    gint64 doomed_us = 0, paged_us = 0;
-
-    while (story.group.touched + story.group.own + story.group.beside < story.group.limit) {
-        const PressureVerdict *verdict = story_read(&story);
-
-        if (verdict->level >= PRESSURE_DOOMED && doomed_us == 0)
-            doomed_us = story.now_us;
-        if (verdict->level >= PRESSURE_IMMINENT && paged_us == 0)
-            paged_us = story.now_us;
-        story.group.touched += 20 * 5 / 4;
-    }
-    assert_int_equal(story.track.verdict.grows_bps, 0); /* nothing beside it does */
-    assert_int_equal(doomed_us, 5 * S);
-    assert_true(paged_us > 0);
-    assert_true(story.now_us - paged_us >= 60 * S);
-}
-
-/* It stands still for hours: a ticket, not a page. */
-static void
-a_doomed_vm_that_does_not_grow_is_not_paged(void **state)
-{
-    Story story = {.group = {.ram = 2048, .touched = 300, .own = 24, .beside = 456, .limit = 2300}};
-
-    for (guint i = 0; i < 4 * 720; i++)
-        assert_int_equal(story_read(&story)->level, PRESSURE_DOOMED);
-    assert_int_equal(story_read(&story)->since_us, 5 * S);
-}
-
-/* Runs the story until its group is full; how long before that it was paged, in seconds; -1: not
- * at all. */
-static gint64
-paged_before_s(Story *story, guint step_mib)
-{
-    gint64 paged_us = 0;
-
-    while (story->group.touched + story->group.own + story->group.beside < story->group.limit) {
-        if (story_read(story)->level == PRESSURE_IMMINENT && paged_us == 0)
-            paged_us = story->now_us;
-        story->group.beside += step_mib;
-    }
-    return paged_us == 0 ? -1 : (story->now_us - paged_us) / S;
-}
-
-static void
-a_leak_beside_a_full_guest_is_paged_in_time(void **state)
-{
-    for (guint step = 1; step <= 8; step++) { /* 0.2 to 1.6 MiB/s */
-        Story story = {
-            .group = {.ram = 1024, .touched = 1024, .own = 40, .beside = 60, .limit = 1524}};
-        gint64 before_s = paged_before_s(&story, step);
-
-        if (before_s < 60 || before_s > PRESSURE_IMMINENT_US / S)
-            fail_msg("%u MiB in 5 s: paged %" G_GINT64_FORMAT " s before", step, before_s);
-        /* what a raised limit has to reckon with */
-        if (story.track.verdict.grows_bps / 1024 != step * 1024 / 5)
-            fail_msg("%u MiB in 5 s: grows by %" G_GUINT64_FORMAT, step,
-                     story.track.verdict.grows_bps);
-    }
-}
-
-/* Boot: the guest fills its RAM in a minute and nothing grows beside it. */
-static void
-a_guest_that_fills_up_is_no_leak(void **state)
-{
-    Story story = {.group = {.ram = 2048, .touched = 0, .own = 40, .beside = 60, .limit = 2200}};
-
-    for (; story.group.touched < 2048; story.group.touched += 64)
-        assert_int_equal(story_read(&story)->level, PRESSURE_OK);
-    for (guint i = 0; i < 100; i++)
-        assert_int_equal(story_read(&story)->level, PRESSURE_OK);
-}
-
 /* A DIMM in shared memory beside private RAM, both full: with room for QEMU's own it is well,
  * before and after the count; without that it is doomed as soon as it is counted. */
 static void
@@ -330,7 +180,7 @@ a_shared_dimm_beside_private_ram_is_the_guests(void **state)
         story.group.limit = 2100 + room;
         for (guint i = 0; i < 20; i++) {
             story.now_us += 5 * S;
-            memory = reading_of(&story);
+            memory = story_reading(&story);
             memory.rss_anon_bytes = MIB(1024 + 40);
             memory.rss_shmem_bytes = MIB(1948 - 1024);
             memory.has_count = i >= 10;
@@ -341,20 +191,6 @@ a_shared_dimm_beside_private_ram_is_the_guests(void **state)
         }
         assert_int_equal(track.verdict.guest_left_low_bytes, MIB(100));
         assert_int_equal(track.verdict.level, room > 0 ? PRESSURE_OK : PRESSURE_DOOMED);
-    }
-}
-
-/* A migration, a backup: 100 MiB more for half a minute, in a group with 250 to spare. */
-static void
-a_burst_that_is_over_is_not_paged(void **state)
-{
-    Story story = {.group = {.ram = 1024, .touched = 1024, .own = 40, .beside = 60, .limit = 1374}};
-
-    for (guint i = 0; i < 1000; i++) {
-        guint phase = i % 100;
-
-        story.group.own = 40 + (phase < 6 ? phase * 16 : phase < 20 ? 100 : 0);
-        assert_true(story_read(&story)->level < PRESSURE_DOOMED);
     }
 }
 
@@ -434,49 +270,12 @@ the_sufficient_limit_is_sufficient_and_the_lowest(void **state)
     assert_int_equal(story.track.verdict.missing_low_bytes, sufficient - MIB(2300));
 }
 
-/* A day of five healthy VMs: they boot, fill up, cache, burst, breathe. */
-static void
-a_healthy_day_has_no_forecast(void **state)
-{
-    g_autoptr(GRand) rand = g_rand_new_with_seed(4);
-    Story stories[] = {
-        {.group = {.ram = 1024, .own = 40, .beside = 60, .limit = 1400, .is_counted = true}},
-        {.group = {.ram = 2048, .own = 40, .beside = 200, .limit = 2500, .is_shared = true}},
-        {.group = {.ram = 1024, .own = 40, .beside = 60, .limit = 512, .is_hugetlb = true}},
-        {.group = {.ram = 4096, .own = 240, .beside = 180, .limit = 4900}},
-        {.group = {.ram = 512, .own = 30, .beside = 10}},
-    };
-
-    static const guint homes[] = {40, 40, 40, 240, 30};
-
-    for (guint tick = 0; tick < 24 * 720; tick++) {
-        for (guint i = 0; i < G_N_ELEMENTS(stories); i++) {
-            Story *story = &stories[i];
-            Group *g = &story->group;
-
-            g->touched =
-                MIN(g->ram, g->touched + (guint)g_rand_int_range(rand, 0, 1 + g->ram / 64));
-            /* a heap breathes around what it needs */
-            g->own = homes[i] + (guint)g_rand_int_range(rand, 0, 12) + (tick / 360 % 2) * 8;
-            g->beside =
-                MIN(g->beside, 200) + (tick % 720 == 0 ? 40 : 0) - (tick % 720 == 60 ? 40 : 0);
-            g->cache = (guint)g_rand_int_range(rand, 0, 200);
-            story->max_events += g_rand_boolean(rand) ? 3 : 0;
-            story->stalled_us += (guint64)g_rand_int_range(rand, 0, 1000);
-            if (story_read(story)->level > PRESSURE_OK)
-                fail_msg("VM %u after %u s: %s, %s", i, tick * 5,
-                         pressure_level_name(story->track.verdict.level),
-                         story->track.verdict.reason);
-        }
-    }
-}
-
 static void
 pages_are_counted_when_it_is_worth_it(void **state)
 {
     Story story = {.group = {.ram = 1024, .touched = 300, .own = 40, .beside = 60, .limit = 1200},
                    .now_us = 1000 * S};
-    MemorySample memory = reading_of(&story);
+    MemorySample memory = story_reading(&story);
 
     assert_true(pressure_wants_count(&memory, 0, 0));
     assert_false(pressure_wants_count(&memory, 990 * S, MIB(340)));
@@ -485,11 +284,11 @@ pages_are_counted_when_it_is_worth_it(void **state)
     assert_false(pressure_wants_count(&memory, 930 * S, MIB(340)));
     assert_true(pressure_wants_count(&memory, 300 * S, MIB(340)));
     story.group.is_shared = true;
-    memory = reading_of(&story);
+    memory = story_reading(&story);
     assert_false(pressure_wants_count(&memory, 0, 0));
     story.group =
         (Group){.ram = 1024, .touched = 1024, .own = 40, .limit = 1200, .is_counted = true};
-    memory = reading_of(&story);
+    memory = story_reading(&story);
     assert_false(pressure_wants_count(&memory, 300 * S, 0));
 }
 
@@ -500,18 +299,12 @@ main(void)
     const struct CMUnitTest singles[] = {
         cmocka_unit_test(what_is_unknown_is_no_forecast),
         cmocka_unit_test(broken_numbers_do_not_wrap),
-        cmocka_unit_test(a_doomed_vm_is_paged_a_minute_before_it_dies),
-        cmocka_unit_test(a_doomed_vm_that_does_not_grow_is_not_paged),
-        cmocka_unit_test(a_leak_beside_a_full_guest_is_paged_in_time),
-        cmocka_unit_test(a_guest_that_fills_up_is_no_leak),
         cmocka_unit_test(a_shared_dimm_beside_private_ram_is_the_guests),
-        cmocka_unit_test(a_burst_that_is_over_is_not_paged),
         cmocka_unit_test(a_kill_in_the_group_is_paged),
         cmocka_unit_test(second_signals_count_for_the_lost_only),
         cmocka_unit_test(a_raised_limit_ends_it_at_once_and_a_dip_does_not),
         cmocka_unit_test(a_burst_that_would_not_fit_is_watched),
         cmocka_unit_test(the_sufficient_limit_is_sufficient_and_the_lowest),
-        cmocka_unit_test(a_healthy_day_has_no_forecast),
         cmocka_unit_test(pages_are_counted_when_it_is_worth_it),
     };
 
