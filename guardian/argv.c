@@ -94,33 +94,6 @@ take_uuid(Draft *draft, const char *value)
     draft->argv->uuid = g_strdup(value);
 }
 
-/* As QEMU reads it: a fraction only with a unit, MiB without one. */
-static bool
-memory_parse(const char *text, guint64 *ret_bytes)
-{
-    static const char units[] = "bkmgtpe";
-    guint64 whole, scale;
-    double fraction = 0;
-    char *end;
-    const char *unit;
-
-    if (!g_ascii_isdigit(*text))
-        return false;
-    errno = 0;
-    whole = g_ascii_strtoull(text, &end, 10);
-    if (*end == '.' && g_ascii_isdigit(end[1]))
-        fraction = g_ascii_strtod(end, &end);
-    unit = *end == '\0' ? strchr(units, 'm') : strchr(units, g_ascii_tolower(*end));
-    if (errno != 0 || fraction >= 1 || !unit || (*end != '\0' && end[1] != '\0') ||
-        (*end == '\0' && fraction > 0))
-        return false;
-    scale = G_GUINT64_CONSTANT(1) << (10 * (unit - units));
-    if (whole >= G_MAXUINT64 / scale - 1)
-        return false;
-    *ret_bytes = whole * scale + (guint64)(fraction * (double)scale);
-    return *ret_bytes > 0;
-}
-
 static void
 take_memory(Draft *draft, const char *value)
 {
@@ -128,7 +101,29 @@ take_memory(Draft *draft, const char *value)
     const char *size = options_get(options, "size");
 
     if (size)
-        draft->argv->has_memory = memory_parse(size, &draft->argv->memory_bytes);
+        draft->argv->has_memory = argv_parse_memory(size, &draft->argv->memory_bytes);
+}
+
+static void
+take_smp(Draft *draft, const char *value)
+{
+    g_autoptr(GHashTable) options = options_parse(value, "cpus");
+
+    draft->argv->n_vcpus = argv_count_vcpus(options);
+}
+
+/* "none" is as good as no option; without any QEMU adds one by itself. */
+static void
+take_vga(Draft *draft, const char *value)
+{
+    draft->has_vga_option = true;
+    draft->argv->has_graphics |= !g_str_equal(value, "none");
+}
+
+static void
+take_tpm(Draft *draft, const char *value)
+{
+    draft->argv->has_tpm = true;
 }
 
 static void
@@ -294,6 +289,8 @@ static const struct {
     {"incoming", take_incoming}, {"serial", take_serial},
     {"netdev", take_network},    {"nic", take_network},
     {"net", take_network},       {"mem-path", take_mem_path},
+    {"smp", take_smp},           {"vga", take_vga},
+    {"tpmdev", take_tpm},
 };
 
 static void
@@ -303,6 +300,8 @@ take_flag(Draft *draft, const char *name)
         draft->argv->is_paused_at_start = true;
     else if (g_str_equal(name, "daemonize"))
         draft->argv->is_daemonized = true;
+    else if (g_str_equal(name, "nodefaults"))
+        draft->has_vga_option = true;
 }
 
 static void
@@ -421,6 +420,7 @@ argv_parse(const char *const *argv)
         draft.default_interface = "ide";
     take_all(&draft, argv);
     argv_resolve(&draft, parsed);
+    argv_add_hardware(&draft, argv[0], parsed);
     return parsed;
 }
 

@@ -70,6 +70,11 @@ typedef struct {
     guint n_backends, n_huge_backends; /* of guest RAM; how many of them are of huge pages */
     bool has_balloon, balloon_reports; /* free-page-reporting */
     bool has_watchdog, has_serial, has_panic_device;
+    guint n_vcpus;     /* at the start, without hotplugged ones; 0 not said, then QEMU takes 1 */
+    bool has_graphics; /* a display device, which QEMU adds by itself where nothing forbids it */
+    bool has_tpm, has_host_device;
+    bool has_sev; /* SEV, SEV-ES, SNP, or TDX */
+    bool is_arm64;
     /* Of char *, "driver id": disks that another process or the host's kernel serves (vhost-user,
      * vhost-scsi), and passed-through devices (vfio): what they do QEMU does not count. */
     GPtrArray *unwatched;

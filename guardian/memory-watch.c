@@ -202,16 +202,31 @@ reservation_learn(Vm *vm, gint64 realtime_us)
                            realtime_us / G_USEC_PER_SEC);
 }
 
+/* The kubelet puts pods of the other two QoS classes into groups of these names. */
+static bool
+is_guaranteed(const char *group_path)
+{
+    return group_path && strstr(group_path, "kubepods") && !strstr(group_path, "burstable") &&
+           !strstr(group_path, "besteffort");
+}
+
 ReservationResult
 memory_watch_reservation(const Vm *vm)
 {
     const MemorySample *memory = &vm->memory;
     bool has_limit = memory->has_limit && memory->limit_is_own; /* else it is many VMs' */
-    guint64 configured_bytes = has_limit               ? memory->limit_bytes
-                               : memory->has_guest_ram ? memory->guest_ram_bytes
-                                                       : 0;
+    guint64 guest_bytes = memory->has_guest_ram ? memory->guest_ram_bytes : 0;
+    ReservationVm asked = {.configured_bytes = has_limit ? memory->limit_bytes : guest_bytes,
+                           .guest_bytes = guest_bytes,
+                           .vcpus = vm->argv->n_vcpus,
+                           .has_graphics = vm->argv->has_graphics,
+                           .has_host_device = vm->argv->has_host_device,
+                           .has_tpm = vm->argv->has_tpm,
+                           .has_sev = vm->argv->has_sev,
+                           .is_arm64 = vm->argv->is_arm64,
+                           .is_guaranteed = is_guaranteed(vm->group_path)};
 
-    return reservation_decide(&vm->memory_watch->reservation, configured_bytes, 1, &vm->limits);
+    return reservation_decide(&vm->memory_watch->reservation, &asked, &vm->limits);
 }
 
 bool

@@ -18,7 +18,9 @@
 #define YOUNG_S 3600
 /* Harvester's additionalGuestMemoryOverheadRatio since 1.4, unless configured. */
 #define HARVESTER_RATIO_THOUSANDTHS 1500
-#define RATIO_ONE 1000
+/* Harvester's overcommit-config, unless configured. */
+#define HARVESTER_OVERCOMMIT_THOUSANDTHS 1500
+#define ONE 1000
 
 /* The least that was read within the reaction time. */
 static guint64
@@ -108,24 +110,43 @@ model_candidate(const char *name, const char *problem, const OverheadResult *res
     return candidate;
 }
 
-static void
-models_ask(guint64 configured_bytes, guint vcpus, const Limits *limits,
-           ReservationCandidate *candidates)
+/* requests.memory: overcommit makes it less than what the guest has. */
+static guint64
+request_of(guint64 guest_bytes, gint64 overcommit_thousandths)
 {
-    OverheadInput input = {.configured_bytes = configured_bytes,
-                           .request_bytes = configured_bytes,
+    guint64 divisor = (guint64)MAX(overcommit_thousandths, ONE);
+
+    return guest_bytes / divisor * ONE + guest_bytes % divisor * ONE / divisor;
+}
+
+static void
+models_ask(const ReservationVm *vm, const Limits *limits, ReservationCandidate *candidates)
+{
+    OverheadInput table = {.configured_bytes = vm->configured_bytes};
+    guint64 guest_bytes = vm->guest_bytes > 0 ? vm->guest_bytes : vm->configured_bytes;
+    gint64 overcommit_thousandths = limits->kubevirt_overcommit_thousandths;
+    OverheadInput input = {.configured_bytes = guest_bytes,
+                           .request_bytes = request_of(guest_bytes, overcommit_thousandths),
                            .kubevirt_version = (gint32)limits->kubevirt_version,
-                           .vcpus = vcpus,
-                           .has_graphics = true,
+                           .vcpus = vm->vcpus,
+                           .has_graphics = vm->has_graphics,
+                           .has_vfio = vm->has_host_device,
+                           .has_tpm = vm->has_tpm,
+                           .has_sev = vm->has_sev,
+                           .is_arm64 = vm->is_arm64,
+                           .is_dedicated = vm->is_guaranteed,
                            .ratio_thousandths = limits->kubevirt_ratio_thousandths};
     OverheadResult result = {0};
-    const char *problem = overhead_table(&input, &result);
+    const char *problem = overhead_table(&table, &result);
 
     candidates[CANDIDATE_TABLE] = model_candidate("table", problem, &result, 0);
     problem = overhead_kubevirt(&input, &result);
     candidates[CANDIDATE_KUBEVIRT] = model_candidate("kubevirt", problem, &result, 0);
-    if (input.ratio_thousandths == RATIO_ONE)
+    if (input.ratio_thousandths == ONE)
         input.ratio_thousandths = HARVESTER_RATIO_THOUSANDTHS;
+    if (overcommit_thousandths == ONE)
+        overcommit_thousandths = HARVESTER_OVERCOMMIT_THOUSANDTHS;
+    input.request_bytes = request_of(guest_bytes, overcommit_thousandths) & ~(UNITS_MIB - 1);
     problem = overhead_kubevirt(&input, &result);
     candidates[CANDIDATE_HARVESTER] =
         model_candidate("harvester", problem, &result, (guint64)limits->reserved_memory_bytes);
@@ -181,12 +202,11 @@ winner_choose(ReservationResult *result, const Limits *limits)
 }
 
 ReservationResult
-reservation_decide(const Reservation *reservation, guint64 configured_bytes, guint vcpus,
-                   const Limits *limits)
+reservation_decide(const Reservation *reservation, const ReservationVm *vm, const Limits *limits)
 {
     ReservationResult result = {.burst_bytes = reservation_burst(reservation)};
 
-    models_ask(configured_bytes, vcpus, limits, result.candidates);
+    models_ask(vm, limits, result.candidates);
     result.candidates[CANDIDATE_MEASURED] =
         measured_candidate(reservation, &result.confidence_thousandths);
     winner_choose(&result, limits);

@@ -61,10 +61,19 @@ typedef struct {
     guint confidence_thousandths; /* of the measured one: 1000 after a week */
 } ReservationResult;
 
-/* configured_bytes is what the user configured: the limit, or the guest's RAM where there is none.
- */
-ReservationResult reservation_decide(const Reservation *reservation, guint64 configured_bytes,
-                                     guint vcpus, const Limits *limits);
+/* The VM as the models ask for it. */
+typedef struct {
+    /* What the user configured, the table's column: the limit, or the guest's RAM where there is
+     * none; 0 unknown. KubeVirt adds to what was configured, so its formula takes the guest's RAM
+     * where that is known. */
+    guint64 configured_bytes, guest_bytes;
+    guint vcpus; /* 0 counts as 1 */
+    bool has_graphics, has_host_device, has_tpm, has_sev, is_arm64;
+    bool is_guaranteed; /* its pod's QoS class */
+} ReservationVm;
+
+ReservationResult reservation_decide(const Reservation *reservation, const ReservationVm *vm,
+                                     const Limits *limits);
 
 /* The state as lines of text, and back; false, and *ret_ untouched, for anything else. */
 char *reservation_format(const Reservation *reservation);

@@ -158,7 +158,13 @@ const Setting settings[] = {
     {"memory", "kubevirt_ratio", SETTING_RATIO, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "1", 1000,
      10000, NULL, G_STRUCT_OFFSET(Limits, kubevirt_ratio_thousandths),
      "KubeVirt's additionalGuestMemoryOverheadRatio, a factor on the whole overhead. 1 because "
-     "that is KubeVirt's own default."},
+     "that is KubeVirt's own default; the model harvester then takes its own, 1.5."},
+    {"memory", "kubevirt_overcommit", SETTING_RATIO, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "1", 1000,
+     10000, NULL, G_STRUCT_OFFSET(Limits, kubevirt_overcommit_thousandths),
+     "KubeVirt's memoryOvercommit, or the memory of Harvester's overcommit-config, as a factor: "
+     "150 % is 1.5. What a pod requests is the guest's RAM divided by it, and KubeVirt reserves "
+     "page tables for what is requested. 1 because that is KubeVirt's own default; the model "
+     "harvester then takes its own, 1.5."},
 
     {"libvirt", "connections", SETTING_LIST, SCOPE_HOST, OWNER_HOST, APPLY_RELOAD, NULL, 0, 0, NULL,
      G_STRUCT_OFFSET(Limits, libvirt_connections),

@@ -69,6 +69,7 @@ typedef struct {
     char *watched_groups;
     gint64 reserved_memory_bytes, overhead_cap_bytes;
     gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;
+    gint64 kubevirt_overcommit_thousandths;
     /* [libvirt] */
     char *libvirt_connections;  /* "auto", paths of sockets, test: URIs, "none"; NULL = auto */
     gint64 libvirt_passthrough; /* a PassthroughMode */

@@ -145,6 +145,9 @@ limits_of(gint64 model)
     return limits;
 }
 
+static const ReservationVm small = {.configured_bytes = 2 * UNITS_GIB, .has_graphics = true};
+static const ReservationVm unknown = {0};
+
 static void
 a_young_vm_is_reserved_for_by_the_table(void **state)
 {
@@ -153,7 +156,7 @@ a_young_vm_is_reserved_for_by_the_table(void **state)
     ReservationResult result;
 
     follow_for(&reservation, START_S, 1800, 700);
-    result = reservation_decide(&reservation, 2 * UNITS_GIB, 1, &limits);
+    result = reservation_decide(&reservation, &small, &limits);
     assert_int_equal(result.winner, CANDIDATE_TABLE);
     assert_int_equal(result.bytes, MIB(384));
     assert_non_null(result.candidates[CANDIDATE_MEASURED].problem);
@@ -168,14 +171,14 @@ what_is_measured_wins_where_it_is_more(void **state)
     guint64 after_a_day;
 
     follow_for(&reservation, START_S, DAY, 700);
-    result = reservation_decide(&reservation, 2 * UNITS_GIB, 1, &limits);
+    result = reservation_decide(&reservation, &small, &limits);
     assert_int_equal(result.winner, CANDIDATE_MEASURED);
     assert_int_equal(result.burst_bytes, 0);
     /* 700 x 1.15 x 1.1, and what a bucket is wide */
     assert_in_range(result.bytes, MIB(885), MIB(940));
     after_a_day = result.bytes;
     follow_for(&reservation, START_S + DAY, 9 * DAY, 700);
-    result = reservation_decide(&reservation, 2 * UNITS_GIB, 1, &limits);
+    result = reservation_decide(&reservation, &small, &limits);
     assert_true(result.bytes < after_a_day);
     assert_int_equal(result.confidence_thousandths, 1000);
 }
@@ -188,11 +191,11 @@ the_table_is_the_floor_and_the_policy_the_cap(void **state)
     ReservationResult result;
 
     follow_for(&reservation, START_S, 2 * DAY, 60);
-    result = reservation_decide(&reservation, 2 * UNITS_GIB, 1, &limits);
+    result = reservation_decide(&reservation, &small, &limits);
     assert_int_equal(result.winner, CANDIDATE_TABLE);
     assert_int_equal(result.bytes, MIB(384));
     limits.overhead_cap_bytes = (gint64)MIB(300);
-    result = reservation_decide(&reservation, 2 * UNITS_GIB, 1, &limits);
+    result = reservation_decide(&reservation, &small, &limits);
     assert_int_equal(result.bytes, MIB(300));
 }
 
@@ -223,15 +226,67 @@ every_model_answers_and_the_largest_can_win(void **state)
     ReservationResult result;
 
     limits.reserved_memory_bytes = (gint64)MIB(100);
-    result = reservation_decide(&reservation, 2 * UNITS_GIB, 1, &limits);
+    result = reservation_decide(&reservation, &small, &limits);
     assert_int_equal(result.candidates[CANDIDATE_TABLE].bytes, MIB(384));
     /* 25 + 100 + 25 + 40 + 50 + 8 + 8 + 32 + 2 GiB / 512 */
     assert_int_equal(result.candidates[CANDIDATE_KUBEVIRT].bytes, MIB(292));
-    assert_int_equal(result.candidates[CANDIDATE_HARVESTER].bytes, MIB(438 + 100));
+    /* 1365 MiB requested: (288 + 1365 / 512) x 1.5 */
+    assert_int_equal(result.candidates[CANDIDATE_HARVESTER].bytes, MIB(532) + MIB(1365) * 3 / 1024);
     assert_int_equal(result.winner, CANDIDATE_HARVESTER);
     limits.overhead_model = OVERHEAD_MODEL_KUBEVIRT;
-    assert_int_equal(reservation_decide(&reservation, 2 * UNITS_GIB, 1, &limits).bytes, MIB(292));
-    assert_int_equal(reservation_decide(&reservation, 0, 1, &limits).winner, -1);
+    assert_int_equal(reservation_decide(&reservation, &small, &limits).bytes, MIB(292));
+    assert_int_equal(reservation_decide(&reservation, &unknown, &limits).winner, -1);
+}
+
+/* Each term hangs on what the VM has; two VMs of one size differ by it. */
+static void
+the_formula_is_asked_for_this_vm(void **state)
+{
+    static const struct {
+        ReservationVm vm;
+        guint64 kubevirt_mib, harvester_mib;
+    } rows[] = {
+        /* 25 + 100 + 25 + 40 + 50 + 8 + 8 + page tables of 2 GiB = 260; Harvester requests 1365
+         * MiB: (256 + 2.666) x 1.5 */
+        {{.vcpus = 1}, 260, 387},
+        {{.vcpus = 16}, 380, 567},
+        {{.has_graphics = true}, 292, 435},
+        {{.has_host_device = true}, 1284, 1923},
+        {{.has_tpm = true}, 313, 467},
+        {{.has_sev = true}, 516, 771},
+        {{.is_arm64 = true}, 388, 579},
+        {{.is_guaranteed = true}, 360, 537},
+        {{.vcpus = 4, .has_graphics = true, .has_tpm = true, .is_guaranteed = true}, 469, 701},
+    };
+    Reservation reservation = {0};
+    g_auto(Limits) limits = limits_of(OVERHEAD_MODEL_KUBEVIRT);
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        ReservationVm vm = rows[i].vm;
+        ReservationResult result;
+
+        vm.guest_bytes = 2 * UNITS_GIB;
+        vm.configured_bytes = 3 * UNITS_GIB; /* the limit: the formula does not take it */
+        result = reservation_decide(&reservation, &vm, &limits);
+        assert_int_equal(result.bytes, MIB(rows[i].kubevirt_mib));
+        assert_int_equal(result.candidates[CANDIDATE_HARVESTER].bytes / UNITS_MIB,
+                         rows[i].harvester_mib);
+        assert_int_equal(result.candidates[CANDIDATE_TABLE].bytes, MIB(384));
+    }
+}
+
+static void
+overcommit_lowers_the_page_tables_only(void **state)
+{
+    Reservation reservation = {0};
+    g_auto(Limits) limits = limits_of(OVERHEAD_MODEL_KUBEVIRT);
+
+    limits.kubevirt_overcommit_thousandths = 2000;
+    assert_int_equal(reservation_decide(&reservation, &small, &limits).bytes, MIB(290));
+    /* Harvester's own 1.5 gives way: (288 + 1024 / 512) x 1.5 */
+    assert_int_equal(
+        reservation_decide(&reservation, &small, &limits).candidates[CANDIDATE_HARVESTER].bytes,
+        MIB(435));
 }
 
 static void
@@ -247,8 +302,8 @@ a_reservation_survives_a_restart(void **state)
     text = reservation_format(&reservation);
     assert_true(reservation_parse(text, now, &back));
     assert_int_equal(reservation_burst(&back), MIB(90));
-    assert_int_equal(reservation_decide(&back, 2 * UNITS_GIB, 1, &limits).bytes,
-                     reservation_decide(&reservation, 2 * UNITS_GIB, 1, &limits).bytes);
+    assert_int_equal(reservation_decide(&back, &small, &limits).bytes,
+                     reservation_decide(&reservation, &small, &limits).bytes);
     for (gsize cut = 0; cut + 1 < strlen(text); cut++) { /* torn in the middle: refused */
         g_autofree char *torn = g_strndup(text, cut);
 
@@ -272,6 +327,8 @@ main(void)
         cmocka_unit_test(the_table_is_the_floor_and_the_policy_the_cap),
         cmocka_unit_test(the_largest_burst_is_added),
         cmocka_unit_test(every_model_answers_and_the_largest_can_win),
+        cmocka_unit_test(the_formula_is_asked_for_this_vm),
+        cmocka_unit_test(overcommit_lowers_the_page_tables_only),
         cmocka_unit_test(a_reservation_survives_a_restart),
     };
 
