@@ -37,7 +37,6 @@ struct DriftLook {
 
     PveConf *conf;
     char *problem;
-    bool is_cut;
     gint64 due_us; /* next read of the configuration, monotonic */
     gint64 read_us, written_us;
     char *canonical; /* the configuration at the newest read; NULL before the first */
@@ -131,7 +130,6 @@ configuration_take(DriftLook *look, const PveRead *read, const char *id, const H
 {
     look_set_problem(look, NULL);
     look->conf = pveconf_parse(read->text, read->length);
-    look->is_cut = read->is_cut;
     look->read_us = host_realtime_us(host);
     configuration_compare(look, read);
     if (look->written_us != read->written_us)
