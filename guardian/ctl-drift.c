@@ -173,6 +173,9 @@ print_memory(JsonObject *memory)
     g_autofree char *live = limit_of(memory, "live");
     const char *name = report_text_of(memory, "owner", "?");
 
+    if (message_get_string(memory, "problem"))
+        printf("  memory of %s: %s\n", report_text_of(memory, "group", "?"),
+               report_text_of(memory, "problem", "?"));
     if (!message_get_string(memory, "why"))
         return;
     printf("  %-22s %16s %16s %16s\n", "memory", "configuration", name, "live");

@@ -2,14 +2,8 @@
 #include "drift-memory.h"
 
 #include "libvirt-domain.h"
-#include "meminfo.h"
+#include "unit-look.h"
 #include "units.h"
-
-#include <string.h>
-
-/* A unit's file is a page at most. */
-#define UNIT_BYTES_MAX (256 * 1024)
-#define KEY "MemoryMax="
 
 const char *
 drift_memory_side_name(DriftMemorySide side)
@@ -40,51 +34,6 @@ limit_new(MemoryLimitForm form, bool is_limited, guint64 bytes)
     return limit;
 }
 
-/* The last assignment in the text; NULL: there is none, or it cannot be read. */
-static MemoryLimit *
-last_assignment(const char *text, guint64 total_bytes)
-{
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    const char *last = NULL;
-    g_autofree char *wrong = NULL;
-
-    for (guint i = 0; lines[i]; i++)
-        if (g_str_has_prefix(g_strstrip(lines[i]), KEY))
-            last = lines[i];
-    return last ? memory_limit_parse(MEMORY_LIMIT_SYSTEMD, last, NULL, total_bytes, &wrong) : NULL;
-}
-
-/* `systemctl set-property` and the manager of transient units write drop-ins of this name; the
- * first directory that has one counts (systemd.unit(5)). Without one it is the unit's own file. */
-MemoryLimit *
-drift_memory_unit(const Host *host, const char *unit, guint64 total_bytes)
-{
-    static const struct {
-        HostRoot root;
-        const char *directory, *file;
-    } places[] = {
-        {HOST_ETC, "systemd/system.control", ".d/50-MemoryMax.conf"},
-        {HOST_RUN, "systemd/system.control", ".d/50-MemoryMax.conf"},
-        {HOST_RUN, "systemd/transient", ".d/50-MemoryMax.conf"},
-        {HOST_ETC, "systemd/system", ".d/50-MemoryMax.conf"},
-        {HOST_RUN, "systemd/transient", ""},
-        {HOST_ETC, "systemd/system", ""},
-    };
-
-    for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
-        g_autofree char *path =
-            g_strdup_printf("%s/%s%s", places[i].directory, unit, places[i].file);
-        g_autofree char *text = host_read(host, places[i].root, path, UNIT_BYTES_MAX, NULL, NULL);
-        MemoryLimit *limit = text ? last_assignment(text, total_bytes) : NULL;
-
-        if (limit)
-            return limit;
-        if (text && !*places[i].file && !strstr(text, KEY))
-            return memory_limit_absent(MEMORY_LIMIT_SYSTEMD);
-    }
-    return NULL;
-}
-
 static DriftMemory *
 memory_new(const char *group, const char *owner, MemoryLimit *live)
 {
@@ -97,19 +46,20 @@ memory_new(const char *group, const char *owner, MemoryLimit *live)
 }
 
 static void
-add_unit(GPtrArray *memories, const Host *host, const CgroupLimit *limit)
+add_unit(GPtrArray *memories, const UnitLook *look, const CgroupLimit *limit)
 {
-    HostMemory total = {0};
-    guint64 total_bytes = meminfo_read(host, &total) ? total.total_bytes : 0;
-    const char *unit = strrchr(limit->path, '/');
-    MemoryLimit *owner = unit ? drift_memory_unit(host, unit + 1, total_bytes) : NULL;
+    const MemoryLimit *told = unit_look_limit(look, limit);
+    const char *problem = unit_look_problem(look);
     DriftMemory *memory;
 
-    if (!owner)
+    if (!told && !problem)
         return;
     memory = memory_new(limit->path, "systemd",
                         limit_new(MEMORY_LIMIT_CGROUP2, true, limit->limit_bytes));
-    memory->sides[DRIFT_MEMORY_TOLD] = owner;
+    memory->problem = problem;
+    if (told)
+        memory->sides[DRIFT_MEMORY_TOLD] =
+            limit_new(MEMORY_LIMIT_SYSTEMD, told->is_limited, told->bytes);
     g_ptr_array_add(memories, memory);
 }
 
@@ -143,7 +93,7 @@ add_domain(GPtrArray *memories, const Vm *vm, const CgroupLimit *limit)
 }
 
 GPtrArray *
-drift_memory_look(const Host *host, const Vm *vm)
+drift_memory_look(const Vm *vm)
 {
     GPtrArray *memories = g_ptr_array_new_with_free_func(memory_free);
     const CgroupLimit *of_domain = NULL;
@@ -153,10 +103,9 @@ drift_memory_look(const Host *host, const Vm *vm)
 
         if (!limit->is_own)
             continue;
-        if (g_strcmp0(limit->owner, "systemd") == 0) {
-            if (host)
-                add_unit(memories, host, limit);
-        } else if (!of_domain)
+        if (unit_look_is_unit(limit))
+            add_unit(memories, vm->units, limit);
+        else if (!of_domain)
             of_domain = limit;
     }
     add_domain(memories, vm, of_domain);

@@ -19,18 +19,14 @@ typedef enum {
 typedef struct {
     char *group;                              /* printable */
     const char *owner;                        /* "systemd", "libvirt"; static */
+    const char *problem;                      /* why its owner's is not known, static; NULL */
     MemoryLimit *sides[DRIFT_MEMORY_N_SIDES]; /* NULL: not known, or there is none */
 } DriftMemory;
 
 /* "configuration", "told", "live" */
 const char *drift_memory_side_name(DriftMemorySide side);
-/* Of DriftMemory, owned: a group whose owner holds nothing that is known is left out. host: where
- * units are read; NULL: none is, as in the daemon, whose host's disk may be the dead one. */
-GPtrArray *drift_memory_look(const Host *host, const Vm *vm);
+/* Of DriftMemory, owned: a group whose owner holds nothing is left out. Nothing is read for it. */
+GPtrArray *drift_memory_look(const Vm *vm);
 bool drift_memory_is_equal(const DriftMemory *memory);
 /* Why a difference matters: a static phrase; "" without one. */
 const char *drift_memory_why(const DriftMemory *memory);
-
-/* What systemd has written down of the unit below /run and /etc; NULL: nothing, or it cannot be
- * read. total_bytes as in memory-limit.h. */
-MemoryLimit *drift_memory_unit(const Host *host, const char *unit, guint64 total_bytes);

@@ -7,6 +7,7 @@
 #include "pve-read.h"
 #include "reconciler.h"
 #include "report-build.h"
+#include "unit-look.h"
 #include "units.h"
 
 #include <string.h>
@@ -160,9 +161,9 @@ build_memory_side(JsonBuilder *builder, const char *name, const MemoryLimit *lim
 }
 
 static void
-build_memories(JsonBuilder *builder, const Host *host, const Vm *vm)
+build_memories(JsonBuilder *builder, const Vm *vm)
 {
-    g_autoptr(GPtrArray) memories = drift_memory_look(host, vm);
+    g_autoptr(GPtrArray) memories = drift_memory_look(vm);
 
     json_builder_set_member_name(builder, "memory");
     json_builder_begin_array(builder);
@@ -176,6 +177,7 @@ build_memories(JsonBuilder *builder, const Host *host, const Vm *vm)
         for (DriftMemorySide side = 0; side < DRIFT_MEMORY_N_SIDES; side++)
             build_memory_side(builder, drift_memory_side_name(side), memory->sides[side]);
         build_text(builder, "why", drift_memory_is_equal(memory) ? NULL : drift_memory_why(memory));
+        build_text(builder, "problem", memory->problem);
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);
@@ -194,15 +196,14 @@ build_drift(JsonBuilder *builder, const Guardian *guardian, const Vm *vm)
     build_text(builder, "source", vm->source);
     build_configuration(builder, guardian, vm);
     build_text(builder, "generation", !is_known ? NULL : has_objects ? "throttle-group" : "legacy");
-    build_bool(builder, "is_asking", drift_look_is_open(vm->drift));
+    build_bool(builder, "is_asking", drift_look_is_open(vm->drift) || unit_look_is_open(vm->units));
     build_printable(builder, "why_not_asked", drift_look_why_not(vm->drift));
     json_builder_set_member_name(builder, "disks");
     json_builder_begin_array(builder);
     for (guint i = 0; i < disks->len; i++)
         build_disk(builder, vm, disks->pdata[i]);
     json_builder_end_array(builder);
-    build_memories(builder,
-                   guardian_host_watch(guardian)->is_daemon ? NULL : guardian_host(guardian), vm);
+    build_memories(builder, vm);
     json_builder_end_object(builder);
 }
 
@@ -254,6 +255,7 @@ drift_want(const Guardian *guardian, const char *word, GError **error)
         if (word && !vm_matches(vm, word))
             continue;
         drift_look_want(vm);
+        unit_look_want(vm);
         n++;
     }
     return n > 0 || !word || nobody_is_called(word, error);

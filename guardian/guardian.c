@@ -11,6 +11,7 @@
 #include "reconciler.h"
 #include "sample.h"
 #include "storage.h"
+#include "unit-look.h"
 
 /* Command lines of hung processes are read here; more hung VMs than this and new ones wait to be
  * found. */
@@ -100,6 +101,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
 
     storage_look_up(vm, guardian->children); /* where there was no room when it was found */
     drift_look_go_on(vm, guardian->host, guardian->children, now);
+    unit_look_go_on(vm, guardian->host, guardian->children, now);
     limits_request_check(vm, now);
     vm->late_us = vm->next_us > 0 ? MAX(now - vm->next_us, 0) : 0; /* 0: it need not wait */
     guardian->samples_open++;

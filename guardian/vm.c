@@ -9,6 +9,7 @@
 #include "neighbour.h"
 #include "network.h"
 #include "storage.h"
+#include "unit-look.h"
 #include "units.h"
 
 #include <string.h>
@@ -59,6 +60,7 @@ vm_new(Proc *proc, Argv *argv, const char *source)
     vm->motions = neighbours_table_new();
     vm->memory_watch = memory_watch_new();
     vm->drift = drift_look_new();
+    vm->units = unit_look_new();
     track_init(&vm->track);
     return vm;
 }
@@ -89,6 +91,8 @@ vm_free(Vm *vm)
     limits_request_forget(vm);
     drift_look_forget(vm);
     drift_look_free(vm->drift);
+    unit_look_forget(vm);
+    unit_look_free(vm->units);
     qmp_client_free(vm->client);
     recorder_free(vm->recorder);
     track_clear(&vm->track);

@@ -104,6 +104,7 @@ typedef struct Vm {
     Recorder *recorder;
     Track track;
     struct DriftLook *drift;              /* what is known of its disks' limits */
+    struct UnitLook *units;               /* what systemd holds of its memory limits */
     struct LimitsRequest *limits_request; /* about them, under way; NULL */
     gint64 limits_asked_us;  /* QEMU itself was asked about them, by the clock of samples */
     gint64 calm_since_us;    /* running, and nothing suspect, without a break; 0 it is not */

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "unit-look.h"
+
+#include "files-read.h"
+#include "meminfo.h"
+
+#include <string.h>
+
+/* As for the configuration of Proxmox: a person's change is seen a minute later. */
+#define LOOK_US (60 * G_USEC_PER_SEC)
+/* A disk that lives answers within milliseconds, a busy one within a second. */
+#define READ_DEADLINE_US (5 * G_USEC_PER_SEC)
+/* A drop-in has three lines, a unit a page; what is longer than this is not read. */
+#define UNIT_BYTES_MAX (16 * 1024)
+#define KEY "MemoryMax="
+/* On a dead disk of the host one child of each VM would be stuck: half of the room stays for those
+ * who look at the VMs' storage. */
+#define ROOM (CHILD_STUCK_MAX / 2)
+
+/* `systemctl set-property` and the manager of transient units write drop-ins of this name; the
+ * first directory that has one counts (systemd.unit(5)). Without one it is the unit's own file. */
+static const struct {
+    HostRoot root;
+    const char *directory, *file;
+} places[] = {
+    {HOST_ETC, "systemd/system.control", ".d/50-MemoryMax.conf"},
+    {HOST_RUN, "systemd/system.control", ".d/50-MemoryMax.conf"},
+    {HOST_RUN, "systemd/transient", ".d/50-MemoryMax.conf"},
+    {HOST_ETC, "systemd/system", ".d/50-MemoryMax.conf"},
+    {HOST_RUN, "systemd/transient", ""},
+    {HOST_ETC, "systemd/system", ""},
+};
+#define N_PLACES G_N_ELEMENTS(places)
+/* Of one VM: its scope, and perhaps a slice of its own. */
+#define UNITS_MAX (FILES_READ_MAX / N_PLACES)
+
+/* What a child that is under way belongs to. */
+typedef struct {
+    Vm *vm; /* NULL: the VM has ended */
+    const Host *host;
+    GPtrArray *units; /* of char *, in the order of the files */
+} Lookup;
+
+struct UnitLook {
+    GHashTable *limits; /* unit -> MemoryLimit */
+    const char *problem;
+    gint64 due_us; /* monotonic */
+    bool is_wanted;
+    Lookup *reading; /* in flight, owned by its child; NULL */
+};
+
+UnitLook *
+unit_look_new(void)
+{
+    UnitLook *look = g_new0(UnitLook, 1);
+
+    look->limits =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)memory_limit_free);
+    return look;
+}
+
+void
+unit_look_free(UnitLook *look)
+{
+    if (!look)
+        return;
+    g_hash_table_unref(look->limits);
+    g_free(look);
+}
+
+static void
+lookup_free(Lookup *lookup)
+{
+    g_ptr_array_unref(lookup->units);
+    g_free(lookup);
+}
+
+static const char *
+unit_of(const CgroupLimit *limit)
+{
+    const char *slash = strrchr(limit->path, '/');
+
+    return slash ? slash + 1 : limit->path;
+}
+
+bool
+unit_look_is_unit(const CgroupLimit *limit)
+{
+    return limit->is_own && g_strcmp0(limit->owner, "systemd") == 0;
+}
+
+/* The last assignment in the text; NULL: there is none, or it cannot be read. */
+static MemoryLimit *
+last_assignment(const char *text, guint64 total_bytes)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    const char *last = NULL;
+    g_autofree char *wrong = NULL;
+
+    for (guint i = 0; lines[i]; i++)
+        if (g_str_has_prefix(g_strstrip(lines[i]), KEY))
+            last = lines[i];
+    return last ? memory_limit_parse(MEMORY_LIMIT_SYSTEMD, last, NULL, total_bytes, &wrong) : NULL;
+}
+
+/* Of its N_PLACES files; NULL: nothing is written down, or it cannot be read. */
+static MemoryLimit *
+limit_of_files(const FileRead *files, guint64 total_bytes)
+{
+    for (guint i = 0; i < N_PLACES; i++) {
+        bool is_whole = files[i].text && files[i].length < UNIT_BYTES_MAX;
+        g_autofree char *text = is_whole ? g_strndup(files[i].text, files[i].length) : NULL;
+        MemoryLimit *limit = text ? last_assignment(text, total_bytes) : NULL;
+
+        if (limit)
+            return limit;
+        if (text && !*places[i].file && !strstr(text, KEY))
+            return memory_limit_absent(MEMORY_LIMIT_SYSTEMD);
+    }
+    return NULL;
+}
+
+static void
+look_take(UnitLook *look, const Lookup *lookup, const FileRead *files)
+{
+    HostMemory total = {0};
+    guint64 total_bytes = meminfo_read(lookup->host, &total) ? total.total_bytes : 0;
+
+    for (guint i = 0; i < lookup->units->len; i++) {
+        MemoryLimit *limit = limit_of_files(files + i * N_PLACES, total_bytes);
+
+        if (limit)
+            g_hash_table_replace(look->limits, g_strdup(lookup->units->pdata[i]), limit);
+    }
+}
+
+/* problem: why nothing is known of them; NULL. */
+static void
+look_clear(UnitLook *look, const char *problem)
+{
+    g_hash_table_remove_all(look->limits);
+    look->problem = problem;
+}
+
+static void
+on_files(const FileRead *files, gpointer data)
+{
+    Lookup *lookup = data;
+    UnitLook *look = lookup->vm ? lookup->vm->units : NULL;
+
+    if (look) {
+        look->reading = NULL;
+        look->is_wanted = look->is_wanted && look->due_us == 0; /* wanted after it had begun */
+        look_clear(look, files ? NULL : "reading its unit hangs");
+        if (files)
+            look_take(look, lookup, files);
+    }
+    lookup_free(lookup);
+}
+
+/* Of char *, new: the units among the VM's groups. */
+static GPtrArray *
+units_of(const Vm *vm)
+{
+    GPtrArray *units = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; vm->group_limits && i < vm->group_limits->len; i++) {
+        const CgroupLimit *limit = &g_array_index(vm->group_limits, CgroupLimit, i);
+
+        if (unit_look_is_unit(limit) && units->len < UNITS_MAX)
+            g_ptr_array_add(units, g_strdup(unit_of(limit)));
+    }
+    return units;
+}
+
+/* false: no child could be started. */
+static bool
+look_begin(Vm *vm, const Host *host, Children *children, GPtrArray *units)
+{
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    FileWanted wanted[FILES_READ_MAX];
+    Lookup *lookup = g_new0(Lookup, 1);
+
+    for (guint i = 0; i < units->len * N_PLACES; i++) {
+        guint place = i % N_PLACES;
+        const char *unit = units->pdata[i / N_PLACES];
+
+        g_ptr_array_add(
+            paths, g_strdup_printf("%s/%s%s", places[place].directory, unit, places[place].file));
+        wanted[i] = (FileWanted){places[place].root, paths->pdata[i], UNIT_BYTES_MAX, false};
+    }
+    lookup->vm = vm;
+    lookup->host = host;
+    lookup->units = g_ptr_array_ref(units);
+    vm->units->reading = lookup;
+    if (children_running(children) < ROOM &&
+        files_read(host, children, wanted, paths->len, READ_DEADLINE_US, on_files, lookup))
+        return true;
+    vm->units->reading = NULL;
+    lookup_free(lookup);
+    return false;
+}
+
+void
+unit_look_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
+{
+    UnitLook *look = vm->units;
+    g_autoptr(GPtrArray) units = NULL;
+
+    if (look->reading || now_us < look->due_us)
+        return;
+    units = units_of(vm);
+    if (units->len > 0 && look_begin(vm, host, children, units)) {
+        look->due_us = now_us + LOOK_US;
+        return;
+    }
+    look->is_wanted = false; /* at the next sample: its groups may be known, or there may be room */
+    look_clear(look, units->len > 0 ? "too many reads hang" : NULL);
+}
+
+void
+unit_look_forget(Vm *vm)
+{
+    if (vm->units->reading)
+        vm->units->reading->vm = NULL;
+    vm->units->reading = NULL;
+}
+
+void
+unit_look_want(Vm *vm)
+{
+    vm->units->is_wanted = true;
+    vm->units->due_us = 0;
+}
+
+bool
+unit_look_is_open(const UnitLook *look)
+{
+    return look->is_wanted;
+}
+
+const MemoryLimit *
+unit_look_limit(const UnitLook *look, const CgroupLimit *limit)
+{
+    return g_hash_table_lookup(look->limits, unit_of(limit));
+}
+
+const char *
+unit_look_problem(const UnitLook *look)
+{
+    return look->problem;
+}
