@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit-facts.h"
 
+#include "mountinfo.h"
 #include "overhead.h"
 #include "storage.h"
+#include "sysfs.h"
 #include "units.h"
 
 #include <errno.h>
@@ -81,17 +83,6 @@ aio_of(const char *word)
                                          : AIO_THREADS;
 }
 
-/* "/sys/dev/block/254:3" is a link that the kernel made. */
-static char *
-block_attribute(const Host *host, const char *number, const char *name)
-{
-    g_autofree char *path =
-        g_strdup_printf("%s/dev/block/%s/%s", host_root_path(host, HOST_SYS), number, name);
-    char *text = NULL;
-
-    return g_file_get_contents(path, &text, NULL, NULL) ? g_strstrip(text) : NULL;
-}
-
 /* A thin volume lies on its pool's mapping, "LVM-...-tpool". */
 static bool
 lies_on_pool(const Host *host, const char *number)
@@ -102,8 +93,8 @@ lies_on_pool(const Host *host, const char *number)
     const char *name;
 
     while (slaves && (name = g_dir_read_name(slaves))) {
-        g_autofree char *of = g_strdup_printf("slaves/%s/dm/uuid", name);
-        g_autofree char *uuid = block_attribute(host, number, of);
+        g_autofree char *link = g_strconcat("class/block/", name, NULL);
+        g_autofree char *uuid = sysfs_read(host, link, "dm/uuid");
 
         if (uuid && g_str_has_suffix(uuid, "pool"))
             return true;
@@ -111,50 +102,28 @@ lies_on_pool(const Host *host, const char *number)
     return false;
 }
 
-/* The type of the file system that the path lies on; NULL unknown. New string. */
-static char *
-file_system_of(const Host *host, const char *path)
-{
-    g_autofree char *name = g_strdup_printf("%d/mountinfo", (int)getpid());
-    g_autofree char *text = host_read(host, HOST_PROC, name, 16 * MIB, NULL, NULL);
-    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
-    char *type = NULL;
-    gsize longest = 0;
-
-    for (guint i = 0; lines[i]; i++) {
-        g_auto(GStrv) words = g_strsplit(lines[i], " ", -1);
-        const char *dash = strstr(lines[i], " - ");
-        gsize length = g_strv_length(words) > 5 ? strlen(words[4]) : 0;
-
-        if (!dash || length < longest || length == 0 || strncmp(path, words[4], length) != 0 ||
-            (length > 1 && path[length] != '/' && path[length] != '\0'))
-            continue;
-        longest = length;
-        g_free(type);
-        type = g_strndup(dash + 3, strcspn(dash + 3, " "));
-    }
-    return type;
-}
-
 static AuditPlace
 place_of(const Host *host, const Vm *vm, const ArgvDisk *disk)
 {
     const StorageFacts *facts = storage_facts(vm, disk);
-    g_autofree char *number = NULL, *uuid = NULL, *type = NULL;
+    g_autofree char *number = NULL, *link = NULL, *uuid = NULL;
 
     if (!disk->storage)
         return PLACE_OTHER;
     if (g_str_has_prefix(disk->storage, "dev:/dev/rbd"))
         return PLACE_KRBD;
     if (g_str_has_prefix(disk->storage, "file:")) {
-        type = file_system_of(host, disk->storage + strlen("file:"));
-        return g_strcmp0(type, "cifs") == 0 || g_strcmp0(type, "smb3") == 0 ? PLACE_CIFS
-                                                                            : PLACE_OTHER;
+        g_autoptr(Mount) mount = mountinfo_of_path(host, disk->storage + strlen("file:"));
+
+        return mount && (strcmp(mount->type, "cifs") == 0 || strcmp(mount->type, "smb3") == 0)
+                   ? PLACE_CIFS
+                   : PLACE_OTHER;
     }
     if (!facts || !facts->is_device)
         return PLACE_OTHER;
     number = g_strdup_printf("%u:%u", facts->today.major, facts->today.minor);
-    uuid = block_attribute(host, number, "dm/uuid");
+    link = g_strconcat("dev/block/", number, NULL);
+    uuid = sysfs_read(host, link, "dm/uuid");
     return uuid && g_str_has_prefix(uuid, "LVM-") && !lies_on_pool(host, number) ? PLACE_THICK_LVM
                                                                                  : PLACE_OTHER;
 }

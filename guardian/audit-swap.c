@@ -4,46 +4,67 @@
  * disk (io.max) and of swap (memory.swap.max). */
 
 #include "audit-facts.h"
+#include "mountinfo.h"
+#include "sysfs.h"
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 /* A host has a few swaps, a group a limit for each of a few disks. */
 #define TEXT_BYTES_MAX (64 * 1024)
 
-/* The number of the whole disk that a partition is of, or of the device itself; a new string. */
+/* The number of the whole disk that the device is, or is a partition of; a new string, NULL: sysfs
+ * does not know the device. */
 static char *
-disk_number(const Host *host, dev_t device)
+disk_number(const Host *host, const char *link)
 {
-    g_autofree char *number = g_strdup_printf("%u:%u", major(device), minor(device));
-    g_autofree char *directory =
-        g_strdup_printf("%s/dev/block/%s", host_root_path(host, HOST_SYS), number);
-    g_autofree char *partition = g_build_filename(directory, "partition", NULL);
-    g_autofree char *whole = g_build_filename(directory, "../dev", NULL);
-    char *text = NULL;
+    g_autofree char *partition = sysfs_read(host, link, "partition");
 
-    if (g_file_test(partition, G_FILE_TEST_EXISTS) && g_file_get_contents(whole, &text, NULL, NULL))
-        return g_strstrip(text);
-    return g_steal_pointer(&number);
+    return sysfs_read(host, link, partition ? "../dev" : "dev");
 }
 
-/* Of char *: "259:0", the disks that swap lies on; a file's is that of its file system. */
+/* Of a file: that of its file system, which has one of its own where no device is behind it. */
+static char *
+number_of_file(const Host *host, const char *path)
+{
+    g_autoptr(Mount) mount = mountinfo_of_path(host, path);
+    g_autofree char *link = mount ? g_strconcat("dev/block/", mount->device, NULL) : NULL;
+    char *number = link ? disk_number(host, link) : NULL;
+
+    return number || !mount ? number : g_strdup(mount->device);
+}
+
+/* sysfs calls /dev/cciss/c0d0p1 "cciss!c0d0p1". */
+static char *
+number_of_device(const Host *host, const char *path)
+{
+    const char *name = path + (g_str_has_prefix(path, "/dev/") ? strlen("/dev/") : 0);
+    g_autofree char *link = g_strconcat("class/block/", name, NULL);
+
+    g_strdelimit(link + strlen("class/block/"), "/", '!');
+    return disk_number(host, link);
+}
+
+/* Of char *: "259:0", the disks that swap lies on. A path is never touched: it may lie on the file
+ * system that is dead. */
 static GPtrArray *
 swap_disks(const Host *host)
 {
     GPtrArray *disks = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *text = host_read(host, HOST_PROC, "swaps", TEXT_BYTES_MAX, NULL, NULL);
     g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
-    struct stat st;
 
     for (guint i = 0; lines[i]; i++) {
-        g_autofree char *raw = g_strndup(lines[i], strcspn(lines[i], " \t"));
+        gsize length = strcspn(lines[i], " \t");
+        g_autofree char *raw = g_strndup(lines[i], length);
         g_autofree char *path = g_strcompress(raw); /* blanks are "\040" */
+        const char *type = lines[i] + length + strspn(lines[i] + length, " \t");
+        char *number = *path != '/'                          ? NULL
+                       : g_str_has_prefix(type, "partition") ? number_of_device(host, path)
+                                                             : number_of_file(host, path);
 
-        if (*path == '/' && stat(path, &st) == 0)
-            g_ptr_array_add(disks, disk_number(host, S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev));
+        if (number)
+            g_ptr_array_add(disks, number);
     }
     return disks;
 }

@@ -21,6 +21,7 @@
  * cgroup-v2.rst and cgroup-v1/memory.rst. */
 
 #include "cgroup.h"
+#include "mountinfo.h"
 
 #include <string.h>
 
@@ -293,39 +294,17 @@ cgroup_parse_membership(const char *text, bool *ret_is_v2)
     return g_steal_pointer(&unified);
 }
 
-/* mountinfo writes blank, tab, newline and backslash as three octal digits. */
-static char *
-octal_unescape(const char *text)
-{
-    GString *out = g_string_new(NULL);
-
-    for (; *text != '\0'; text++) {
-        bool is_escape = text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' &&
-                         text[2] <= '7' && text[3] >= '0' && text[3] <= '7';
-
-        g_string_append_c(
-            out, is_escape ? (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + (text[3] - '0'))
-                           : *text);
-        text += is_escape ? 3 : 0;
-    }
-    return g_string_free(out, FALSE);
-}
-
-/* "36 35 98:0 /root /point options [optional fields] - type source super-options" */
 static bool
-mount_line_matches(char *const *words, bool is_v2)
+mount_is_memory(const Mount *mount, bool is_v2)
 {
-    guint n_words = g_strv_length((char **)words);
-    guint dash = 6;
+    const char *options = mount->own_options;
 
-    while (dash < n_words && !g_str_equal(words[dash], "-"))
-        dash++;
-    if (dash + 3 >= n_words || *words[3] != '/' || *words[4] != '/')
+    if (*mount->root != '/')
         return false;
     if (is_v2)
-        return g_str_equal(words[dash + 1], "cgroup2");
-    return g_str_equal(words[dash + 1], "cgroup") &&
-           list_has(words[dash + 3], words[dash + 3] + strlen(words[dash + 3]), "memory");
+        return g_str_equal(mount->type, "cgroup2");
+    return g_str_equal(mount->type, "cgroup") &&
+           list_has(options, options + strlen(options), "memory");
 }
 
 bool
@@ -336,15 +315,15 @@ cgroup_parse_mountinfo(const char *text, bool is_v2, char **ret_mount_point, cha
     while (*text != '\0' && g_strcmp0(root, "/") != 0) {
         gsize length = strcspn(text, "\n");
         g_autofree char *line = g_strndup(text, length);
-        g_auto(GStrv) words = g_strsplit(line, " ", -1);
+        g_autoptr(Mount) mount = mount_parse(line);
 
         text += length + (text[length] == '\n');
-        if (!mount_line_matches(words, is_v2) || (root && !g_str_equal(words[3], "/")))
+        if (!mount || !mount_is_memory(mount, is_v2) || (root && !g_str_equal(mount->root, "/")))
             continue;
         g_free(point);
         g_free(root);
-        root = octal_unescape(words[3]);
-        point = octal_unescape(words[4]);
+        root = g_steal_pointer(&mount->root);
+        point = g_steal_pointer(&mount->point);
     }
     if (!point)
         return false;

@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cgroup-place.h"
 #include "cgroup.h"
+#include "mountinfo.h"
 
 #include <fcntl.h>
 #include <string.h>
 
 /* A line for each hierarchy, with a path of up to 4 KiB. */
 #define MEMBERSHIP_BYTES_MAX (64 * 1024)
-/* A host with a thousand mounts has about 200 KiB. */
-#define MOUNTINFO_BYTES_MAX (4 * 1024 * 1024)
-
-/* "self" is a link in the real one, which is read and not followed. */
-char *
-mountinfo_read(const Host *host, GError **error)
-{
-    char self[32] = "self";
-    gssize length = readlinkat(host_root_fd(host, HOST_PROC), "self", self, sizeof self - 1);
-    g_autofree char *path = NULL;
-
-    if (length > 0)
-        self[length] = '\0';
-    path = g_strconcat(self, "/mountinfo", NULL);
-    return host_read(host, HOST_PROC, path, MOUNTINFO_BYTES_MAX, NULL, error);
-}
 
 /* Below HOST_SYS where the mount point lies there, under the name it has here or in its own host.
  */

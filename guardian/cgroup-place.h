@@ -12,9 +12,6 @@ typedef struct {
     bool mount_is_part; /* ancestors above the mount are out of sight */
 } CgroupPlace;
 
-/* Our own mountinfo as this proc sees us, a new string. NULL with error set. */
-char *mountinfo_read(const Host *host, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
 /* Where cgroup v2 is mounted, O_PATH, the caller's; -1: nowhere. */
 int cgroup_mount_v2(const Host *host);
 

@@ -1,33 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "storage-name.h"
 
-#include "cgroup-place.h"
+#include "mountinfo.h"
 #include "sysfs.h"
 #include "units.h"
 
 #include <string.h>
 
-/* "DEVNAME=mapper/..." and the like; a name of device-mapper has 127 characters. */
-#define NAME_BYTES 512
-
-/* "36 35 98:0 /root /point options [optional fields] - type source super-options": where the whole
- * of that device is mounted, and what is; NULL: another device, or a part of it. */
+/* NULL: another device, or a part of it. */
 static char *
 mount_name(const char *line, const char *device)
 {
-    g_auto(GStrv) words = g_strsplit(line, " ", -1);
-    guint n_words = g_strv_length(words), dash = 6;
-    g_autofree char *point = NULL, *source = NULL;
+    g_autoptr(Mount) mount = mount_parse(line);
 
-    if (n_words < 10 || strcmp(words[2], device) != 0 || strcmp(words[3], "/") != 0)
+    if (!mount || strcmp(mount->device, device) != 0 || strcmp(mount->root, "/") != 0)
         return NULL;
-    while (dash < n_words && strcmp(words[dash], "-") != 0)
-        dash++;
-    if (dash + 2 >= n_words)
-        return NULL;
-    point = g_strcompress(words[4]); /* blanks and the like are written as octal digits */
-    source = g_strcompress(words[dash + 2]);
-    return g_strdup_printf("%s, %s", point, source);
+    return g_strdup_printf("%s, %s", mount->point, mount->source);
 }
 
 /* The first one of the host's, that is its oldest. */
@@ -43,34 +31,19 @@ name_of_mount(const Host *host, const char *device)
     return name;
 }
 
-/* One line of an attribute of the block device; NULL: it has none. */
-static char *
-attribute(const Host *host, const char *link, const char *name)
-{
-    auto_fd fd = sysfs_open(host, link, name, NULL);
-    char text[NAME_BYTES];
-
-    if (fd < 0 || host_reread(fd, text, sizeof text, NULL) <= 0)
-        return NULL;
-    return g_strndup(text, strcspn(text, "\n"));
-}
-
 /* That of device-mapper (LVM, multipath), else the kernel's. */
 static char *
 name_of_block_device(const Host *host, const char *device)
 {
     g_autofree char *link = g_strconcat("dev/block/", device, NULL);
-    g_autofree char *mapper = attribute(host, link, "dm/name");
-    auto_fd fd = -1;
-    char uevent[NAME_BYTES];
+    g_autofree char *mapper = sysfs_read(host, link, "dm/name");
+    g_autofree char *uevent = NULL;
     const char *name;
 
     if (mapper && *mapper)
         return g_steal_pointer(&mapper);
-    fd = sysfs_open(host, link, "uevent", NULL);
-    if (fd < 0 || host_reread(fd, uevent, sizeof uevent, NULL) <= 0)
-        return NULL;
-    name = strstr(uevent, "DEVNAME=");
+    uevent = sysfs_read(host, link, "uevent");
+    name = uevent ? strstr(uevent, "DEVNAME=") : NULL;
     if (!name)
         return NULL;
     name += strlen("DEVNAME=");

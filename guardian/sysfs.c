@@ -5,6 +5,9 @@
 #include <limits.h>
 #include <string.h>
 
+/* A name of device-mapper has 127 characters, a uevent a dozen lines. */
+#define ATTRIBUTE_BYTES 1024
+
 int
 sysfs_open(const Host *host, const char *link, const char *attribute, GError **error)
 {
@@ -28,4 +31,14 @@ sysfs_open(const Host *host, const char *link, const char *attribute, GError **e
     }
     path = g_build_filename(device + strlen("../"), attribute, NULL);
     return host_open(host, HOST_SYS, path, O_RDONLY | O_NONBLOCK, error);
+}
+
+char *
+sysfs_read(const Host *host, const char *link, const char *attribute)
+{
+    auto_fd fd = sysfs_open(host, link, attribute, NULL);
+    char text[ATTRIBUTE_BYTES];
+
+    return fd < 0 || host_reread(fd, text, sizeof text, NULL) <= 0 ? NULL
+                                                                   : g_strdup(g_strstrip(text));
 }

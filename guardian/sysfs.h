@@ -9,3 +9,5 @@
  * sysfs's devices is refused. -1 with error set (GONE: there is no such device). */
 int sysfs_open(const Host *host, const char *link, const char *attribute,
                GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same attribute, without blanks around it, a new string; NULL: there is none. */
+char *sysfs_read(const Host *host, const char *link, const char *attribute);

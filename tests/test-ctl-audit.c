@@ -5,9 +5,8 @@
 #include "fake-host.h"
 
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
+
+#define CGROUP_MOUNT "41 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n"
 
 static void
 the_incident_has_its_risks_and_the_vm_beside_it_none(void **state)
@@ -132,9 +131,8 @@ static void
 what_no_test_machine_has_is_found_in_fixtures(void **state)
 {
     const AuditFixture *fixture = *state;
-    g_autofree char *mounts = g_strdup_printf("proc/%d/mountinfo", (int)getpid());
 
-    tree_file(fixture->tree, mounts,
+    tree_file(fixture->tree, "proc/self/mountinfo",
               "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
               "23 22 0:50 / /mnt/share rw - cifs //server/share rw\n");
     for (guint i = 0; i < G_N_ELEMENTS(places); i++)
@@ -192,8 +190,7 @@ make_group(const AuditFixture *fixture, const char *group, guint64 anon_mib, gui
 static void
 use_groups(const AuditFixture *fixture)
 {
-    tree_file(fixture->tree, "proc/self/mountinfo",
-              "41 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n");
+    tree_file(fixture->tree, "proc/self/mountinfo", CGROUP_MOUNT);
     tree_file(fixture->tree, "sys/fs/cgroup/cgroup.controllers", "cpu io memory pids\n");
     tree_file(fixture->tree, "proc/103/cgroup", "0::/vms.slice/clean.scope\n");
 }
@@ -227,30 +224,66 @@ assert_audited(const AuditFixture *fixture, const char *wanted)
     assert_string_equal(findings, wanted);
 }
 
+/* As sysfs shows a disk with a partition. */
+static void
+make_partition(const AuditFixture *fixture, const char *disk, const char *disk_number,
+               const char *partition, const char *number)
+{
+    g_autofree char *whole = g_strdup_printf("sys/devices/pci/block/%s/dev", disk);
+    g_autofree char *part = g_strdup_printf("sys/devices/pci/block/%s/%s/", disk, partition);
+    g_autofree char *dev = g_strconcat(part, "dev", NULL);
+    g_autofree char *which = g_strconcat(part, "partition", NULL);
+    g_autofree char *by_name = g_strconcat("sys/class/block/", partition, NULL);
+    g_autofree char *by_number = g_strconcat("sys/dev/block/", number, NULL);
+    g_autofree char *target = g_strdup_printf("../../devices/pci/block/%s/%s", disk, partition);
+
+    tree_file(fixture->tree, whole, disk_number);
+    tree_file(fixture->tree, dev, number);
+    tree_file(fixture->tree, which, "1\n");
+    tree_link(fixture->tree, by_name, target);
+    tree_link(fixture->tree, by_number, target);
+}
+
 /* The limit stands on the group or above it, and so does a cap that makes it harmless. */
 static void
 swap_on_a_disk_that_a_group_is_limited_on_is_found(void **state)
 {
     static const char found[] = "swap-on-throttled-disk - 1\n";
+    /* No such path exists: it is known from its name alone, as where a stat of it would hang. */
+    static const struct {
+        const char *line;
+        bool is_found;
+    } rows[] = {
+        {"/swap.img file 8 0 -2\n", false},
+        {"/dev/sda1 partition 8 0 -2\n", false},
+        {"/srv/my file 8 0 -2\n", false},
+        {"/bigger/swap file 8 0 -2\n", false},
+        {"/big/swap file 8 0 -2\n", true},
+        {"/srv/my\\040swaps/one\\040more file 8 0 -2\n", true},
+        {"/swap.img file 8 0 -2\n/dev/cciss/c0d1p2\t\tpartition 8 0 -2\n", true},
+    };
     const AuditFixture *fixture = *state;
-    const char *swap = tree_path(fixture->tree, "swap file");
-    g_autofree char *table =
-        g_strdup_printf("Filename Type Size Used Priority\n%s/swap\\040file file 8 0 -2\n",
-                        tree_root(fixture->tree));
-    g_autofree char *limits = NULL;
-    struct stat st;
 
     use_groups(fixture);
+    tree_file(fixture->tree, "proc/self/mountinfo",
+              CGROUP_MOUNT "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+                           "23 22 0:50 / /srv/my\\040swaps rw - btrfs /dev/sdb rw\n"
+                           "24 22 252:17 / /big rw - xfs /dev/vdb1 rw\n");
     make_group(fixture, "vms.slice", 100, 8192);
     make_group(fixture, "vms.slice/clean.scope", 100, 4096);
-    tree_file(fixture->tree, "swap file", "");
-    assert_int_equal(stat(swap, &st), 0);
-    limits = g_strdup_printf("1:1 rbps=5\n%u:%u rbps=1048576 wbps=max\n", major(st.st_dev),
-                             minor(st.st_dev));
-    tree_file(fixture->tree, "sys/fs/cgroup/vms.slice/io.max", limits);
+    make_partition(fixture, "sda", "8:0", "sda1", "8:1");
+    make_partition(fixture, "vdb", "252:16", "vdb1", "252:17");
+    make_partition(fixture, "cciss!c0d1", "104:16", "cciss!c0d1p2", "104:18");
+    tree_file(fixture->tree, "sys/fs/cgroup/vms.slice/io.max",
+              "8:0 rbps=max\n104:16 rbps=1048576 wbps=max\n0:50 wiops=9\n252:16 wbps=7\n");
     assert_audited(fixture, ""); /* no swap */
-    tree_file(fixture->tree, "proc/swaps", table);
-    assert_audited(fixture, found);
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *table =
+            g_strconcat("Filename Type Size Used Priority\n", rows[i].line, NULL);
+
+        tree_file(fixture->tree, "proc/swaps", table);
+        assert_audited(fixture, rows[i].is_found ? found : "");
+    }
     tree_file(fixture->tree, "sys/fs/cgroup/vms.slice/clean.scope/memory.swap.max", "max\n");
     assert_audited(fixture, found);
     tree_file(fixture->tree, "sys/fs/cgroup/vms.slice/clean.scope/memory.swap.max", "0\n");
