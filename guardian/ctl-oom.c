@@ -26,7 +26,7 @@ static const char help_text[] =
     "Explains the kernel's OOM reports in a log: who died, in which VM and domain,\n"
     "who was to blame, and what limit would have been enough. Without a log: those\n"
     "that the daemon has seen since the boot, the last 32, with the VM each was of.\n\n"
-    "  FILE          any log with kernel messages; - is standard input\n"
+    "  FILE          any log with kernel messages, JSON too; - is standard input\n"
     "  --guest SIZE  RAM of the VM's guest, to tell it from QEMU's own: 16G, 1948Mi\n"
     "  --json        for programs\n\n"
     "  dmesg | guardianctl oom -\n"

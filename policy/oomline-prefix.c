@@ -5,196 +5,25 @@
 
 /* What may stand before the kernel's message, each part optional:
  *
- *   prefix  = { ">" | "|" | space } { date [ host ] [ tag ":" ] | "<" digits ">" | bracket | level
- * } date    = "2025-02-03T19:57:08[,.]123456+01:00" | "2025-02-03 19:57:08" | "Feb  3 19:57:08" tag
- * = "kernel" | "kernel[123]" | ... bracket = "[ 8758.123456]" | "[Thu May  9 14:52:38 2024]" | "[
- * T123]" | "[ C1]" level   = "kern  :warn  :"                                              (dmesg
- * -x)
+ *   prefix  = { ">" | "|" | space | number tab } { date [ host ] [ tag ] | level | bracket }
+ *   date    = [ "Thu" ] "2025-02-03T19:57:08[,.]123456+01:00" | "2025-02-03 19:57:08 CET" |
+ *             "Feb  3 19:57:08" (in any language) | "1715259158.123456"
+ *   tag     = "kernel:" | "kernel[123]:" | "kernel - - -" (RFC 5424) | "stdout F" (containers)
+ *   level   = "kern  :warn  :" (dmesg -x) | "<4>" | "<4>1" | "<kern.warn>"
+ *   bracket = "[ 8758.123456]" | "[Thu May  9 14:52:38 2024]" | "[2024-05-09 14:52:38]" |
+ *             "[ 8758.123456 <    0.000012>]" | "[  +0.000012]" | "[ T123]" | "[ C1]"
  *
- * A date wins over the seconds since boot: it survives a reboot. Without a year a date counts from
+ * Where none of it tells the time, the first bracket that does may stand behind anything else. A
+ * date wins over the seconds since boot: it survives a reboot. Without a year a date counts from
  * the first of January; a log that crosses the new year loses one chain, not a report. */
 
-#define DAY_S 86400
-
-bool
-oomscan_word(const char **text, const char *word)
-{
-    gsize length = strlen(word);
-
-    if (strncmp(*text, word, length) != 0)
-        return false;
-    *text += length;
-    return true;
-}
-
-bool
-oomscan_number(const char **text, guint64 *ret_number)
-{
-    const char *end = *text;
-    guint64 number = 0;
-
-    for (; g_ascii_isdigit(*end); end++)
-        if (!g_uint64_checked_mul(&number, number, 10) ||
-            !g_uint64_checked_add(&number, number, (guint64)(*end - '0')))
-            return false;
-    if (end == *text)
-        return false;
-    *text = end;
-    *ret_number = number;
-    return true;
-}
-
-bool
-oomscan_signed(const char **text, gint64 *ret_number)
-{
-    const char *at = **text == '-' ? *text + 1 : *text;
-    guint64 number;
-
-    if (!oomscan_number(&at, &number) || number > G_MAXINT64)
-        return false;
-    *ret_number = **text == '-' ? -(gint64)number : (gint64)number;
-    *text = at;
-    return true;
-}
+/* What stands before a bracket: a pod's name, a file's. */
+#define FOREIGN_BYTES_MAX 256
 
 static void
 skip_spaces(const char **text)
 {
     *text += strspn(*text, " \t");
-}
-
-/* "19:57:08" */
-static bool
-scan_clock(const char **text, gint64 *ret_seconds)
-{
-    const char *at = *text;
-    guint64 hours, minutes, seconds;
-
-    if (!oomscan_number(&at, &hours) || !oomscan_word(&at, ":") || !oomscan_number(&at, &minutes) ||
-        !oomscan_word(&at, ":") || !oomscan_number(&at, &seconds))
-        return false;
-    if (hours > 23 || minutes > 59 || seconds > 60)
-        return false;
-    *ret_seconds = (gint64)(hours * 3600 + minutes * 60 + seconds);
-    *text = at;
-    return true;
-}
-
-/* ".123456" or ",123456"; more digits than six are dropped. */
-static gint64
-scan_fraction_us(const char **text)
-{
-    gint64 us = 0, unit = G_USEC_PER_SEC;
-
-    if ((**text != '.' && **text != ',') || !g_ascii_isdigit((*text)[1]))
-        return 0;
-    for ((*text)++; g_ascii_isdigit(**text); (*text)++) {
-        unit /= 10;
-        us += unit * (**text - '0');
-    }
-    return us;
-}
-
-static gint64
-days_before_month(guint64 year, guint64 month)
-{
-    static const gint16 days[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-    bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-
-    return days[month - 1] + (month > 2 && is_leap ? 1 : 0);
-}
-
-static gint64
-days_of_date(guint64 year, guint64 month, guint64 day)
-{
-    gint64 before = (gint64)year - 1;
-
-    return before * 365 + before / 4 - before / 100 + before / 400 +
-           days_before_month(year, month) + (gint64)day;
-}
-
-/* Minutes are enough: zones are compared only within one log. */
-static gint64
-scan_zone_s(const char **text)
-{
-    const char *at = *text + 1;
-    guint64 number, minutes = 0;
-    gint64 zone_s;
-
-    if (**text == 'Z')
-        (*text)++;
-    if ((**text != '+' && **text != '-') || !oomscan_number(&at, &number) || number > 2359)
-        return 0;
-    if (*at == ':' && g_ascii_isdigit(at[1])) {
-        at++;
-        (void)oomscan_number(&at, &minutes);
-        number = number * 100 + minutes;
-    } else if (number < 24) {
-        number *= 100;
-    }
-    zone_s = (gint64)(number / 100 % 24 * 3600 + number % 100 * 60);
-    zone_s = **text == '-' ? -zone_s : zone_s;
-    *text = at;
-    return zone_s;
-}
-
-static bool
-scan_iso_date(const char **text, OomTime *ret_time)
-{
-    const char *at = *text;
-    guint64 year, month, day;
-    gint64 seconds, us;
-
-    if (!oomscan_number(&at, &year) || !oomscan_word(&at, "-") || !oomscan_number(&at, &month) ||
-        !oomscan_word(&at, "-") || !oomscan_number(&at, &day))
-        return false;
-    if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > 31)
-        return false;
-    if (!oomscan_word(&at, "T") && !oomscan_word(&at, " "))
-        return false;
-    if (!scan_clock(&at, &seconds))
-        return false;
-    us = scan_fraction_us(&at);
-    seconds += days_of_date(year, month, day) * DAY_S - scan_zone_s(&at);
-    *ret_time = (OomTime){.clock = OOM_CLOCK_WALL, .us = seconds * G_USEC_PER_SEC + us};
-    *text = at;
-    return true;
-}
-
-/* "Feb  3 19:57:08", behind it perhaps " 2025" */
-static bool
-scan_month_date(const char **text, OomTime *ret_time)
-{
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    const char *at = *text, *found = NULL;
-    guint64 month, day, year;
-    gint64 seconds, us;
-
-    for (guint i = 0; !found && i < 12; i++)
-        if (strncmp(at, months + i * 3, 3) == 0)
-            found = months + i * 3;
-    if (!found)
-        return false;
-    at += 3;
-    month = (guint64)(found - months) / 3 + 1;
-    skip_spaces(&at);
-    if (!oomscan_number(&at, &day) || day < 1 || day > 31)
-        return false;
-    skip_spaces(&at);
-    if (!scan_clock(&at, &seconds))
-        return false;
-    us = scan_fraction_us(&at);
-    ret_time->clock = OOM_CLOCK_YEARLESS;
-    *text = at;
-    skip_spaces(&at);
-    if (oomscan_number(&at, &year) && year >= 1970 && year <= 9999 && *at == ']') {
-        ret_time->clock = OOM_CLOCK_WALL;
-        *text = at;
-    } else {
-        year = 4; /* a leap year: the 29th of February is a day of its own */
-    }
-    ret_time->us = (days_of_date(year, month, day) * DAY_S + seconds) * G_USEC_PER_SEC + us;
-    return true;
 }
 
 static void
@@ -206,38 +35,97 @@ prefix_set_time(OomPrefix *prefix, OomTime time, const char *from, const char *t
     prefix->when = (OomText){from, (gsize)(to - from)};
 }
 
-/* One of the three brackets, at *text == '['. */
+/* "T1234" or "C3" */
+static bool
+prefix_take_caller(OomPrefix *prefix, const char **text)
+{
+    const char *at = *text + 1;
+    guint64 number;
+
+    if ((**text != 'T' && **text != 'C') || !oomscan_number(&at, &number) || *at != ']')
+        return false;
+    prefix->thread = (OomText){*text, (gsize)(at - *text)};
+    *text = at;
+    return true;
+}
+
+/* A date of whatever form, perhaps behind the day of the week. */
+static bool
+scan_date(const char **text, OomTime *ret_time)
+{
+    const char *at = *text;
+
+    if (oomscan_iso_date(text, ret_time) || oomscan_month_date(text, ret_time))
+        return true;
+    oomscan_foreign_word(&at);
+    if (at == *text || (!oomscan_iso_date(&at, ret_time) && !oomscan_month_date(&at, ret_time)))
+        return false;
+    *text = at;
+    return true;
+}
+
+/* "+0.000012" and "<    0.000012>": since the line before. */
+static bool
+skip_difference(const char **text)
+{
+    const char *at = *text;
+    OomTime time;
+
+    if (*at != '+' && *at != '<')
+        return false;
+    at++;
+    skip_spaces(&at);
+    if (!oomscan_boot_time(&at, &time))
+        return false;
+    skip_spaces(&at);
+    *text = at + (*at == '>' ? 1 : 0);
+    return true;
+}
+
+/* At *text == '['. */
 static bool
 prefix_take_bracket(OomPrefix *prefix, const char **text)
 {
     const char *at = *text + 1, *inside;
-    OomTime time;
-    guint64 number;
+    OomTime time = {0};
 
     skip_spaces(&at);
     inside = at;
-    if ((*at == 'T' || *at == 'C') && g_ascii_isdigit(at[1])) {
-        at++;
-        if (!oomscan_number(&at, &number) || *at != ']')
+    if (!prefix_take_caller(prefix, &at) && !skip_difference(&at)) {
+        if (!scan_date(&at, &time) && !oomscan_boot_time(&at, &time))
             return false;
-        prefix->thread = (OomText){inside, (gsize)(at - inside)};
-    } else if (oomscan_number(&at, &number)) {
-        time = (OomTime){.clock = OOM_CLOCK_BOOT};
-        if (*at != '.' || number > G_MAXINT64 / G_USEC_PER_SEC - 1)
-            return false;
-        time.us = (gint64)number * G_USEC_PER_SEC;
-        time.us += scan_fraction_us(&at);
+        inside = inside < at ? inside : at;
+    }
+    if (time.clock != OOM_CLOCK_NONE) {
+        const char *end = at;
+
+        skip_spaces(&at);
+        (void)skip_difference(&at);
+        skip_spaces(&at);
         if (*at != ']')
             return false;
-        prefix_set_time(prefix, time, inside, at);
-    } else {
-        if (g_ascii_isalpha(at[0]) && g_ascii_isalpha(at[1]) && at[2] != '\0' && at[3] == ' ')
-            at += 4; /* the day of the week */
-        if (!scan_month_date(&at, &time) || *at != ']')
-            return false;
-        prefix_set_time(prefix, time, inside, at);
+        prefix_set_time(prefix, time, inside, end);
     }
+    if (*at != ']')
+        return false;
     *text = at + 1;
+    (void)oomscan_word(text, ": "); /* Talos */
+    return true;
+}
+
+/* "- - -" or "123 - -" behind RFC 5424's "kernel". */
+static bool
+skip_rfc_fields(const char **text)
+{
+    const char *at = *text;
+    guint64 number;
+
+    for (guint i = 0; i < 3; i++) {
+        skip_spaces(&at);
+        if (!oomscan_word(&at, "- ") && (i > 0 || !oomscan_number(&at, &number)))
+            return false;
+    }
+    *text = at;
     return true;
 }
 
@@ -245,7 +133,7 @@ prefix_take_bracket(OomPrefix *prefix, const char **text)
 static void
 prefix_take_tag(OomPrefix *prefix, const char **text)
 {
-    const char *host = *text + strspn(*text, " \t"), *at = host;
+    const char *host = *text + strspn(*text, " \t"), *at = host, *end;
     gsize host_length = strcspn(host, " \t"), length;
 
     if (strncmp(host, "kernel", 6) != 0) {
@@ -253,11 +141,24 @@ prefix_take_tag(OomPrefix *prefix, const char **text)
         skip_spaces(&at);
     }
     length = strcspn(at, " \t");
-    if (strncmp(at, "kernel", 6) != 0 || at[length - 1] != ':')
+    end = at + length;
+    if (strncmp(at, "kernel", 6) != 0 ||
+        (at[length - 1] != ':' && (length != 6 || !skip_rfc_fields(&end))))
         return;
     if (at != host)
         prefix->host = (OomText){host, host_length};
-    *text = at + length;
+    *text = end;
+}
+
+/* "CEST", behind "Thu 2024-05-09 14:52:38". */
+static void
+skip_zone_name(const char **text)
+{
+    const char *at = *text + strspn(*text, " ");
+    gsize length = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+    if (at > *text && length >= 3 && length <= 5 && at[length] == ' ')
+        *text = at + length;
 }
 
 static bool
@@ -266,14 +167,19 @@ prefix_take_date(OomPrefix *prefix, const char **text)
     const char *from = *text;
     OomTime time;
 
-    if (!scan_iso_date(text, &time) && !scan_month_date(text, &time))
+    if (!scan_date(text, &time) && !oomscan_unix_date(text, &time))
         return false;
+    if (time.clock == OOM_CLOCK_WALL && !g_ascii_isdigit(*from))
+        skip_zone_name(text);
     prefix_set_time(prefix, time, from, *text);
     prefix_take_tag(prefix, text);
+    skip_spaces(text);
+    if (!oomscan_word(text, "stdout F ") && !oomscan_word(text, "stdout P "))
+        (void)oomscan_word(text, "stderr F ");
     return true;
 }
 
-/* "<4>", or "kern  :warn  :" */
+/* "<4>", "<4>1 " (RFC 5424), "<kern.info>" or "kern  :warn  :" */
 static bool
 take_level(const char **text)
 {
@@ -281,8 +187,14 @@ take_level(const char **text)
     guint64 number;
 
     if (oomscan_word(&at, "<")) {
-        if (!oomscan_number(&at, &number) || !oomscan_word(&at, ">"))
+        bool is_number = oomscan_number(&at, &number);
+
+        while (!is_number && (g_ascii_isalpha(*at) || *at == '.'))
+            at++;
+        if (!oomscan_word(&at, ">"))
             return false;
+        if (is_number)
+            (void)oomscan_word(&at, "1 ");
         *text = at;
         return true;
     }
@@ -300,19 +212,51 @@ take_level(const char **text)
     return true;
 }
 
+/* "  1234\t": cat -n */
+static void
+skip_line_number(const char **text)
+{
+    const char *at = *text;
+    guint64 number;
+
+    skip_spaces(&at);
+    if (oomscan_number(&at, &number) && (*at == '\t' || strncmp(at, "  ", 2) == 0))
+        *text = at;
+}
+
+static const char *
+prefix_take_parts(OomPrefix *prefix, const char *line)
+{
+    bool is_moving = true;
+
+    while (is_moving) {
+        skip_spaces(&line);
+        is_moving = *line == '[' ? prefix_take_bracket(prefix, &line)
+                                 : take_level(&line) || prefix_take_date(prefix, &line) ||
+                                       oomscan_word(&line, "kernel:");
+    }
+    return line;
+}
+
 OomPrefix
 oomprefix_parse(const char *line)
 {
     OomPrefix prefix = {0};
-    bool is_moving = true;
+    const char *end;
 
     line += strspn(line, "> |\t");
-    while (is_moving) {
-        skip_spaces(&line);
-        is_moving = *line == '[' ? prefix_take_bracket(&prefix, &line)
-                                 : take_level(&line) || prefix_take_date(&prefix, &line) ||
-                                       oomscan_word(&line, "kernel:");
+    skip_line_number(&line);
+    prefix.message = prefix_take_parts(&prefix, line);
+    if (prefix.time.clock != OOM_CLOCK_NONE)
+        return prefix;
+    end = prefix.message + MIN(strlen(prefix.message), FOREIGN_BYTES_MAX);
+    for (const char *at = prefix.message; (at = memchr(at, '[', (gsize)(end - at))); at++) {
+        const char *message = at;
+
+        if (prefix_take_bracket(&prefix, &message) && prefix.time.clock != OOM_CLOCK_NONE) {
+            prefix.message = prefix_take_parts(&prefix, message);
+            break;
+        }
     }
-    prefix.message = line;
     return prefix;
 }

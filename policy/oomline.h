@@ -57,6 +57,13 @@ OomLine oomline_parse(const char *line);
 bool oomscan_word(const char **text, const char *word);
 bool oomscan_number(const char **text, guint64 *ret_number);
 bool oomscan_signed(const char **text, gint64 *ret_number);
+/* Dates as logs write them; oomline-date.c has their forms. */
+bool oomscan_iso_date(const char **text, OomTime *ret_time);
+bool oomscan_month_date(const char **text, OomTime *ret_time);
+bool oomscan_unix_date(const char **text, OomTime *ret_time);
+bool oomscan_boot_time(const char **text, OomTime *ret_time);
+/* Past a word of any language and the blanks behind it, if there is one. */
+void oomscan_foreign_word(const char **text);
 /* number * unit_bytes, if it is at most OOM_BYTES_MAX. */
 OomSize oomsize_of(guint64 number, guint64 unit_bytes);
 /* The number behind "key" with its unit kB, anywhere in text. */

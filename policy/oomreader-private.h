@@ -5,6 +5,7 @@
 
 #include "oomline.h"
 #include "oomreader.h"
+#include "oomunwrap.h"
 
 /* The lines of one report, and the kills of one event, follow each other within this; a report that
  * was cut off takes no line that comes later. The slowest chain seen took two seconds. */
@@ -46,8 +47,6 @@ void oomdraft_end(OomDraft *draft);
  */
 void oomdrafts_join(GPtrArray *drafts);
 
-/* The kernel's records end at 2 KiB, prefixes included. What is longer is cut here. */
-#define OOM_LINE_BYTES_MAX 4096
 /* Reports in the middle of their lines, at one time: hosts merged into one log. */
 #define OOM_OPEN_MAX 16
 
@@ -57,8 +56,8 @@ struct OomReader {
         *open[OOM_OPEN_MAX]; /* oldest first; closed ones stay until they are old: group kills */
     guint n_open;
     guint64 n_tasks, n_dropped;
+    OomUnwrap unwrap;
     char line[OOM_LINE_BYTES_MAX + 1], last_line[OOM_LINE_BYTES_MAX + 1];
-    gsize line_length;
     OomPrefix prefix; /* of the present line */
     char *source;
     bool is_finished;

@@ -17,16 +17,6 @@
  *
  * A line that repeats the line before it byte by byte is a log's doubling and is dropped. */
 
-OomReader *
-oomreader_new(void)
-{
-    OomReader *reader = g_new0(OomReader, 1);
-
-    reader->drafts = g_ptr_array_new_with_free_func((GDestroyNotify)(void (*)(void))oomdraft_free);
-    reader->source = g_strdup("");
-    return reader;
-}
-
 void
 oomreader_free(OomReader *reader)
 {
@@ -174,16 +164,19 @@ reader_set_source(OomReader *reader)
 }
 
 static void
-reader_take_line(OomReader *reader)
+reader_take_line(const char *text, gpointer data)
 {
+    OomReader *reader = data;
+    gsize length = MIN(strlen(text), OOM_LINE_BYTES_MAX);
     OomLine line;
 
-    while (reader->line_length > 0 && g_ascii_isspace(reader->line[reader->line_length - 1]))
-        reader->line_length--;
-    reader->line[reader->line_length] = '\0';
-    if (reader->line_length == 0 || strcmp(reader->line, reader->last_line) == 0)
+    while (length > 0 && g_ascii_isspace(text[length - 1]))
+        length--;
+    memcpy(reader->line, text, length);
+    reader->line[length] = '\0';
+    if (length == 0 || strcmp(reader->line, reader->last_line) == 0)
         return;
-    memcpy(reader->last_line, reader->line, reader->line_length + 1);
+    memcpy(reader->last_line, reader->line, length + 1);
     reader->prefix = oomprefix_parse(reader->line);
     reader_set_source(reader);
     reader_expire(reader);
@@ -191,34 +184,22 @@ reader_take_line(OomReader *reader)
     oomreader_take(reader, &line);
 }
 
-/* A part of a line; a NUL would end it early. */
-static void
-reader_append(OomReader *reader, const char *bytes, gsize length)
+OomReader *
+oomreader_new(void)
 {
-    char *end = reader->line + reader->line_length;
+    OomReader *reader = g_new0(OomReader, 1);
 
-    length = MIN(length, OOM_LINE_BYTES_MAX - reader->line_length);
-    memcpy(end, bytes, length);
-    reader->line_length += length;
-    for (char *nul; (nul = memchr(end, '\0', length)) != NULL;)
-        *nul = '?';
+    reader->drafts = g_ptr_array_new_with_free_func((GDestroyNotify)(void (*)(void))oomdraft_free);
+    reader->source = g_strdup("");
+    reader->unwrap.take = reader_take_line;
+    reader->unwrap.data = reader;
+    return reader;
 }
 
 void
 oomreader_feed(OomReader *reader, const char *bytes, gsize length)
 {
-    while (length > 0) {
-        const char *newline = memchr(bytes, '\n', length);
-        gsize part = newline ? (gsize)(newline - bytes) : length;
-
-        reader_append(reader, bytes, part);
-        if (!newline)
-            return;
-        reader_take_line(reader);
-        reader->line_length = 0;
-        bytes += part + 1;
-        length -= part + 1;
-    }
+    oomunwrap_feed(&reader->unwrap, bytes, length);
 }
 
 const GPtrArray *
@@ -227,8 +208,7 @@ oomreader_finish(OomReader *reader, OomSize guest)
     if (reader->is_finished)
         return reader->drafts;
     reader->is_finished = true;
-    if (reader->line_length > 0)
-        reader_take_line(reader);
+    oomunwrap_end(&reader->unwrap);
     for (guint i = 0; i < reader->drafts->len; i++)
         oomdraft_end(reader->drafts->pdata[i]);
     oomdrafts_join(reader->drafts);

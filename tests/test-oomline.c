@@ -45,8 +45,8 @@ static const PrefixRow prefix_rows[] = {
     {"2025-02-03 19:57:08 kvm invoked oom-killer: gfp", "kvm", OOM_CLOCK_WALL, 0, "", ""},
     {"[Thu May  9 14:52:38 2024] " INVOKED, "CPU 0/KVM", OOM_CLOCK_WALL, 0, "", ""},
     {"> > [  1.5] " INVOKED, "CPU 0/KVM", OOM_CLOCK_BOOT, 1500000, "", ""},
-    {"vcpu-5 - Guest: <4>[39291577.1] node invoked oom-killer: gfp", "node", OOM_CLOCK_NONE, 0, "",
-     ""},
+    {"vcpu-5 - Guest: <4>[39291577.1] node invoked oom-killer: gfp", "node", OOM_CLOCK_BOOT,
+     39291577100000, "", ""},
 };
 
 static void
