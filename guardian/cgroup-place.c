@@ -100,3 +100,18 @@ cgroup_mount_v2(const Host *host)
                ? mount_open(host, point, NULL)
                : -1;
 }
+
+int
+cgroup_mount_memory(const Host *host, bool *ret_is_v2)
+{
+    g_autofree char *mounts = mountinfo_read(host, NULL);
+
+    for (guint i = 0; mounts && i < 2; i++) {
+        g_autofree char *point = NULL, *root = NULL;
+
+        *ret_is_v2 = i == 1;
+        if (cgroup_parse_mountinfo(mounts, *ret_is_v2, &point, &root))
+            return g_str_equal(root, "/") ? mount_open(host, point, NULL) : -1;
+    }
+    return -1;
+}

@@ -12,6 +12,9 @@ typedef struct {
     bool mount_is_part; /* ancestors above the mount are out of sight */
 } CgroupPlace;
 
+/* The hierarchy that has the memory controller, v1's where it is there; O_PATH, the caller's. -1:
+ * none, or only a part of it is in sight. */
+int cgroup_mount_memory(const Host *host, bool *ret_is_v2);
 /* Where cgroup v2 is mounted, O_PATH, the caller's; -1: nowhere. */
 int cgroup_mount_v2(const Host *host);
 

@@ -10,6 +10,7 @@
 #include "guardian.h"
 #include "message.h"
 #include "report-build.h"
+#include "report-host.h"
 #include "report-line.h"
 #include "report-read.h"
 #include "units.h"
@@ -30,7 +31,8 @@ typedef struct {
     JsonBuilder *json;
     GString *text;
     guint n_vms, counts[AUDIT_DANGER + 1];
-    guint64 guests_bytes, beside_bytes;
+    guint64 guests_bytes, beside_bytes, limits_bytes, reserve_bytes;
+    GArray *trees; /* of HostTree, the host's */
 } Audit;
 
 static void
@@ -212,6 +214,27 @@ audit_one(Audit *audit, const Vm *vm)
     json_builder_end_object(audit->json);
 }
 
+/* The daemon's word where one runs: it has seen each VM's memory; else our own look. */
+static void
+note_host(Audit *audit, Guardian *guardian)
+{
+    HostWatch *watch = guardian_host_watch(guardian);
+    JsonObject *host =
+        audit->state ? message_get_object(json_node_get_object(audit->state), "host") : NULL;
+    gint64 limits_bytes = 0;
+
+    audit->reserve_bytes = (guint64)guardian_limits(guardian)->host_reserve_bytes;
+    if (host) {
+        audit->trees = report_trees_of(host);
+        (void)report_number_of(host, "limits_bytes", &limits_bytes);
+        audit->limits_bytes = (guint64)MAX(limits_bytes, 0);
+        return;
+    }
+    trees_look(watch->trees, guardian_vms(guardian));
+    audit->trees = g_array_ref(trees_list(watch->trees));
+    audit->limits_bytes = watch->vms.limits_bytes;
+}
+
 /* Out of /proc/meminfo; 0 unknown. */
 static guint64
 memory_total(const Host *host)
@@ -225,14 +248,23 @@ memory_total(const Host *host)
 static void
 audit_host(Audit *audit)
 {
+    const HostTree *trees = (const HostTree *)(void *)audit->trees->data;
+    guint n_trees = audit->trees->len;
+    guint64 total_bytes = memory_total(audit->host);
     g_autoptr(GPtrArray) findings = g_ptr_array_new();
     g_autoptr(AuditFinding) over =
-        audit_overcommit(audit->guests_bytes, audit->beside_bytes, memory_total(audit->host));
+        audit_overcommit(audit->guests_bytes, audit->beside_bytes, total_bytes);
+    g_autoptr(AuditFinding) uncapped =
+        audit_uncapped(trees, n_trees, audit->guests_bytes + audit->beside_bytes, total_bytes);
+    g_autoptr(AuditFinding) limits =
+        audit_limits_sum(audit->limits_bytes, trees, n_trees, audit->reserve_bytes, total_bytes);
+    AuditFinding *const all[] = {over, limits, uncapped};
 
-    if (over && !audit->word) {
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++)
+        if (all[i] && !audit->word)
+            g_ptr_array_add(findings, all[i]);
+    if (findings->len > 0)
         g_string_append(audit->text, "\nhost\n");
-        g_ptr_array_add(findings, over);
-    }
     json_builder_set_member_name(audit->json, "host");
     json_builder_begin_object(audit->json);
     add_findings(audit, findings);
@@ -260,6 +292,7 @@ audit_all(Audit *audit, GError **error)
     vms = guardian_vms(guardian);
     for (guint i = 0; i < vms->len; i++)
         audit_one(audit, vms->pdata[i]);
+    note_host(audit, guardian);
     return true;
 }
 
@@ -322,6 +355,7 @@ ctl_audit(const CtlOptions *options, int argc, char **argv)
     status = audit_run_verb(&audit);
     g_string_free(audit.text, TRUE);
     g_clear_pointer(&audit.bugs, g_ptr_array_unref);
+    g_clear_pointer(&audit.trees, g_array_unref);
     g_clear_pointer(&audit.state, json_node_unref);
     host_free(audit.host);
     return status;

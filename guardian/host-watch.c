@@ -11,6 +11,7 @@ host_watch_new(const Host *host)
 
     watch->host = host;
     watch->bands = bands_new(host);
+    watch->trees = trees_new(host);
     watch->oom = oom_watch_new(host);
     watch->reservations = reservations_new(host);
     return watch;
@@ -22,6 +23,7 @@ host_watch_free(HostWatch *watch)
     if (!watch)
         return;
     bands_free(watch->bands);
+    trees_free(watch->trees);
     oom_watch_free(watch->oom);
     if (watch->is_daemon)
         reservations_save_last(watch->reservations);
@@ -43,10 +45,26 @@ vms_of(const GPtrArray *list)
 }
 
 void
-host_watch_follow(HostWatch *watch, const GPtrArray *vms, const Limits *limits, gint64 now_us)
+host_watch_look(HostWatch *watch, const GPtrArray *vms, const Limits *limits, gint64 now_us)
 {
     PressureLevel before = watch->verdict.level;
 
+    (void)!meminfo_read(watch->host, &watch->memory);
+    watch->vms = vms_of(vms);
+    trees_follow(watch->trees, vms, now_us);
+    watch->verdict =
+        host_memory_judge(&watch->memory, &watch->vms, (guint64)limits->host_reserve_bytes,
+                          trees_others_bytes(watch->trees));
+    if (watch->verdict.level != before || watch->since_us == 0)
+        watch->since_us = now_us;
+    if (watch->changed && watch->verdict.level != before)
+        watch->changed(watch, watch->data);
+    bands_follow(watch->bands, limits, &watch->memory, now_us);
+}
+
+void
+host_watch_follow(HostWatch *watch, const GPtrArray *vms, const Limits *limits, gint64 now_us)
+{
     oom_watch_follow(watch->oom);
     if (watch->read_us > 0 && now_us - watch->read_us < limits->memory_period_us)
         return;
@@ -56,13 +74,5 @@ host_watch_follow(HostWatch *watch, const GPtrArray *vms, const Limits *limits, 
             reservations_follow(watch->reservations, vms->pdata[i]);
     if (watch->is_daemon)
         reservations_save_due(watch->reservations);
-    (void)!meminfo_read(watch->host, &watch->memory);
-    watch->vms = vms_of(vms);
-    watch->verdict =
-        host_memory_judge(&watch->memory, &watch->vms, (guint64)limits->host_reserve_bytes);
-    if (watch->verdict.level != before || watch->since_us == 0)
-        watch->since_us = now_us;
-    if (watch->changed && watch->verdict.level != before)
-        watch->changed(watch, watch->data);
-    bands_follow(watch->bands, limits, &watch->memory, now_us);
+    host_watch_look(watch, vms, limits, now_us);
 }

@@ -8,6 +8,7 @@
 #include "hostmemory.h"
 #include "oom-watch.h"
 #include "reservations.h"
+#include "trees.h"
 
 typedef struct HostWatch {
     const Host *host;
@@ -17,6 +18,7 @@ typedef struct HostWatch {
     gint64 since_us; /* the verdict has this level since */
     gint64 read_us;
     Bands *bands;
+    Trees *trees;
     OomWatch *oom;
     Reservations *reservations;
     bool is_daemon;                                                /* what was learned is saved */
@@ -26,5 +28,8 @@ typedef struct HostWatch {
 
 HostWatch *host_watch_new(const Host *host);
 void host_watch_free(HostWatch *watch);
-/* vms is of Vm. limits are the host's. */
+/* Reads and judges the host now, by what its VMs' newest samples say. vms is of Vm. limits are the
+ * host's. */
+void host_watch_look(HostWatch *watch, const GPtrArray *vms, const Limits *limits, gint64 now_us);
+/* The same when it is due, with OOM kills and reservations. */
 void host_watch_follow(HostWatch *watch, const GPtrArray *vms, const Limits *limits, gint64 now_us);

@@ -9,6 +9,26 @@
 #include <string.h>
 
 static void
+add_trees(JsonBuilder *builder, const Trees *trees)
+{
+    const GArray *list = trees_list(trees);
+
+    json_builder_set_member_name(builder, "trees");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < list->len; i++) {
+        const HostTree *tree = &g_array_index(list, HostTree, i);
+
+        json_builder_begin_object(builder);
+        build_text(builder, "group", tree->label);
+        build_u64(builder, "held_bytes", true, tree->held_bytes);
+        build_u64(builder, "vms_bytes", true, tree->vms_bytes);
+        build_u64(builder, "limit_bytes", tree->has_limit, tree->limit_bytes);
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+}
+
+static void
 add_host(JsonBuilder *builder, const Guardian *guardian)
 {
     const HostWatch *watch = guardian_host_watch(guardian);
@@ -34,6 +54,8 @@ add_host(JsonBuilder *builder, const Guardian *guardian)
     build_s64(builder, "unknown_vms", true, vms.n_unknown);
     build_u64(builder, "needed_bytes", memory->is_known, verdict.needed_bytes);
     build_u64(builder, "missing_bytes", memory->is_known, verdict.missing_bytes);
+    build_u64(builder, "host_bytes", true, verdict.host_bytes);
+    add_trees(builder, watch->trees);
     json_builder_end_object(builder);
 }
 
@@ -89,13 +111,36 @@ append_host(GString *text, JsonObject *host)
     g_autofree char *total = report_size_of(host, "total_bytes");
     g_autofree char *missing = report_size_of(host, "missing_bytes");
     g_autofree char *arc = report_size_of(host, "arc_min_bytes");
+    g_autofree char *others = report_size_of(host, "host_bytes");
     Line line = line_begin("; ");
 
     line_say(&line, "%s: %s", report_text_of(host, "level", "?"),
              report_text_of(host, "reason", "?"));
-    line_say(&line, "guests %s + beside them %s + ARC at least %s, of %s: %s short", guests,
-             overheads, arc, total, missing);
+    line_say(&line,
+             "guests %s + beside them %s + the host itself %s + ARC at least %s, of %s: %s short",
+             guests, overheads, others, arc, total, missing);
     line_end(&line, text, "host");
+}
+
+GArray *
+report_trees_of(JsonObject *host)
+{
+    g_autoptr(GPtrArray) objects = report_objects_of(host, "trees");
+    GArray *list = trees_array_new();
+
+    for (guint i = 0; i < objects->len; i++) {
+        HostTree tree = {.label = g_strdup(report_text_of(objects->pdata[i], "group", "?"))};
+        gint64 held = 0, vms = 0, limit = 0;
+
+        (void)report_number_of(objects->pdata[i], "held_bytes", &held);
+        (void)report_number_of(objects->pdata[i], "vms_bytes", &vms);
+        tree.has_limit = report_number_of(objects->pdata[i], "limit_bytes", &limit);
+        tree.held_bytes = (guint64)MAX(held, 0);
+        tree.vms_bytes = (guint64)MAX(vms, 0);
+        tree.limit_bytes = (guint64)MAX(limit, 0);
+        g_array_append_val(list, tree);
+    }
+    return list;
 }
 
 char *

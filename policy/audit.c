@@ -292,26 +292,3 @@ audit_run(const AuditVm *running, const AuditVm *configured, const GPtrArray *bu
     g_ptr_array_sort(findings, compare_findings);
     return findings;
 }
-
-AuditFinding *
-audit_overcommit(guint64 guests_bytes, guint64 beside_bytes, guint64 total_bytes)
-{
-    g_autofree char *guests = units_format_size_short(guests_bytes);
-    g_autofree char *beside = units_format_size_short(beside_bytes);
-    g_autofree char *total = units_format_size_short(total_bytes);
-    AuditFinding *finding;
-
-    if (total_bytes == 0 || guests_bytes + beside_bytes <= total_bytes)
-        return NULL;
-    finding = g_new0(AuditFinding, 1);
-    finding->name = "host-overcommit";
-    finding->severity = AUDIT_WARNING;
-    finding->is_running = true;
-    finding->why =
-        g_strdup_printf("guests of %s and %s beside them on a host of %s: when they fill, the "
-                        "kernel kills the largest VM",
-                        guests, beside, total);
-    finding->source = g_strdup("MemTotal against the sum of the guests' RAM and reservations");
-    finding->remedy = g_strdup("fewer or smaller guests here, or more memory");
-    return finding;
-}

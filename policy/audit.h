@@ -7,8 +7,7 @@
  * stopped and started. What is unknown is no finding; what the configuration does not tell of, such
  * as a limit of the group, is not taken for mended by it. */
 
-#include <glib.h>
-#include <stdbool.h>
+#include "hostmemory.h"
 
 typedef enum { AUDIT_NOTE, AUDIT_WARNING, AUDIT_DANGER } AuditSeverity;
 
@@ -112,6 +111,14 @@ GPtrArray *audit_run(const AuditVm *running, const AuditVm *configured, const GP
                      const char *word);
 /* Guests of these sizes and what they need beside, on so much memory; NULL: it fits. */
 AuditFinding *audit_overcommit(guint64 guests_bytes, guint64 beside_bytes, guint64 total_bytes);
+/* Trees that nothing keeps from taking the host; NULL: there is none. It is a warning when what is
+ * no VM holds, and what the VMs need (their guests' RAM and what is beside it), do not fit. */
+AuditFinding *audit_uncapped(const HostTree *trees, guint n_trees, guint64 vms_bytes,
+                             guint64 total_bytes);
+/* Limits that are more than the host can give; vms_bytes: the sum of the VMs' own, 0 none has one.
+ * NULL: they fit. */
+AuditFinding *audit_limits_sum(guint64 vms_bytes, const HostTree *trees, guint n_trees,
+                               guint64 reserve_bytes, guint64 total_bytes);
 void audit_finding_free(AuditFinding *finding);
 const char *audit_severity_name(AuditSeverity severity);
 

@@ -2,7 +2,8 @@
 #include "hostmemory.h"
 #include "overhead.h"
 
-/* needed = guests + overheads + hugetlbfs + ARC's minimum + reserve, against MemTotal:
+/* needed = guests + overheads + hugetlbfs + ARC's minimum + what is no VM, against MemTotal. What
+ * is no VM has the reserve; where it holds more already, that is not the VMs' any more.
  *
  *   watch         needed > total, but swap holds the rest; or it fits only as measured and not as
  *                 reserved; or needed fits only when ZFS shrinks its
@@ -36,28 +37,41 @@ host_vms_add(HostVms *vms, const MemorySample *memory, guint64 reserved_bytes)
     vms->overheads_bytes = plus(vms->overheads_bytes, bounds.is_known ? bounds.low_bytes : 0);
     vms->reserved_bytes =
         plus(vms->reserved_bytes, MAX(reserved_bytes, bounds.is_known ? bounds.low_bytes : 0));
-    if (memory->has_limit)
+    if (memory->has_limit && memory->limit_is_own)
         vms->limits_bytes = plus(vms->limits_bytes, memory->limit_bytes);
-    else
+    else if (!memory->has_limit)
         vms->n_unlimited++;
 }
 
-HostVerdict
-host_memory_judge(const HostMemory *memory, const HostVms *vms, guint64 reserve_bytes)
+guint64
+host_tree_others(const HostTree *trees, guint n_trees)
 {
-    HostVerdict verdict = {.level = PRESSURE_UNKNOWN, .reason = "the host's memory is unknown"};
+    guint64 others_bytes = 0;
+
+    for (guint i = 0; i < n_trees; i++)
+        others_bytes = plus(others_bytes, less(trees[i].held_bytes, trees[i].vms_bytes));
+    return others_bytes;
+}
+
+HostVerdict
+host_memory_judge(const HostMemory *memory, const HostVms *vms, guint64 reserve_bytes,
+                  guint64 others_bytes)
+{
+    HostVerdict verdict = {.level = PRESSURE_UNKNOWN,
+                           .reason = "the host's memory is unknown",
+                           .host_bytes = MAX(reserve_bytes, others_bytes)};
     guint64 vms_bytes = plus(vms->guests_bytes, vms->overheads_bytes);
     guint64 cached_bytes = less(memory->arc_bytes, memory->arc_min_bytes);
     guint64 available_bytes = plus(memory->available_bytes, memory->has_arc ? cached_bytes : 0);
 
     if (!memory->is_known)
         return verdict;
-    verdict.needed_bytes = plus(plus(vms_bytes, plus(memory->hugetlb_bytes, reserve_bytes)),
+    verdict.needed_bytes = plus(plus(vms_bytes, plus(memory->hugetlb_bytes, verdict.host_bytes)),
                                 memory->has_arc ? memory->arc_min_bytes : 0);
     verdict.missing_bytes = less(verdict.needed_bytes, memory->total_bytes);
     verdict.arc_must_shrink = verdict.missing_bytes == 0 && memory->has_arc && vms->n_vms > 0 &&
                               plus(verdict.needed_bytes, cached_bytes) > memory->total_bytes;
-    verdict.limits_exceed = plus(vms->limits_bytes, reserve_bytes) > memory->total_bytes;
+    verdict.limits_exceed = plus(vms->limits_bytes, verdict.host_bytes) > memory->total_bytes;
     verdict.level = PRESSURE_OK;
     verdict.reason = "all guests' RAM and all beside it fit into the host's memory";
     if (vms->n_vms == 0) {

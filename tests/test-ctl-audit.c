@@ -195,6 +195,27 @@ use_groups(const AuditFixture *fixture)
     tree_file(fixture->tree, "proc/103/cgroup", "0::/vms.slice/clean.scope\n");
 }
 
+/* The VM's own group is no stranger's memory. */
+static void
+a_tree_without_a_limit_is_told_once_for_the_host(void **state)
+{
+    const AuditFixture *fixture = *state;
+    g_auto(Run) without = audit_fixture_run(fixture, NULL, false), with = {0}, one = {0};
+
+    use_groups(fixture);
+    make_group(fixture, "vms.slice", 400, 8192);
+    make_group(fixture, "vms.slice/clean.scope", 400, 4096);
+    make_group(fixture, "user.slice", 900, 8192);
+    tree_file(fixture->tree, "sys/fs/cgroup/user.slice/memory.max", "max\n");
+    with = audit_fixture_run(fixture, NULL, false);
+    one = audit_fixture_run(fixture, "clean", false);
+    assert_null(strstr(without.out, "uncapped-trees"));
+    assert_non_null(strstr(with.out, "uncapped-trees"));
+    assert_non_null(strstr(with.out, "no memory limit on /user.slice 900M"));
+    assert_non_null(strstr(with.out, "systemctl set-property user.slice MemoryMax=1351M"));
+    assert_null(strstr(one.out, "uncapped-trees"));
+}
+
 /* Of a full slice that others fill less is left than of the VM's own low limit. */
 static void
 a_low_limit_is_seen_below_a_full_one_that_others_share(void **state)
@@ -314,6 +335,7 @@ main(void)
         WITH_AUDIT(what_no_test_machine_has_is_found_in_fixtures),
         WITH_AUDIT(a_sites_own_row_is_heard_and_a_bad_one_refused),
         WITH_AUDIT(a_host_that_promised_more_than_it_has_is_told),
+        WITH_AUDIT(a_tree_without_a_limit_is_told_once_for_the_host),
         WITH_AUDIT(a_low_limit_is_seen_below_a_full_one_that_others_share),
         WITH_AUDIT(swap_on_a_disk_that_a_group_is_limited_on_is_found),
         WITH_AUDIT(wrong_words_are_refused),

@@ -57,11 +57,12 @@ run_host(void **state)
                            .has_rss = true,
                            .rss_anon_bytes = GIB(row->own),
                            .has_limit = row->limit > 0,
+                           .limit_is_own = true,
                            .limit_bytes = GIB(row->limit)};
 
         host_vms_add(&vms, &vm, GIB(row->own));
     }
-    verdict = host_memory_judge(&memory, &vms, GIB(1));
+    verdict = host_memory_judge(&memory, &vms, GIB(1), 0);
     assert_string_equal(pressure_level_name(verdict.level), pressure_level_name(row->level));
     assert_int_equal(verdict.missing_bytes, GIB(row->missing));
 }
@@ -96,9 +97,48 @@ what_is_only_reserved_is_watched(void **state)
 
     for (guint i = 0; i < 3; i++)
         host_vms_add(&vms, &vm, GIB(1));
-    assert_int_equal(host_memory_judge(&memory, &vms, GIB(1)).level, PRESSURE_OK);
-    assert_int_equal(host_memory_judge(&memory, &vms, GIB(4)).level, PRESSURE_WATCH);
-    assert_int_equal(host_memory_judge(&memory, &vms, GIB(7)).level, PRESSURE_DOOMED);
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(1), 0).level, PRESSURE_OK);
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(4), 0).level, PRESSURE_WATCH);
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(7), 0).level, PRESSURE_DOOMED);
+}
+
+/* Ten VMs below one limit may have it once. */
+static void
+a_limit_in_common_is_nobodys_own(void **state)
+{
+    MemorySample vm = {.has_guest_ram = true,
+                       .guest_ram_bytes = GIB(1),
+                       .has_limit = true,
+                       .limit_bytes = GIB(20)};
+    HostMemory memory = {.is_known = true, .total_bytes = GIB(64)};
+    HostVms vms = {0};
+
+    for (guint i = 0; i < 10; i++)
+        host_vms_add(&vms, &vm, 0);
+    assert_int_equal(vms.limits_bytes, 0);
+    assert_int_equal(vms.n_unlimited, 0);
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(1), 0).level, PRESSURE_OK);
+}
+
+/* Trees of which one holds VMs: what they hold is counted as guests already. */
+static void
+what_is_no_vm_counts_where_it_is_more_than_the_reserve(void **state)
+{
+    static const HostTree trees[] = {
+        {.label = "/machine.slice", .held_bytes = GIB(9), .vms_bytes = GIB(8)},
+        {.label = "/user.slice", .held_bytes = GIB(2)},
+        {.label = "/qemu.slice", .held_bytes = GIB(3), .vms_bytes = GIB(4)}, /* read later */
+    };
+    guint64 others_bytes = host_tree_others(trees, G_N_ELEMENTS(trees));
+    HostMemory memory = {.is_known = true, .total_bytes = GIB(16)};
+    HostVms vms = {.n_vms = 2, .guests_bytes = GIB(12), .overheads_bytes = GIB(1)};
+
+    assert_int_equal(others_bytes, GIB(3));
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(1), others_bytes).level, PRESSURE_OK);
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(1), GIB(4)).level, PRESSURE_DOOMED);
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(1), GIB(4)).missing_bytes, GIB(1));
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(1), GIB(4)).host_bytes, GIB(4));
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(5), GIB(4)).missing_bytes, GIB(2));
 }
 
 static void
@@ -107,13 +147,13 @@ an_unknown_host_is_no_forecast(void **state)
     HostVms vms = {.n_vms = 1, .guests_bytes = G_MAXUINT64, .overheads_bytes = G_MAXUINT64};
     HostMemory memory = {0};
 
-    assert_int_equal(host_memory_judge(&memory, &vms, GIB(1)).level, PRESSURE_UNKNOWN);
+    assert_int_equal(host_memory_judge(&memory, &vms, GIB(1), 0).level, PRESSURE_UNKNOWN);
     memory = (HostMemory){.is_known = true,
                           .total_bytes = GIB(1),
                           .arc_bytes = G_MAXUINT64,
                           .hugetlb_bytes = G_MAXUINT64,
                           .has_arc = true};
-    assert_int_equal(host_memory_judge(&memory, &vms, G_MAXUINT64).level, PRESSURE_DOOMED);
+    assert_int_equal(host_memory_judge(&memory, &vms, G_MAXUINT64, 0).level, PRESSURE_DOOMED);
 }
 
 int
@@ -123,6 +163,8 @@ main(void)
     const struct CMUnitTest singles[] = {
         cmocka_unit_test(what_is_measured_counts_where_it_is_more),
         cmocka_unit_test(what_is_only_reserved_is_watched),
+        cmocka_unit_test(a_limit_in_common_is_nobodys_own),
+        cmocka_unit_test(what_is_no_vm_counts_where_it_is_more_than_the_reserve),
         cmocka_unit_test(an_unknown_host_is_no_forecast),
     };
 
