@@ -2,12 +2,12 @@
 #include "ctl-daemon.h"
 #include "ctl.h"
 #include "message.h"
+#include "oom-log.h"
 #include "oom-text.h"
 #include "oomreader.h"
 #include "report-read.h"
 #include "units.h"
 
-#include <gio/gunixinputstream.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,33 +81,6 @@ arguments_parse(int argc, char **argv, Arguments *arguments)
             return status;
     }
     return 0;
-}
-
-/* "-" and nothing are standard input. */
-static GInputStream *
-stream_open(const char *path, GError **error)
-{
-    g_autoptr(GFile) file = NULL;
-
-    if (!path || strcmp(path, "-") == 0)
-        return g_unix_input_stream_new(STDIN_FILENO, FALSE);
-    file = g_file_new_for_path(path);
-    return G_INPUT_STREAM(g_file_read(file, NULL, error));
-}
-
-/* Any length: the reader keeps what it needs. */
-static bool
-log_read(const char *path, OomReader *reader, GError **error)
-{
-    g_autoptr(GInputStream) stream = stream_open(path, error);
-    char buffer[65536];
-    gssize n;
-
-    if (!stream)
-        return false;
-    while ((n = g_input_stream_read(stream, buffer, sizeof buffer, NULL, error)) > 0)
-        oomreader_feed(reader, buffer, (gsize)n);
-    return n == 0;
 }
 
 /* A log that was given without "-". A terminal, /dev/null, a socket or a pipe into which nobody
@@ -211,7 +184,7 @@ show_log(const CtlOptions *options, const Arguments *arguments)
     g_autoptr(GError) error = NULL;
     const GPtrArray *reports;
 
-    if (!log_read(arguments->file, reader, &error)) {
+    if (!oom_log_read(arguments->file, reader, &error)) {
         g_autofree char *name = units_printable(arguments->file ? arguments->file : "-", -1);
         g_autofree char *reason = units_printable(error->message, -1);
 

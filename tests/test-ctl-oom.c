@@ -4,6 +4,8 @@
 #include "run-ctl.h"
 
 #include <fcntl.h>
+#include <gio/gio.h>
+#include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <string.h>
 #include <unistd.h>
@@ -164,6 +166,66 @@ the_parts_of_every_report_close_to_its_usage(void **state)
     assert_in_range(n_with_guest, 15, 100);
 }
 
+/* A file in a directory of its own, which goes with it. */
+static Run
+run_file(const void *bytes, gsize length)
+{
+    g_autofree char *directory = g_dir_make_tmp("oom-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(directory, "log", NULL);
+    Run run;
+
+    assert_true(g_file_set_contents(path, bytes, (gssize)length, NULL));
+    run = run_words(path, false, NULL);
+    g_unlink(path);
+    g_rmdir(directory);
+    return run;
+}
+
+static void
+a_log_packed_with_gzip_is_unpacked(void **state)
+{
+    g_autofree char *path = data_path("v1-6.18-stranger-beside-shared-guest.txt"), *log = NULL;
+    g_autoptr(GOutputStream) memory = g_memory_output_stream_new_resizable(), packing = NULL;
+    g_autoptr(GZlibCompressor) gzip = g_zlib_compressor_new(G_ZLIB_COMPRESSOR_FORMAT_GZIP, -1);
+    g_auto(Run) plain = run_words(path, false, NULL), whole = {0}, cut = {0};
+    GMemoryOutputStream *packed = G_MEMORY_OUTPUT_STREAM(memory);
+    gsize length;
+
+    assert_true(g_file_get_contents(path, &log, &length, NULL));
+    packing = g_converter_output_stream_new(memory, G_CONVERTER(gzip));
+    assert_true(g_output_stream_write_all(packing, log, length, NULL, NULL, NULL));
+    assert_true(g_output_stream_close(packing, NULL, NULL));
+    length = g_memory_output_stream_get_data_size(packed);
+    whole = run_file(g_memory_output_stream_get_data(packed), length);
+    assert_int_equal(whole.status, 1);
+    assert_string_equal(whole.out, plain.out);
+    cut = run_file(g_memory_output_stream_get_data(packed), length / 2);
+    assert_int_equal(cut.status, 2);
+    assert_string_equal(cut.out, "");
+}
+
+static void
+what_another_tool_unpacks_is_named(void **state)
+{
+    static const struct {
+        const char *bytes;
+        const char *advice;
+    } logs[] = {
+        {"\xfd\x37zXZ", "packed with xz: xzcat FILE | guardianctl oom -"},
+        {"\x28\xb5\x2f\xfd", "packed with zstd: zstdcat FILE | guardianctl oom -"},
+        {"BZh91AY", "packed with bzip2: bzcat FILE | guardianctl oom -"},
+        {"LPKSHHRH", "a journal: journalctl -k --file FILE | guardianctl oom -"},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(logs); i++) {
+        g_auto(Run) run = run_file(logs[i].bytes, strlen(logs[i].bytes));
+
+        assert_int_equal(run.status, 2);
+        assert_string_equal(run.out, "");
+        assert_non_null(strstr(run.err, logs[i].advice));
+    }
+}
+
 static void
 json_says_null_for_what_is_unknown(void **state)
 {
@@ -242,6 +304,8 @@ main(void)
         cmocka_unit_test(a_log_without_a_report_is_all_well),
         cmocka_unit_test(json_says_all_of_a_report),
         cmocka_unit_test(the_parts_of_every_report_close_to_its_usage),
+        cmocka_unit_test(a_log_packed_with_gzip_is_unpacked),
+        cmocka_unit_test(what_another_tool_unpacks_is_named),
         cmocka_unit_test(json_says_null_for_what_is_unknown),
         cmocka_unit_test(json_keeps_systemds_escapes_in_a_path),
         cmocka_unit_test(text_answers_at_three_in_the_morning),
