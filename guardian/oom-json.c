@@ -128,7 +128,10 @@ oom_json(const OomReport *report)
     } else {
         json_object_set_null_member(object, "victim");
     }
+    text_set(object, "outcome",
+             report->outcome != OOM_OUTCOME_UNKNOWN ? oomoutcome_name(report->outcome) : NULL);
     sentence_set(object, "domain", report->domain ? domain : NULL);
+    text_set(object, "nodes", report->nodes);
     size_set(object, "usage_bytes", report->usage);
     size_set(object, "limit_bytes", report->limit);
     size_set(object, "kernel_bytes", report->kernel);

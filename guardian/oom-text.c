@@ -2,6 +2,7 @@
 #include "oom-text.h"
 
 #include "oomparts.h"
+#include "oomstory.h"
 #include "units.h"
 
 /* Names beside a role: more is a line too long for a terminal. */
@@ -111,17 +112,22 @@ append_domain(GString *text, const OomReport *report)
     else
         g_string_append_printf(text, "  domain   %s: %s used, limit %s", *domain ? domain : "?",
                                usage, limit);
-    g_string_append_printf(text, "; asked for by %s\n", invoker);
+    g_string_append_printf(text, "; asked for by %s%s\n", invoker,
+                           report->is_sysrq ? ", a person (SysRq f)" : "");
 }
 
 static void
-append_blame(GString *text, const OomBlame *blame)
+append_blame(GString *text, const OomReport *report)
 {
+    const OomBlame *blame = &report->blame;
     g_autofree char *limit = units_format_size(blame->suggested_limit.bytes);
+    g_autofree char *remedy = oomstory_remedy(report);
 
     g_string_append_printf(text, "  blame    %s: %s\n", oomrole_name(blame->role), blame->why);
     if (blame->suggested_limit.is_known)
         g_string_append_printf(text, "  enough   a limit of %s would have held it\n", limit);
+    if (remedy)
+        g_string_append_printf(text, "  do       %s\n", remedy);
 }
 
 static void
@@ -139,19 +145,31 @@ append_chain(GString *text, const OomReport *report)
     g_string_append_printf(text, "\n");
 }
 
+/* "VM web: kvm[9] 1.0G was OOM-killed at ..." */
 static void
-append_report(GString *text, const OomReport *report)
+append_outcome(GString *text, const OomReport *report)
 {
     g_autofree char *when = report->when ? units_printable(report->when, -1) : NULL;
     g_autofree char *vm = units_printable(report->vm, -1);
     g_autofree char *victim =
         report->has_victim ? task_text(&report->victim, report->victim.rss) : NULL;
 
-    g_string_append_printf(text, "%s%s%s%s was OOM-killed%s%s\n", report->vm ? "VM " : "", vm,
-                           report->vm ? ": " : "", victim ? victim : "?", when ? " at " : "",
-                           when ? when : "");
+    g_string_append_printf(text, "%s%s%s", report->vm ? "VM " : "", vm, report->vm ? ": " : "");
+    if (report->outcome == OOM_OUTCOME_PANIC)
+        g_string_append(text, "the kernel panicked for want of memory");
+    else if (report->outcome == OOM_OUTCOME_NOBODY)
+        g_string_append(text, "out of memory, and no process could be killed");
+    else
+        g_string_append_printf(text, "%s was OOM-killed", victim ? victim : "?");
+    g_string_append_printf(text, "%s%s\n", when ? " at " : "", when ? when : "");
+}
+
+static void
+append_report(GString *text, const OomReport *report)
+{
+    append_outcome(text, report);
     append_domain(text, report);
-    append_blame(text, &report->blame);
+    append_blame(text, report);
     if (report->victim_why)
         g_string_append_printf(text, "  victim   %s\n", report->victim_why);
     append_chain(text, report);

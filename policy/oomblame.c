@@ -19,12 +19,17 @@
  *
  * In a small domain no share is more than a quarter of the limit.
  *
- * A whole host has no shares: its largest task is to blame. When that is a QEMU it is its own
- * memory, if the guest's size is known to say so; the guests', if QEMUs hold half of the host; else
- * unknown.
+ * Whatever the shares: a limit that was set far below what was in use already is to blame itself.
+ *
+ * A whole host has no shares: the program is to blame whose tasks hold more than any QEMU, unless
+ * guests fill three quarters of the host and the program less than one. When a QEMU holds most it
+ * is its own memory, if the guest's size is known to say so; the guests', if QEMUs hold half of the
+ * host; else unknown. Where a cpuset or a memory policy allowed some nodes only, that is the limit.
+ * Nobody is to blame for what was asked for (SysRq).
  *
  * The suggested limit holds the guest's whole RAM, what all others held, and a margin. Without the
- * guest's size: the limit, raised by what was past the shares, and a margin. */
+ * guest's size: the limit, raised by what was past the shares, and a margin. In a domain without a
+ * VM it holds what was in use. It is never less than that. */
 
 /* KubeVirt's terms (main): QEMU 50, IOThread 8, video 32, and 8 for each of four vCPUs; a report
  * does not say how many there are. */
@@ -41,6 +46,9 @@
 #define NOISE_BYTES (16 * UNITS_MIB)
 #define NOISE_MIN_BYTES (1 * UNITS_MIB)
 #define NOISE_DIVISOR 64
+/* How far charges that may not fail, and those that CPUs have in stock, go past a limit. */
+#define OVERSHOOT_BYTES (256 * UNITS_KIB)
+#define OVERSHOOT_DIVISOR 16
 /* Room in the suggestion: a tenth of what is not guest RAM, but at least this: two bursts of a busy
  * QEMU's heap. */
 #define MARGIN_BYTES (16 * UNITS_MIB)
@@ -56,7 +64,7 @@ typedef struct {
     const OomReport *report;
     OomSize guest; /* RAM as configured, or as far as it was touched; known only if told apart */
     bool has_qemu;
-    const OomTask *largest;
+    const OomTask *largest_qemu;
     guint n_strangers;
     guint64 fair_bytes;   /* everybody but the guest, none past its share */
     guint64 excess_bytes; /* everybody's, summed */
@@ -94,12 +102,12 @@ case_add_tasks(Case *judged)
         const OomTask *task = &g_array_index(report->tasks, OomTask, i);
         guint64 held = oomtask_charged_bytes(task), share;
 
-        if (!judged->largest || held > oomtask_charged_bytes(judged->largest))
-            judged->largest = task;
         switch (oomrole_of(task->name, &share)) {
         case OOM_ROLE_QEMU:
             judged->has_qemu = true;
             qemu.share_bytes += QEMU_SHARE_BYTES;
+            if (!judged->largest_qemu || held > oomtask_charged_bytes(judged->largest_qemu))
+                judged->largest_qemu = task;
             if (!qemu.task || held > oomtask_charged_bytes(qemu.task))
                 qemu.task = task;
             break;
@@ -231,19 +239,50 @@ suggest_limit(const Case *judged, OomSize guest)
     const OomReport *report = judged->report;
     guint64 others = difference(report->usage.bytes, report->parts.guest.bytes);
     guint64 margin = MAX(others / MARGIN_DIVISOR, MARGIN_BYTES);
-    guint64 needed = report->limit.bytes + judged->excess_bytes;
+    bool has_vm = judged->has_qemu || report->vm;
+    guint64 needed = report->limit.bytes + (has_vm ? judged->excess_bytes : 0);
 
-    if (!report->limit.is_known || !report->usage.is_known)
+    if (!report->limit.is_known || !report->usage.is_known || oomreport_is_swap_limited(report))
         return (OomSize){false, 0};
     if (guest.is_known && report->parts.guest.is_known) {
         if (!g_uint64_checked_add(&needed, guest.bytes, difference(others, report->cache.bytes)))
             return (OomSize){false, 0};
         needed = MAX(needed, report->limit.bytes);
     }
+    needed = MAX(needed, report->usage.bytes);
     if (needed > G_MAXINT64 - margin - UNITS_MIB)
         return (OomSize){false, 0};
     needed += margin + UNITS_MIB - 1;
     return (OomSize){true, needed - needed % UNITS_MIB};
+}
+
+static bool
+is_limit_lowered(const OomReport *report)
+{
+    return report->usage.is_known && report->limit.is_known &&
+           report->usage.bytes >
+               report->limit.bytes + report->limit.bytes / OVERSHOOT_DIVISOR + OVERSHOOT_BYTES;
+}
+
+static char *
+why_lowered(const OomReport *report)
+{
+    g_autofree char *limit = units_format_size_short(report->limit.bytes);
+    g_autofree char *usage = units_format_size_short(report->usage.bytes);
+
+    return g_strdup_printf("it was set to %s while %s were in use", limit, usage);
+}
+
+/* The answer is of the memory; what ran out is memory and swap. */
+static void
+blame_add_swap_limit(OomReport *report)
+{
+    g_autofree char *before = report->blame.why;
+    g_autofree char *used = units_format_size_short(report->with_swap.bytes);
+    g_autofree char *limit = units_format_size_short(report->with_swap_limit.bytes);
+
+    report->blame.why = g_strdup_printf(
+        "%s; memory and swap together reached their limit, %s of %s", before, used, limit);
 }
 
 static void
@@ -260,8 +299,10 @@ judge_memcg(OomReport *report, Case *judged, OomSize guest)
     if (!g_uint64_checked_add(&needed, judged->guest.bytes, judged->fair_bytes))
         needed = G_MAXUINT64;
     shortfall = report->limit.is_known ? difference(needed, report->limit.bytes) : 0;
-    if (is_told && report->tasks->len > 0 && report->limit.is_known &&
-        MAX(judged->worst.excess_bytes, noise) <= MAX(shortfall, noise))
+    if (is_limit_lowered(report))
+        blame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_lowered(report));
+    else if (is_told && report->tasks->len > 0 && report->limit.is_known &&
+             MAX(judged->worst.excess_bytes, noise) <= MAX(shortfall, noise))
         blame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_limit(judged));
     else if (judged->worst.excess_bytes > noise)
         blame_set(&report->blame, judged->worst.role, judged->worst.task, why_suspect(judged));
@@ -273,22 +314,101 @@ judge_memcg(OomReport *report, Case *judged, OomSize guest)
                                : "the log does not tell enough"));
     if (report->blame.role != OOM_ROLE_UNKNOWN || judged->worst.excess_bytes > noise)
         report->blame.suggested_limit = suggest_limit(judged, guest);
+    if (oomreport_is_swap_limited(report))
+        blame_add_swap_limit(report);
+}
+
+/* All tasks of one name. */
+typedef struct {
+    const OomTask *largest;
+    guint64 held_bytes;
+    guint n;
+} Program;
+
+/* The one that holds most, QEMU aside; largest = NULL: there is none. */
+static Program
+program_largest(const OomReport *report)
+{
+    GHashTable *by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autofree Program *programs = g_new0(Program, report->tasks->len + 1);
+    Program *most = programs; /* stays empty: the first has the index 1 */
+    guint n = 0;
+
+    for (guint i = 0; i < report->tasks->len; i++) {
+        const OomTask *task = &g_array_index(report->tasks, OomTask, i);
+        Program *program =
+            task->role == OOM_ROLE_QEMU ? NULL : g_hash_table_lookup(by_name, task->name);
+
+        if (task->role == OOM_ROLE_QEMU)
+            continue;
+        if (!program) {
+            program = &programs[++n];
+            g_hash_table_insert(by_name, (gpointer)task->name, program);
+        }
+        program->n++;
+        program->held_bytes += oomtask_charged_bytes(task);
+        if (!program->largest ||
+            oomtask_charged_bytes(task) > oomtask_charged_bytes(program->largest))
+            program->largest = task;
+        if (program->held_bytes > most->held_bytes)
+            most = program;
+    }
+    g_hash_table_unref(by_name);
+    return *most;
+}
+
+static char *
+why_program(const Program *program)
+{
+    g_autofree char *label = task_label(program->largest);
+    g_autofree char *name = units_printable(program->largest->name, -1);
+    g_autofree char *held = units_format_size_short(program->held_bytes);
+    g_autofree char *one = units_format_size_short(oomtask_charged_bytes(program->largest));
+
+    if (program->n == 1)
+        return g_strdup_printf("%s holds %s, more than any other program of the host", label, held);
+    return g_strdup_printf("%u tasks of %s hold %s, more than any other program of the host; the "
+                           "largest is %s with %s",
+                           program->n, name, held, label, one);
+}
+
+static char *
+why_nodes(const OomReport *report)
+{
+    g_autofree char *nodes = units_printable(report->nodes, -1);
+    g_autofree char *free =
+        units_format_size_short(difference(report->limit.bytes, report->usage.bytes));
+
+    if (!report->limit.is_known || !report->usage.is_known)
+        return g_strdup_printf("a cpuset or memory policy allowed only the memory of node %s",
+                               nodes);
+    return g_strdup_printf("a cpuset or memory policy allowed only the memory of node %s, while "
+                           "the host had %s free",
+                           nodes, free);
 }
 
 static void
 judge_host(OomReport *report, const Case *judged)
 {
-    const OomTask *largest = judged->largest;
+    const OomTask *largest = judged->largest_qemu;
+    Program program = program_largest(report);
     guint64 qemus = report->parts.qemu.bytes + report->parts.guest.bytes;
+    guint64 quarter = report->limit.bytes / 4;
+    bool is_full = report->limit.is_known && qemus >= 3 * quarter && program.held_bytes < quarter;
     g_autofree char *label = largest ? task_label(largest) : NULL;
     g_autofree char *held = units_format_size_short(largest ? oomtask_charged_bytes(largest) : 0);
     g_autofree char *ram = units_format_size_short(report->limit.bytes);
     g_autofree char *sum = units_format_size_short(qemus);
 
-    if (largest && largest->role != OOM_ROLE_QEMU)
-        blame_set(
-            &report->blame, largest->role, largest,
-            g_strdup_printf("%s holds %s, more than any other task of the host", label, held));
+    if (report->is_sysrq)
+        blame_set(&report->blame, OOM_ROLE_UNKNOWN, NULL,
+                  g_strdup("somebody asked for it (SysRq f); memory need not have run out"));
+    else if (report->nodes)
+        blame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_nodes(report));
+    else if (program.largest && !is_full &&
+             (!judged->largest_qemu ||
+              program.held_bytes > oomtask_charged_bytes(judged->largest_qemu)))
+        blame_set(&report->blame, program.largest->role, program.largest, why_program(&program));
     else if (judged->worst.role == OOM_ROLE_QEMU && judged->worst.excess_bytes > NOISE_BYTES)
         blame_set(&report->blame, OOM_ROLE_QEMU, judged->worst.task, why_suspect(judged));
     else if (largest && report->limit.is_known && qemus >= report->limit.bytes / 2)

@@ -22,6 +22,9 @@
  *   [Memory cgroup out of memory: ]Killed process 4978 (NAME) total-vm:105524kB, anon-rss:...
  *   Tasks in DOMAIN are going to be killed due to memory.oom.group set; each with its own kill
  *
+ * or, instead of a kill, "Out of memory and no killable processes...", "Kernel panic - not syncing:
+ * Out of memory ..." (panic_on_oom), or "... System is deadlocked on memory".
+ *
  * A line is known by words that no other line has, wherever they stand: prefixes are many. A name
  * or a path may hold any byte, so a field ends at the last place where the next can begin. */
 
@@ -99,6 +102,7 @@ parse_invoked(const char *line, OomLine *ret)
         if ((at[0] == ']' || at[0] == ':' || at[0] == '>') && at[1] == ' ' && at + 1 < end)
             start = at + 2;
     ret->name = text_between(start, end);
+    ret->is_sysrq = strstr(end, ", order=-1,") != NULL;
     ret->kind = OOM_LINE_INVOKED;
     return true;
 }
@@ -123,7 +127,14 @@ static bool
 parse_usage(const char *line, OomLine *ret)
 {
     const char *start = strstr(line, "memory: usage "), *failures;
+    const char *with_swap = strstr(line, "memory+swap: usage ");
 
+    if (with_swap) {
+        ret->usage = oomscan_kilobytes(with_swap, "usage ");
+        ret->limit = oomscan_kilobytes(with_swap, "limit ");
+        ret->kind = OOM_LINE_WITH_SWAP;
+        return true;
+    }
     if (!start) {
         start = strstr(line, "kmem: usage ");
         if (start)
@@ -189,8 +200,10 @@ parse_constraint_fields(const char *start, OomLine *ret)
     const char *pid = find_last(start, ",pid=");
     const char *name = NULL;
 
-    if (domain && group > domain)
+    if (domain && group > domain) {
         ret->domain = text_between(domain + strlen(",oom_memcg="), group);
+        ret->constraint = OOM_CONSTRAINT_MEMCG; /* also where 5.0-rc says CONSTRAINT_NONE */
+    }
     if (!group || !pid || pid < group)
         return;
     for (const char *at = strstr(group, ",task="); at && at < pid; at = strstr(at + 1, ",task="))
@@ -205,6 +218,20 @@ parse_constraint_fields(const char *start, OomLine *ret)
         ret->pid = 0;
 }
 
+/* "nodemask=0" of a memory policy, "mems_allowed=0-1" of a cpuset; up to the next field. */
+static OomText
+parse_nodes(const char *fields)
+{
+    bool is_policy = strstr(fields, "CONSTRAINT_MEMORY_POLICY,") == fields;
+    const char *key = is_policy ? ",nodemask=" : ",mems_allowed=";
+    const char *at = strstr(fields, key);
+    gsize length = at ? strspn(at += strlen(key), "0123456789,-") : 0;
+
+    while (length > 0 && !g_ascii_isdigit(at[length - 1]))
+        length--;
+    return length > 0 ? (OomText){at, length} : (OomText){NULL, 0};
+}
+
 static bool
 parse_constraint(const char *line, OomLine *ret)
 {
@@ -215,7 +242,12 @@ parse_constraint(const char *line, OomLine *ret)
         return false;
     start += strlen(words);
     ret->kind = OOM_LINE_CONSTRAINT;
-    if (oomscan_word(&start, "CONSTRAINT_MEMCG,"))
+    if (oomscan_word(&start, "CONSTRAINT_CPUSET,") ||
+        oomscan_word(&start, "CONSTRAINT_MEMORY_POLICY,"))
+        ret->nodes = parse_nodes(strstr(line, words) + strlen(words));
+    if (ret->nodes.start)
+        ret->constraint = OOM_CONSTRAINT_GLOBAL;
+    else if (oomscan_word(&start, "CONSTRAINT_MEMCG,"))
         ret->constraint = OOM_CONSTRAINT_MEMCG;
     else if (oomscan_word(&start, "CONSTRAINT_"))
         ret->constraint = OOM_CONSTRAINT_GLOBAL;
@@ -301,6 +333,11 @@ oomline_parse(const char *line)
         return parsed;
     if (strstr(line, "due to memory.oom.group set"))
         parsed.kind = OOM_LINE_GROUP_KILL;
+    else if (strstr(line, "Kernel panic - not syncing: Out of memory") ||
+             strstr(line, "Kernel panic - not syncing: System is deadlocked on memory"))
+        parsed.kind = OOM_LINE_PANIC;
+    else if (strstr(line, "Out of memory and no killable processes..."))
+        parsed.kind = OOM_LINE_NOBODY;
     else if (strstr(line, "Mem-Info:"))
         parsed.kind = OOM_LINE_MEM_INFO;
     return parsed;

@@ -27,23 +27,27 @@ OomPrefix oomprefix_parse(const char *line);
 typedef enum {
     OOM_LINE_OTHER,
     OOM_LINE_CUT,        /* <SNIP>, ..., [...] */
-    OOM_LINE_INVOKED,    /* name */
+    OOM_LINE_INVOKED,    /* name, is_sysrq */
     OOM_LINE_TASK_IN,    /* group, domain: 4.x */
     OOM_LINE_USAGE,      /* usage, limit, failures */
     OOM_LINE_KMEM,       /* usage */
+    OOM_LINE_WITH_SWAP,  /* usage, limit */
     OOM_LINE_STATS,      /* domain; rest = figures on the same line, 4.x */
     OOM_LINE_MEM_INFO,   /* of the whole host */
     OOM_LINE_HEADER,     /* rest = the names of the columns */
-    OOM_LINE_CONSTRAINT, /* constraint, domain, group, name, pid */
+    OOM_LINE_CONSTRAINT, /* constraint, domain, group, nodes, name, pid */
     OOM_LINE_CHOSEN,     /* constraint, pid: 4.x "Kill process ..." before the kill */
     OOM_LINE_KILLED,     /* constraint, task */
     OOM_LINE_GROUP_KILL, /* the whole group goes: memory.oom.group */
+    OOM_LINE_NOBODY,     /* no process can be killed */
+    OOM_LINE_PANIC,
 } OomLineKind;
 
 typedef struct {
     OomLineKind kind;
     OomConstraint constraint;
-    OomText name, domain, group;
+    OomText name, domain, group, nodes;
+    bool is_sysrq;
     const char *rest;
     OomSize usage, limit;
     guint64 failures;

@@ -38,6 +38,7 @@ oomdraft_free(OomDraft *draft)
     g_free(report->victim_why);
     g_free(report->domain);
     g_free(report->task_group);
+    g_free(report->nodes);
     g_free(report->vm);
     g_free(report->blame.why);
     g_array_unref(report->tasks);
@@ -190,6 +191,25 @@ victim_sum_rss(OomTask *victim)
         victim->rss = oomsize_of(victim->anon.bytes + victim->file.bytes + victim->shmem.bytes, 1);
 }
 
+/* A report without a kill says the host's nodes nowhere, and a memcg's domain in its figures. */
+static bool
+draft_is_whole(const OomDraft *draft)
+{
+    const OomReport *report = &draft->report;
+    const guint needed = OOM_SEEN_INVOKED | OOM_SEEN_TABLE;
+    bool is_memcg = report->constraint == OOM_CONSTRAINT_MEMCG;
+    bool has_end = draft->seen & OOM_SEEN_ENDED
+                       ? true
+                       : draft->seen & OOM_SEEN_KILLED && task_of_victim(report) &&
+                             report->victim.anon.is_known;
+
+    return has_end && (draft->seen & needed) == needed &&
+           !(draft->seen & (OOM_SEEN_CUT | OOM_SEEN_MIXED)) &&
+           report->constraint != OOM_CONSTRAINT_UNKNOWN && report->domain &&
+           report->usage.is_known && report->limit.is_known && report->charge.anon.is_known &&
+           (!is_memcg || report->cache.is_known);
+}
+
 static void
 draft_end_domain(OomDraft *draft)
 {
@@ -199,6 +219,8 @@ draft_end_domain(OomDraft *draft)
 
     if (report->constraint == OOM_CONSTRAINT_UNKNOWN && report->usage.is_known)
         report->constraint = OOM_CONSTRAINT_MEMCG;
+    else if (report->constraint == OOM_CONSTRAINT_UNKNOWN && stats->ram.is_known)
+        report->constraint = OOM_CONSTRAINT_GLOBAL;
     report->charge = oomstats_charge(stats, report->constraint);
     report->kernel = report->charge.kernel;
     if (report->constraint != OOM_CONSTRAINT_GLOBAL) {
@@ -221,16 +243,9 @@ void
 oomdraft_end(OomDraft *draft)
 {
     OomReport *report = &draft->report;
-    const guint needed = OOM_SEEN_INVOKED | OOM_SEEN_TABLE | OOM_SEEN_KILLED;
-    bool is_memcg;
 
     draft_end_domain(draft);
-    is_memcg = report->constraint == OOM_CONSTRAINT_MEMCG;
-    report->is_complete =
-        (draft->seen & needed) == needed && !(draft->seen & (OOM_SEEN_CUT | OOM_SEEN_MIXED)) &&
-        report->constraint != OOM_CONSTRAINT_UNKNOWN && report->domain && report->usage.is_known &&
-        report->limit.is_known && report->charge.anon.is_known && task_of_victim(report) &&
-        report->victim.anon.is_known && (!is_memcg || report->cache.is_known);
+    report->is_complete = draft_is_whole(draft);
     victim_choose(draft);
     victim_join(report);
     victim_sum_rss(&report->victim);
@@ -348,4 +363,29 @@ oomconstraint_name(OomConstraint constraint)
     };
 
     return names[constraint];
+}
+
+/* Charges are counted in batches on each CPU. */
+#define SWAP_LIMIT_SLACK_BYTES (2 * 1024 * 1024)
+
+bool
+oomreport_is_swap_limited(const OomReport *report)
+{
+    return report->with_swap.is_known && report->with_swap_limit.is_known &&
+           report->usage.is_known && report->limit.is_known &&
+           report->with_swap.bytes + SWAP_LIMIT_SLACK_BYTES >= report->with_swap_limit.bytes &&
+           report->usage.bytes + SWAP_LIMIT_SLACK_BYTES < report->limit.bytes;
+}
+
+const char *
+oomoutcome_name(OomOutcome outcome)
+{
+    static const char *const names[] = {
+        [OOM_OUTCOME_UNKNOWN] = "unknown",
+        [OOM_OUTCOME_KILLED] = "killed",
+        [OOM_OUTCOME_NOBODY] = "nobody",
+        [OOM_OUTCOME_PANIC] = "panic",
+    };
+
+    return names[outcome];
 }

@@ -23,6 +23,7 @@ typedef enum {
     OOM_SEEN_CUT = 1 << 7,   /* lines are missing for certain */
     OOM_SEEN_MIXED = 1 << 8, /* lines of two reports that nothing tells apart */
     OOM_SEEN_EVIDENCE = 1 << 9,
+    OOM_SEEN_ENDED = 1 << 10, /* without a kill */
 } OomSeen;
 
 typedef struct {

@@ -32,6 +32,7 @@ reader_take_invoked(OomReader *reader, const OomLine *line)
         return;
     }
     text_set(&draft->report.invoker, line->name);
+    draft->report.is_sysrq = line->is_sysrq;
     draft->seen |= OOM_SEEN_INVOKED | OOM_SEEN_EVIDENCE;
 }
 
@@ -63,6 +64,17 @@ reader_take_usage(OomReader *reader, const OomLine *line)
     draft->report.usage = line->usage;
     draft->report.limit = line->limit;
     draft->report.failures = line->failures;
+}
+
+static void
+reader_take_with_swap(OomReader *reader, const OomLine *line)
+{
+    OomDraft *draft = oomreader_newest(reader);
+
+    if (!draft || draft->seen & OOM_SEEN_MIXED)
+        return;
+    draft->report.with_swap = line->usage;
+    draft->report.with_swap_limit = line->limit;
 }
 
 static void
@@ -121,6 +133,7 @@ reader_take_constraint(OomReader *reader, const OomLine *line)
     name_set(draft->chosen_name, line->name);
     text_set(&draft->report.domain, line->domain);
     text_set(&draft->report.task_group, line->group);
+    text_set(&draft->report.nodes, line->nodes);
 }
 
 static const OomTask *
@@ -194,6 +207,7 @@ reader_take_killed(OomReader *reader, const OomLine *line)
     draft->seen |= OOM_SEEN_KILLED | OOM_SEEN_EVIDENCE;
     draft->last_time = reader->prefix.time;
     draft->report.has_victim = true;
+    draft->report.outcome = OOM_OUTCOME_KILLED;
     draft->report.victim = task;
     if (draft->report.constraint == OOM_CONSTRAINT_UNKNOWN)
         draft->report.constraint = line->constraint;
@@ -223,6 +237,25 @@ reader_take_group_kill(OomReader *reader)
             return;
         }
     }
+}
+
+/* The panic follows the line that nobody can be killed. */
+static void
+reader_take_end(OomReader *reader, OomOutcome outcome)
+{
+    OomDraft *draft = oomreader_newest(reader);
+
+    for (guint i = reader->n_open; !draft && i-- > 0;)
+        if (reader->open[i]->report.outcome == OOM_OUTCOME_NOBODY &&
+            strcmp(reader->open[i]->report.source, reader->source) == 0)
+            draft = reader->open[i];
+    draft = draft ? draft : oomreader_open(reader);
+    if (!draft)
+        return;
+    draft->seen |= OOM_SEEN_ENDED | OOM_SEEN_EVIDENCE;
+    draft->last_time = reader->prefix.time;
+    draft->report.outcome = outcome;
+    draft->chosen_pid = 0;
 }
 
 static void
@@ -274,6 +307,9 @@ oomreader_take(OomReader *reader, const OomLine *line)
     case OOM_LINE_KMEM:
         reader_take_usage(reader, line);
         break;
+    case OOM_LINE_WITH_SWAP:
+        reader_take_with_swap(reader, line);
+        break;
     case OOM_LINE_STATS:
         reader_take_stats(reader, line);
         break;
@@ -294,6 +330,12 @@ oomreader_take(OomReader *reader, const OomLine *line)
         break;
     case OOM_LINE_GROUP_KILL:
         reader_take_group_kill(reader);
+        break;
+    case OOM_LINE_NOBODY:
+        reader_take_end(reader, OOM_OUTCOME_NOBODY);
+        break;
+    case OOM_LINE_PANIC:
+        reader_take_end(reader, OOM_OUTCOME_PANIC);
         break;
     case OOM_LINE_CUT:
         reader_take_cut(reader);

@@ -66,7 +66,8 @@ reader_expire(OomReader *reader)
 bool
 oomdraft_is_open(const OomReader *reader, const OomDraft *draft)
 {
-    return !(draft->seen & OOM_SEEN_KILLED) && strcmp(draft->report.source, reader->source) == 0;
+    return !(draft->seen & (OOM_SEEN_KILLED | OOM_SEEN_ENDED)) &&
+           strcmp(draft->report.source, reader->source) == 0;
 }
 
 bool

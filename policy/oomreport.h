@@ -18,6 +18,14 @@ typedef struct {
 
 typedef enum { OOM_CONSTRAINT_UNKNOWN, OOM_CONSTRAINT_MEMCG, OOM_CONSTRAINT_GLOBAL } OomConstraint;
 
+/* What the report ended with. */
+typedef enum {
+    OOM_OUTCOME_UNKNOWN,
+    OOM_OUTCOME_KILLED,
+    OOM_OUTCOME_NOBODY, /* no process could be killed */
+    OOM_OUTCOME_PANIC,  /* panic_on_oom, or nobody could be killed */
+} OomOutcome;
+
 /* A task is one of the first three. */
 typedef enum {
     OOM_ROLE_QEMU,
@@ -79,15 +87,19 @@ typedef struct {
     char *when;   /* the log's own words; NULL when its lines carry no time */
     OomTime time;
     char *invoker; /* a thread's name; NULL unknown */
+    bool is_sysrq; /* somebody asked for it: memory need not have run out */
+    OomOutcome outcome;
     bool has_victim;
     OomTask victim;
     char *victim_why;             /* why this task and no other; NULL when it cannot be told */
     char *domain;                 /* whose limit was hit: a cgroup's path, "/" = the host */
     char *task_group;             /* the victim's own cgroup; NULL unknown */
+    char *nodes;                  /* "0": only their memory was allowed (cpuset, policy); or NULL */
     char *vm;                     /* as the path names it: "vm4", "104", "pod<uid>"; NULL unknown */
     OomSize usage, limit, kernel; /* of the domain */
-    OomSize cache;                /* file pages but shmem; in unexplained */
-    guint64 failures;             /* the domain's failcnt */
+    OomSize with_swap, with_swap_limit; /* memory and swap together: v1 */
+    OomSize cache;                      /* file pages but shmem; in unexplained */
+    guint64 failures;                   /* the domain's failcnt */
     OomCharge charge;
     GArray *tasks;   /* of OomTask, as listed */
     GArray *victims; /* of OomTask: all of one event in order; its reports share it */
@@ -99,3 +111,6 @@ typedef struct {
 /* Words of the output, static, never NULL. */
 const char *oomrole_name(OomRole role);
 const char *oomconstraint_name(OomConstraint constraint);
+const char *oomoutcome_name(OomOutcome outcome);
+/* The limit that was hit is that of memory and swap together. */
+bool oomreport_is_swap_limited(const OomReport *report);

@@ -81,41 +81,63 @@ task_name(const OomTask *task)
     return g_strdup_printf("%s[%" G_GINT64_FORMAT "]", name, task->pid);
 }
 
-/* What one does about it; the blamed one may live on. */
-static void
-append_remedy(GString *text, const OomReport *report)
+/* What one does about a whole host; NULL: nothing is wrong with it. */
+static char *
+remedy_of_host(const OomReport *report)
+{
+    g_autofree char *nodes = units_printable(report->nodes, -1);
+
+    if (report->is_sysrq)
+        return NULL;
+    if (report->nodes)
+        return g_strdup_printf("allow the memory of more nodes than %s, or fewer guests there",
+                               nodes);
+    return g_strdup("fewer or smaller guests on this host (guardianctl status)");
+}
+
+char *
+oomstory_remedy(const OomReport *report)
 {
     const OomBlame *blame = &report->blame;
     g_autofree char *limit = units_format_size(blame->suggested_limit.bytes);
     g_autofree char *printable = units_printable(blame->name, -1);
     const char *name = *printable ? printable : "it";
-    const char *separator = "; do: ";
+    bool is_beside_vm = report->vm || report->parts.qemu.bytes > 0;
+    GString *text;
 
-    if (report->constraint == OOM_CONSTRAINT_GLOBAL) {
-        g_string_append_printf(text, "%sfewer or smaller guests on this host (guardianctl status)",
-                               separator);
-        return;
-    }
-    if (blame->role == OOM_ROLE_STRANGER)
-        g_string_append_printf(text, "%skeep %s out of the VM's group", separator, name);
-    else if (blame->role == OOM_ROLE_HELPER)
-        g_string_append_printf(text, "%sfind out why %s grew", separator, name);
-    if (blame->role == OOM_ROLE_STRANGER || blame->role == OOM_ROLE_HELPER)
-        separator = ", or ";
-    if (blame->suggested_limit.is_known)
-        g_string_append_printf(text, "%sgive the group a limit of %s", separator, limit);
+    if (report->constraint == OOM_CONSTRAINT_GLOBAL)
+        return remedy_of_host(report);
+    text = g_string_new(NULL);
+    if (blame->role == OOM_ROLE_STRANGER && is_beside_vm)
+        g_string_append_printf(text, "keep %s out of the VM's group", name);
+    else if (blame->role == OOM_ROLE_STRANGER || blame->role == OOM_ROLE_HELPER)
+        g_string_append_printf(text, "find out why %s grew", name);
+    if (oomreport_is_swap_limited(report))
+        g_string_append_printf(text, "%sraise the limit of memory and swap",
+                               text->len > 0 ? ", or " : "");
+    else if (blame->suggested_limit.is_known)
+        g_string_append_printf(text, "%sgive the group a limit of %s", text->len > 0 ? ", or " : "",
+                               limit);
+    if (text->len > 0)
+        return g_string_free(text, FALSE);
+    g_string_free(text, TRUE);
+    return NULL;
 }
 
 char *
 oomstory_line(const OomReport *report, bool is_death)
 {
     GString *text = g_string_new(NULL);
+    g_autofree char *remedy = oomstory_remedy(report);
     g_autofree char *victim = report->has_victim ? task_name(&report->victim) : g_strdup("a task");
     g_autofree char *domain = units_printable_path(report->domain);
     g_autofree char *usage = units_format_size_short(report->usage.bytes);
     g_autofree char *limit = units_format_size_short(report->limit.bytes);
 
-    g_string_append_printf(text, "%s was OOM-killed: ", victim);
+    if (report->outcome == OOM_OUTCOME_NOBODY)
+        g_string_append(text, "out of memory, and no process could be killed: ");
+    else
+        g_string_append_printf(text, "%s was OOM-killed: ", victim);
     if (report->constraint == OOM_CONSTRAINT_GLOBAL)
         g_string_append(text, "the whole host had no memory left");
     else
@@ -126,6 +148,7 @@ oomstory_line(const OomReport *report, bool is_death)
     g_string_append_printf(text, "; blame: %s", oomrole_name(report->blame.role));
     if (report->blame.why)
         g_string_append_printf(text, ", %s", report->blame.why);
-    append_remedy(text, report);
+    if (remedy)
+        g_string_append_printf(text, "; do: %s", remedy);
     return g_string_free(text, FALSE);
 }

@@ -254,6 +254,7 @@ static const char text_expected[] =
     "  domain   /vm-guardian-test: 96M used, limit 96M; asked for by CPU 0/KVM\n"
     "  blame    stranger: memhold[4977] holds 24M beside the VM, where it has no share of the 96M\n"
     "  enough   a limit of 137Mi would have held it\n"
+    "  do       keep memhold out of the VM's group, or give the group a limit of 137Mi\n"
     "  victim   with 53M it was the largest of 7 tasks\n"
     "  guest           49M  at most, its RAM in the QEMU below\n"
     "  qemu's own     3.0M  at least, in qemu-system-x86[4978] 52M\n"
