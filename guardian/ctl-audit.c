@@ -32,7 +32,8 @@ typedef struct {
     GString *text;
     guint n_vms, counts[AUDIT_DANGER + 1];
     guint64 guests_bytes, beside_bytes, limits_bytes, reserve_bytes;
-    GArray *trees; /* of HostTree, the host's */
+    GArray *trees;         /* of HostTree, the host's */
+    AuditFinding *handler; /* about virt-handler; NULL */
 } Audit;
 
 static void
@@ -214,25 +215,31 @@ audit_one(Audit *audit, const Vm *vm)
     json_builder_end_object(audit->json);
 }
 
+static void
+note_handler(Audit *audit, JsonObject *handler)
+{
+    gint64 pid = 0, held_bytes = 0;
+
+    if (handler && report_number_of(handler, "pid", &pid) &&
+        report_number_of(handler, "held_bytes", &held_bytes))
+        audit->handler = audit_virt_handler(pid, report_text_of(handler, "group", "?"),
+                                            (guint64)MAX(held_bytes, 0));
+}
+
 /* The daemon's word where one runs: it has seen each VM's memory; else our own look. */
 static void
 note_host(Audit *audit, Guardian *guardian)
 {
-    HostWatch *watch = guardian_host_watch(guardian);
-    JsonObject *host =
-        audit->state ? message_get_object(json_node_get_object(audit->state), "host") : NULL;
+    g_autoptr(JsonNode) own = audit->state ? NULL : report_host_state(guardian);
+    JsonNode *state = audit->state ? audit->state : own;
+    JsonObject *host = message_get_object(json_node_get_object(state), "host");
     gint64 limits_bytes = 0;
 
     audit->reserve_bytes = (guint64)guardian_limits(guardian)->host_reserve_bytes;
-    if (host) {
-        audit->trees = report_trees_of(host);
-        (void)report_number_of(host, "limits_bytes", &limits_bytes);
-        audit->limits_bytes = (guint64)MAX(limits_bytes, 0);
-        return;
-    }
-    trees_look(watch->trees, guardian_vms(guardian));
-    audit->trees = g_array_ref(trees_list(watch->trees));
-    audit->limits_bytes = watch->vms.limits_bytes;
+    audit->trees = report_trees_of(host);
+    note_handler(audit, message_get_object(host, "virt_handler"));
+    (void)report_number_of(host, "limits_bytes", &limits_bytes);
+    audit->limits_bytes = (guint64)MAX(limits_bytes, 0);
 }
 
 /* Out of /proc/meminfo; 0 unknown. */
@@ -258,7 +265,7 @@ audit_host(Audit *audit)
         audit_uncapped(trees, n_trees, audit->guests_bytes + audit->beside_bytes, total_bytes);
     g_autoptr(AuditFinding) limits =
         audit_limits_sum(audit->limits_bytes, trees, n_trees, audit->reserve_bytes, total_bytes);
-    AuditFinding *const all[] = {over, limits, uncapped};
+    AuditFinding *const all[] = {over, audit->handler, limits, uncapped};
 
     for (guint i = 0; i < G_N_ELEMENTS(all); i++)
         if (all[i] && !audit->word)
@@ -356,6 +363,7 @@ ctl_audit(const CtlOptions *options, int argc, char **argv)
     g_string_free(audit.text, TRUE);
     g_clear_pointer(&audit.bugs, g_ptr_array_unref);
     g_clear_pointer(&audit.trees, g_array_unref);
+    g_clear_pointer(&audit.handler, audit_finding_free);
     g_clear_pointer(&audit.state, json_node_unref);
     host_free(audit.host);
     return status;

@@ -64,6 +64,7 @@ guardian_look_twice(Guardian *guardian, gint64 apart_us)
                 guardian_sample(guardian, guardian->vms->pdata[i], now);
         guardian_wait(guardian, round == 0 ? apart_us : 0, LOOK_DEADLINE_US);
     }
+    trees_look(guardian->host_watch->trees, guardian->vms);
     host_watch_look(guardian->host_watch, guardian->vms, &guardian->limits,
                     host_monotonic_us(guardian->host));
 }

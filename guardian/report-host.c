@@ -29,6 +29,25 @@ add_trees(JsonBuilder *builder, const Trees *trees)
 }
 
 static void
+add_handler(JsonBuilder *builder, const Handler *handler)
+{
+    bool is_known = handler->group != NULL;
+
+    json_builder_set_member_name(builder, "virt_handler");
+    if (handler->pid == 0) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    json_builder_begin_object(builder);
+    build_s64(builder, "pid", true, handler->pid);
+    build_text(builder, "group", handler->group);
+    build_u64(builder, "usage_bytes", is_known, handler->usage_bytes);
+    build_u64(builder, "held_bytes", is_known, handler->held_bytes);
+    build_u64(builder, "limit_bytes", is_known && handler->has_limit, handler->limit_bytes);
+    json_builder_end_object(builder);
+}
+
+static void
 add_host(JsonBuilder *builder, const Guardian *guardian)
 {
     const HostWatch *watch = guardian_host_watch(guardian);
@@ -56,6 +75,7 @@ add_host(JsonBuilder *builder, const Guardian *guardian)
     build_u64(builder, "missing_bytes", memory->is_known, verdict.missing_bytes);
     build_u64(builder, "host_bytes", true, verdict.host_bytes);
     add_trees(builder, watch->trees);
+    add_handler(builder, trees_handler(watch->trees));
     json_builder_end_object(builder);
 }
 
@@ -92,6 +112,17 @@ report_add_host(JsonBuilder *builder, const Guardian *guardian)
             add_band(builder, bands->pdata[i]);
     json_builder_end_array(builder);
     report_add_oom(builder, guardian);
+}
+
+JsonNode *
+report_host_state(const Guardian *guardian)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+
+    json_builder_begin_object(builder);
+    report_add_host(builder, guardian);
+    json_builder_end_object(builder);
+    return json_builder_get_root(builder);
 }
 
 static bool

@@ -10,6 +10,8 @@
 
 /* Members "host" and "livelocks" of the open state. */
 void report_add_host(JsonBuilder *builder, const Guardian *guardian);
+/* An object with these members alone; unref. */
+JsonNode *report_host_state(const Guardian *guardian);
 /* "trees" of that member "host" as HostTree, labels owned; unref. */
 GArray *report_trees_of(JsonObject *host);
 /* Lines for `status`, worst first; "" when all is well. New string. */

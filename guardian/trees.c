@@ -18,6 +18,7 @@ struct Trees {
     const Host *host;
     GArray *list;            /* of HostTree, whose labels are owned */
     guint64 others_bytes[2]; /* newest first; 0 unknown */
+    Handler handler;
     gint64 read_us;
 };
 
@@ -53,6 +54,7 @@ trees_free(Trees *trees)
 {
     if (!trees)
         return;
+    handler_clear(&trees->handler);
     g_array_unref(trees->list);
     g_free(trees);
 }
@@ -141,6 +143,22 @@ compare(gconstpointer a, gconstpointer b)
     return first->held_bytes < second->held_bytes ? 1 : -(first->held_bytes > second->held_bytes);
 }
 
+const Handler *
+trees_handler(const Trees *trees)
+{
+    return &trees->handler;
+}
+
+/* All of /proc is not looked through where there is no KubeVirt. */
+static bool
+has_kubevirt(const GPtrArray *vms)
+{
+    for (guint i = 0; i < vms->len; i++)
+        if (strcmp(((const Vm *)vms->pdata[i])->source, "kubevirt") == 0)
+            return true;
+    return false;
+}
+
 /* 0 while what some VM holds is not known: it would be taken for others'. */
 static guint64
 others_of(const Trees *trees, const GPtrArray *vms)
@@ -169,6 +187,10 @@ trees_look(Trees *trees, const GPtrArray *vms)
     else
         fd_clear(&fd);
     g_array_sort(trees->list, compare);
+    if (has_kubevirt(vms))
+        handler_look(trees->host, &trees->handler);
+    else
+        handler_clear(&trees->handler);
     trees->others_bytes[1] = trees->others_bytes[0];
     trees->others_bytes[0] = others_of(trees, vms);
 }

@@ -5,6 +5,7 @@
  * cannot be reclaimed, how much of that is VMs', and whether a limit keeps the rest of it from
  * taking the host. None where the whole hierarchy is not in sight (a container). */
 
+#include "handler.h"
 #include "hostmemory.h"
 #include "vm.h"
 
@@ -19,6 +20,8 @@ void trees_look(Trees *trees, const GPtrArray *vms);
 void trees_follow(Trees *trees, const GPtrArray *vms, gint64 now_us);
 /* Of HostTree, the largest first. Borrowed, until the next look. */
 GArray *trees_list(const Trees *trees);
+/* Where a VM of KubeVirt runs; borrowed. */
+const Handler *trees_handler(const Trees *trees);
 /* Empty, with its clear function: labels are freed. */
 GArray *trees_array_new(void);
 /* What they hold beside VMs, in both of the last two looks: a VM that ends or begins is read at two

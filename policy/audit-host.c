@@ -10,6 +10,8 @@
 
 /* Named one by one; the rest are small. */
 #define NAMED_MAX 4
+/* KubeVirt asks for 0.3 GiB for it, and has heard of nodes where it took tens. */
+#define HANDLER_BYTES UNITS_GIB
 /* Less than that in a tree takes no host. */
 #define SMALL_BYTES (64 * UNITS_MIB)
 
@@ -156,4 +158,20 @@ audit_limits_sum(guint64 vms_bytes, const HostTree *trees, guint n_trees, guint6
                         limits, total, reserve),
         "the VMs' own limits and those of trees without VMs against MemTotal",
         g_strdup("lower limits, fewer VMs here, or more memory"));
+}
+
+AuditFinding *
+audit_virt_handler(gint64 pid, const char *group, guint64 held_bytes)
+{
+    g_autofree char *held = units_format_size_short(held_bytes);
+
+    if (held_bytes <= HANDLER_BYTES)
+        return NULL;
+    return finding_new(
+        "virt-handler-grows", AUDIT_WARNING,
+        g_strdup_printf("virt-handler[%" G_GINT64_FORMAT "] in %s holds %s that cannot be "
+                        "reclaimed: it is taken from the VMs of this node",
+                        pid, group, held),
+        "KubeVirt issues 9820 and 13295",
+        g_strdup("kubectl delete its pod of this node: the DaemonSet starts a new one, VMs go on"));
 }

@@ -115,6 +115,9 @@ AuditFinding *audit_overcommit(guint64 guests_bytes, guint64 beside_bytes, guint
  * no VM holds, and what the VMs need (their guests' RAM and what is beside it), do not fit. */
 AuditFinding *audit_uncapped(const HostTree *trees, guint n_trees, guint64 vms_bytes,
                              guint64 total_bytes);
+/* KubeVirt's virt-handler with that pid holds so much that cannot be reclaimed, in a group of that
+ * name; NULL: it is as it should be. */
+AuditFinding *audit_virt_handler(gint64 pid, const char *group, guint64 held_bytes);
 /* Limits that are more than the host can give; vms_bytes: the sum of the VMs' own, 0 none has one.
  * NULL: they fit. */
 AuditFinding *audit_limits_sum(guint64 vms_bytes, const HostTree *trees, guint n_trees,

@@ -454,6 +454,16 @@ a_tree_with_a_strange_name_is_no_word_of_a_command(void **state)
 }
 
 static void
+a_virt_handler_that_grew_is_told(void **state)
+{
+    g_autoptr(AuditFinding) grown = audit_virt_handler(90, "/kubepods.slice/x", 3 * GIB);
+
+    assert_string_equal(grown->name, "virt-handler-grows");
+    assert_non_null(strstr(grown->why, "virt-handler[90] in /kubepods.slice/x holds 3.0G"));
+    assert_null(audit_virt_handler(90, "/kubepods.slice/x", GIB / 3));
+}
+
+static void
 limits_are_summed_against_the_host(void **state)
 {
     static const HostTree trees[] = {
@@ -482,6 +492,7 @@ main(void)
         cmocka_unit_test(a_host_that_promised_too_much_is_told),
         cmocka_unit_test(uncapped_trees_are_named_the_largest_gets_the_remedy),
         cmocka_unit_test(a_tree_with_a_strange_name_is_no_word_of_a_command),
+        cmocka_unit_test(a_virt_handler_that_grew_is_told),
         cmocka_unit_test(limits_are_summed_against_the_host),
     };
     struct CMUnitTest tests[G_N_ELEMENTS(rows) + G_N_ELEMENTS(versions) + G_N_ELEMENTS(bug_rows) +

@@ -187,6 +187,44 @@ a_part_of_the_hierarchy_says_nothing_of_the_host(void **state)
     assert_int_equal(trees_list(trees)->len, 0);
 }
 
+/* In a pod of its own, beside another process; looked for only where KubeVirt runs a VM. */
+static void
+virt_handler_is_found_in_its_own_pod(void **state)
+{
+    static const char pod[] =
+        "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podaa.slice";
+    Fixture *fixture = *state;
+    g_autofree char *container = g_strconcat(pod, "/cri-containerd-1.scope", NULL);
+    g_autofree char *membership = g_strdup_printf("0::/%s\n", container);
+    g_autofree char *vm_group = g_strconcat("kubepods.slice/vm.scope", NULL);
+    const char *const words[] = {"virt-handler", NULL};
+    g_autoptr(Trees) trees = trees_new(fixture->host);
+    Vm *vm;
+
+    group_v2(fixture, "kubepods.slice", 5000, "max\n");
+    group_v2(fixture, "kubepods.slice/kubepods-burstable.slice", 4000, "max\n");
+    group_v2(fixture, pod, 3100, "8589934592\n");
+    group_v2(fixture, container, 3000, "max\n");
+    group_v2(fixture, vm_group, 900, "max\n");
+    fake_host_process(fixture->tree, 90, 1000, "virt-handler", words);
+    fake_host_process(fixture->tree, 91, 1000, "virt-handler-x", words);
+    tree_file(fixture->tree, "proc/90/cgroup", membership);
+    vm = add_vm(fixture, 7, vm_group, MIB(900), true);
+    trees_look(trees, fixture->vms);
+    assert_int_equal(trees_handler(trees)->pid, 0);
+    vm->source = "kubevirt";
+    trees_look(trees, fixture->vms);
+    assert_int_equal(trees_handler(trees)->pid, 90);
+    assert_int_equal(trees_handler(trees)->held_bytes, MIB(3000));
+    assert_int_equal(trees_handler(trees)->usage_bytes, 9000000000);
+    assert_true(trees_handler(trees)->has_limit);
+    assert_int_equal(trees_handler(trees)->limit_bytes, 8589934592);
+    assert_true(g_str_has_suffix(trees_handler(trees)->group, "cri-containerd-1.scope"));
+    tree_remove(fixture->tree, "proc/90"); /* the DaemonSet starts another one */
+    trees_look(trees, fixture->vms);
+    assert_int_equal(trees_handler(trees)->pid, 0);
+}
+
 #define WITH_TREES(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
 int
@@ -196,6 +234,7 @@ main(void)
         WITH_TREES(each_tree_is_told_with_limit_and_vms),
         WITH_TREES(others_are_what_two_looks_agree_on),
         WITH_TREES(v1_is_told_by_its_own_files),
+        WITH_TREES(virt_handler_is_found_in_its_own_pod),
         WITH_TREES(a_part_of_the_hierarchy_says_nothing_of_the_host),
     };
 
