@@ -27,7 +27,9 @@
  * host; else unknown. Where a cpuset or a memory policy allowed some nodes only, that is the limit.
  * Nobody is to blame for what was asked for (SysRq).
  *
- * The suggested limit holds the guest's whole RAM, what all others held, and a margin. Without the
+ * The suggested limit holds the guest's whole RAM, what all others held, and a margin. Where guest
+ * RAM is private, what QEMU held of its own is in the guest's part as long as the guest has not
+ * touched everything: QEMU is given its share then. Without the
  * guest's size: the limit, raised by what was past the shares, and a margin. In a domain without a
  * VM it holds what was in use. It is never less than that. */
 
@@ -233,6 +235,19 @@ blame_set(OomBlame *blame, OomRole role, const OomTask *task, char *why)
     memcpy(blame->name, task->name, sizeof blame->name);
 }
 
+/* What QEMU may have held of its own besides what is known of it. */
+static guint64
+qemu_unseen(const Case *judged)
+{
+    const OomTask *qemu = judged->largest_qemu;
+    const OomReport *report = judged->report;
+
+    if (!qemu || report->parts.qemu.bytes > 0 ||
+        qemu->charged_shmem_bytes > qemu->charged_anon_bytes)
+        return 0;
+    return MIN(QEMU_SHARE_BYTES, report->limit.bytes / SHARE_DIVISOR);
+}
+
 static OomSize
 suggest_limit(const Case *judged, OomSize guest)
 {
@@ -245,6 +260,7 @@ suggest_limit(const Case *judged, OomSize guest)
     if (!report->limit.is_known || !report->usage.is_known || oomreport_is_swap_limited(report))
         return (OomSize){false, 0};
     if (guest.is_known && report->parts.guest.is_known) {
+        others += qemu_unseen(judged);
         if (!g_uint64_checked_add(&needed, guest.bytes, difference(others, report->cache.bytes)))
             return (OomSize){false, 0};
         needed = MAX(needed, report->limit.bytes);

@@ -86,12 +86,15 @@ static char *
 remedy_of_host(const OomReport *report)
 {
     g_autofree char *nodes = units_printable(report->nodes, -1);
+    g_autofree char *name = units_printable(report->blame.name, -1);
 
     if (report->is_sysrq)
         return NULL;
     if (report->nodes)
         return g_strdup_printf("allow the memory of more nodes than %s, or fewer guests there",
                                nodes);
+    if (report->blame.role == OOM_ROLE_STRANGER || report->blame.role == OOM_ROLE_HELPER)
+        return g_strdup_printf("find out why %s grew, or give it a limit of its own", name);
     return g_strdup("fewer or smaller guests on this host (guardianctl status)");
 }
 

@@ -125,7 +125,7 @@ static const Row rows[] = {
      "6 tasks\n"
      " guest 17141760000 qemu 0 helpers 61308925 strangers 0\n"
      " kernel 157286400 cache 1081344 unexplained 4063235\n"
-     " limit -, 17424187392\n"},
+     " limit -, 17552113664\n"},
     {"a snipped report tells the rest, also whom the kernel chose", "v1-5.14-snip.txt", "",
      "cut memcg: qemu-system-x86[39079] 17210433536, vm podabcd2222-3333-4444-5555-666677778888, "
      "by virt-launcher\n"
