@@ -82,6 +82,12 @@ act_journal_find(const ActJournal *journal, const char *name)
     return NULL;
 }
 
+gint64
+act_journal_now_us(const ActJournal *journal)
+{
+    return host_boottime_us(journal->host);
+}
+
 const char *
 act_journal_boot_id(const ActJournal *journal)
 {

@@ -41,8 +41,9 @@ void act_journal_take_back(ActJournal *journal, const ActRecord *record);
 const GPtrArray *act_journal_records(const ActJournal *journal); /* of ActRecord, oldest first */
 /* NULL when there is none. */
 ActRecord *act_journal_find(const ActJournal *journal, const char *name);
-/* Of now. */
+/* Of now: the boot, and its time in microseconds as records have it. */
 const char *act_journal_boot_id(const ActJournal *journal);
+gint64 act_journal_now_us(const ActJournal *journal);
 
 /* "vm-guardian/acts", for messages. */
 #define ACT_JOURNAL_DIRECTORY "vm-guardian/acts"

@@ -28,6 +28,8 @@ typedef struct ActMeans {
      * record->new_value, and reads back; with is_read_only reads only. Ends with act_call_end(),
      * exactly once, at once or later, at the latest after a deadline of its own. */
     void (*run)(ActCall *call);
+    /* Has what a record is about gone, although its VM lives? NULL: never. */
+    bool (*is_gone)(const Host *host, const ActRecord *record);
     /* Are two values of this field equal in effect? NULL: the same text. */
     bool (*is_same)(const char *field, const char *a, const char *b);
 } ActMeans;
@@ -44,3 +46,5 @@ extern const ActMeans act_means_cgroup;
 extern const ActMeans act_means_systemd;
 /* The same group where libvirt keeps the limit: `virsh memtune UUID --live --hard-limit`. */
 extern const ActMeans act_means_libvirt;
+/* The score of one process, ACT_FIELD_SCORE in its /proc/PID: see act-score.h. */
+extern const ActMeans act_means_process;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "act-record.h"
 
+#include "cgroup.h"
 #include "message.h"
+#include "units.h"
 
 #include <string.h>
 
@@ -100,6 +102,26 @@ GPtrArray *
 act_steps_new(void)
 {
     return g_ptr_array_new_with_free_func(step_free);
+}
+
+char *
+act_value_words(const char *field, const char *value)
+{
+    bool is_size = !strstr(field, "oom");
+    guint64 bytes;
+
+    if (!value)
+        return NULL;
+    return is_size && cgroup_parse_bytes(value, &bytes) ? units_format_size(bytes)
+                                                        : units_printable(value, -1);
+}
+
+char *
+act_where_words(const char *means, const char *where)
+{
+    if (where && g_strcmp0(means, "process") == 0)
+        return g_strdup_printf("process %.*s", (int)strcspn(where, ":"), where);
+    return where ? units_printable_path(where) : NULL;
 }
 
 bool

@@ -59,6 +59,10 @@ ActRecord *act_record_undo(const ActRecord *record);
 void act_record_free(ActRecord *record);
 /* An empty plan: an array that owns its records; one that was taken out is left as NULL. */
 GPtrArray *act_steps_new(void);
+/* As a person reads it, new strings: a limit as a size, a score as it is; a group's path, "process
+ * 12". NULL stays NULL. */
+char *act_value_words(const char *field, const char *value);
+char *act_where_words(const char *means, const char *where);
 bool act_record_is_of(const ActRecord *record, pid_t pid, guint64 start_ticks);
 
 /* New string; NULL with error set when it cannot be written down (too long, not UTF-8): then it

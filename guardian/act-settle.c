@@ -21,7 +21,8 @@ act_record_is_over(const Acts *acts, const ActRecord *record)
     if (means && means->outlives_vm)
         return false;
     return strcmp(record->boot_id, act_journal_boot_id(acts->journal)) != 0 ||
-           !subject_lives(acts, record);
+           !subject_lives(acts, record) ||
+           (means && means->is_gone && means->is_gone(acts->host, record));
 }
 
 /* Settling what an earlier process left: each of these is called back by the one before. */
@@ -128,6 +129,17 @@ run_find_unsettled(const Run *run)
     return NULL;
 }
 
+/* Somebody had put another value in its place before the next write of ours: that one alone is to
+ * be taken back. */
+static bool
+is_overwritten(const Acts *acts, const ActRecord *record)
+{
+    const ActMeans *means = acts_find_means(acts, record->means);
+    const ActRecord *later = means ? find_later(acts, record) : NULL;
+
+    return later && !act_is_same_value(means, record, later->old_value, record->new_value);
+}
+
 /* What was taken back is not in force, and what was applied to a VM that is gone is gone, too.
  * Neither need be written down: the journal tells it at every load. */
 static void
@@ -139,7 +151,8 @@ records_age(Acts *acts)
         ActRecord *record = records->pdata[i];
 
         act_journal_take_back(acts->journal, record);
-        if (record->state == ACT_APPLIED && act_record_is_over(acts, record))
+        if (record->state == ACT_APPLIED &&
+            (act_record_is_over(acts, record) || is_overwritten(acts, record)))
             record->state = ACT_OVER;
     }
 }

@@ -33,6 +33,7 @@ acts_new(const Host *host, GMainContext *context)
     acts_add_means(acts, &act_means_cgroup);
     acts_add_means(acts, &act_means_systemd);
     acts_add_means(acts, &act_means_libvirt);
+    acts_add_means(acts, &act_means_process);
     return acts;
 }
 

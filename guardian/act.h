@@ -34,7 +34,7 @@ typedef struct {
 /* Exactly once. All of it is borrowed. */
 typedef void (*ActsDoneFunc)(const ActOutcome *outcome, gpointer data);
 
-/* Knows the three means of memory limits; others are added. Borrows host. */
+/* Knows the means of memory limits and of scores; others are added. Borrows host. */
 Acts *acts_new(const Host *host, GMainContext *context);
 void acts_free(Acts *acts);
 void acts_add_means(Acts *acts, const ActMeans *means);

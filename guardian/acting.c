@@ -1,90 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "acting.h"
 
+#include "act-errand.h"
 #include "act-limit.h"
+#include "act-order.h"
 #include "meminfo.h"
 #include "memory-watch.h"
 #include "units.h"
 
-#include <string.h>
-
 /* A plan that had no leave, or did not work out, is looked at again after this: each try reads the
  * whole journal. */
 #define RETRY_US (30 * G_USEC_PER_SEC)
+/* Longer than it takes until the next look at who runs beside a VM, which tells what is as it was
+ * asked for by then. */
+#define ORDER_RETRY_US (2 * RETRY_US)
 
 /* What others wrote is told a minute later: a child reads the whole journal. */
 #define LOAD_US (60 * G_USEC_PER_SEC)
 
-/* What was last told of one VM, and when it is worth looking again. */
-typedef struct {
-    char *line;
-    char *problem;   /* that is alerted; NULL none */
-    bool is_settled; /* whether there is one was told */
-    gint64 retry_us;
-    gint64 seen_us;
-} Memory;
-
 struct Acting {
     const Host *host;
     Acts *acts;
-    GHashTable *memories; /* "pid:start" -> Memory */
-    ActingSpeakFunc speak;
-    ActingAlertFunc alert;
-    gpointer data, alert_data;
+    Errands *errands;
     gint64 loaded_us;
     bool is_loading;
 };
 
-/* A plan under way. */
-typedef struct {
-    Acting *acting;
-    char *key, *vm, *summary;
-    pid_t pid;
-    guint64 start_ticks;
-    const GPtrArray *vms; /* of Vm: is it still there? */
-} Errand;
-
-static void
-memory_free(gpointer data)
-{
-    Memory *memory = data;
-
-    g_free(memory->line);
-    g_free(memory->problem);
-    g_free(memory);
-}
-
-static char *
-key_of(const Vm *vm)
-{
-    return g_strdup_printf("%d:%" G_GUINT64_FORMAT, (int)proc_pid(vm->proc),
-                           proc_start_ticks(vm->proc));
-}
-
-static Memory *
-memory_of(Acting *acting, const char *key)
-{
-    Memory *memory = g_hash_table_lookup(acting->memories, key);
-
-    if (!memory) {
-        memory = g_new0(Memory, 1);
-        g_hash_table_insert(acting->memories, g_strdup(key), memory);
-    }
-    return memory;
-}
-
-/* Each thing once. */
-static void
-tell(Acting *acting, const char *key, const char *line, bool is_bad)
-{
-    Memory *memory = memory_of(acting, key);
-
-    if (g_strcmp0(memory->line, line) == 0)
-        return;
-    g_free(memory->line);
-    memory->line = g_strdup(line);
-    acting->speak(line, is_bad, acting->data);
-}
+static const ErrandWords limits_words = {ACT_KIND_LIMITS, "memory limits raised",
+                                         "memory limits not raised",
+                                         "memory limits are too small, and not raised", true};
+/* Of each kind of act-order.h. */
+static const ErrandWords order_words[] = {
+    {ACT_KIND_GROUP, "memory.oom.group written", "memory.oom.group not written",
+     "memory.oom.group is not as [memory] asks, and not written", false},
+    {ACT_KIND_SCORE, "scores written", "scores not written",
+     "scores are not as [memory] asks, and not written", false},
+};
 
 static void
 on_loaded(const ActOutcome *outcome, gpointer data)
@@ -95,7 +46,7 @@ on_loaded(const ActOutcome *outcome, gpointer data)
 
     acting->is_loading = false;
     if (line && !acts_is_ending(acting->acts))
-        tell(acting, "journal", line, true);
+        errands_tell(acting->errands, NULL, "journal", line, true);
 }
 
 static void
@@ -113,9 +64,7 @@ acting_new(const Host *host, GMainContext *context, ActingSpeakFunc speak, gpoin
 
     acting->host = host;
     acting->acts = acts_new(host, context);
-    acting->memories = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, memory_free);
-    acting->speak = speak;
-    acting->data = data;
+    acting->errands = errands_new(host, acting->acts, speak, data);
     journal_load(acting);
     return acting;
 }
@@ -123,8 +72,7 @@ acting_new(const Host *host, GMainContext *context, ActingSpeakFunc speak, gpoin
 void
 acting_set_alert_func(Acting *acting, ActingAlertFunc alert, gpointer data)
 {
-    acting->alert = alert;
-    acting->alert_data = data;
+    errands_set_alert_func(acting->errands, alert, data);
 }
 
 void
@@ -133,7 +81,7 @@ acting_free(Acting *acting)
     if (!acting)
         return;
     acts_free(acting->acts);
-    g_hash_table_unref(acting->memories);
+    errands_free(acting->errands);
     g_free(acting);
 }
 
@@ -147,128 +95,12 @@ void
 acting_reset(Acting *acting)
 {
     acts_reset(acting->acts);
-    g_hash_table_remove_all(acting->memories);
-}
-
-/* problem NULL: there is none. Each change once. */
-static void
-settle(Acting *acting, const Vm *vm, const char *key, const char *problem)
-{
-    Memory *memory = memory_of(acting, key);
-
-    if (memory->is_settled && g_strcmp0(memory->problem, problem) == 0)
-        return;
-    memory->is_settled = true;
-    g_free(memory->problem);
-    memory->problem = g_strdup(problem);
-    if (acting->alert)
-        acting->alert(vm, problem, acting->alert_data);
-}
-
-/* The VM of an errand, if it is still there; NULL. */
-static const Vm *
-errand_vm(const Errand *errand)
-{
-    for (guint i = 0; i < errand->vms->len; i++) {
-        const Vm *vm = errand->vms->pdata[i];
-
-        if (proc_pid(vm->proc) == errand->pid && proc_start_ticks(vm->proc) == errand->start_ticks)
-            return vm;
-    }
-    return NULL;
-}
-
-/* Is it of those that nothing but a person ends? A suspicion and a cool-down end by themselves, and
- * who took it back knows of it. */
-static bool
-is_for_good(ActLeave leave)
-{
-    return leave == LEAVE_FAILED || leave == LEAVE_VAIN || leave == LEAVE_TRIPPED ||
-           leave == LEAVE_BUDGET_VM || leave == LEAVE_BUDGET_HOST;
-}
-
-static void
-errand_settle(const Errand *errand, const ActOutcome *outcome)
-{
-    const Vm *vm = errand_vm(errand);
-
-    if (!vm || acts_is_ending(errand->acting->acts))
-        return;
-    if (outcome->leave == LEAVE_GO || is_for_good(outcome->leave))
-        settle(errand->acting, vm, errand->key, outcome->problem);
-}
-
-/* "<group> 208Mi -> 272Mi, ..." */
-static char *
-steps_summary(const GPtrArray *steps)
-{
-    GString *text = g_string_new(NULL);
-
-    for (guint i = 0; i < steps->len; i++) {
-        const ActRecord *step = steps->pdata[i];
-        g_autofree char *where = units_printable_path(step->where);
-        guint64 before = 0, after = 0;
-        g_autofree char *from = NULL, *to = NULL;
-
-        (void)cgroup_parse_bytes(step->old_value, &before);
-        (void)cgroup_parse_bytes(step->new_value, &after);
-        from = units_format_size(before);
-        to = units_format_size(after);
-        g_string_append_printf(text, "%s%s %s %s -> %s", i > 0 ? ", " : "", where, step->field,
-                               from, to);
-    }
-    return g_string_free(text, FALSE);
-}
-
-static void
-on_done(const ActOutcome *outcome, gpointer data)
-{
-    Errand *errand = data;
-    Acting *acting = errand->acting;
-    bool is_done = outcome->leave == LEAVE_GO && !outcome->problem;
-    g_autofree char *line = NULL;
-
-    if (is_done)
-        line = g_strdup_printf("%s: memory limits raised: %s; undo: guardianctl limits undo %s",
-                               errand->vm, errand->summary, errand->vm);
-    else if (outcome->leave == LEAVE_GO)
-        line = g_strdup_printf("%s: memory limits not raised (%u written): %s", errand->vm,
-                               outcome->n_applied, outcome->problem);
-    else
-        line = g_strdup_printf(
-            "%s: memory limits are too small, and not raised: %s%s", errand->vm, outcome->problem,
-            outcome->has_tripped ? " (somebody writes the old value back?)" : "");
-    if (is_done)
-        acting->speak(line, false, acting->data); /* each write is told */
-    else if (!acts_is_ending(acting->acts))
-        tell(acting, errand->key, line, true);
-    errand_settle(errand, outcome);
-    g_free(errand->key);
-    g_free(errand->vm);
-    g_free(errand->summary);
-    g_free(errand);
-}
-
-static void
-carry_out(Acting *acting, const Vm *vm, const GPtrArray *vms, const ActTerms *terms,
-          GPtrArray *steps)
-{
-    Errand *errand = g_new0(Errand, 1);
-
-    errand->acting = acting;
-    errand->key = key_of(vm);
-    errand->vm = g_strdup(vm->name);
-    errand->pid = proc_pid(vm->proc);
-    errand->start_ticks = proc_start_ticks(vm->proc);
-    errand->vms = vms;
-    errand->summary = steps_summary(steps);
-    acts_begin(acting->acts, terms, steps, on_done, errand);
+    errands_reset(acting->errands);
 }
 
 /* The VM is doomed. */
 static void
-consider_limits(Acting *acting, const Vm *vm, const GPtrArray *vms, const Limits *host_limits,
-                const char *key)
+consider_limits(Acting *acting, const Vm *vm, const GPtrArray *vms, const Limits *host_limits)
 {
     ActTerms terms = act_limit_terms(vm, host_limits, vms);
     HostMemory host;
@@ -277,7 +109,7 @@ consider_limits(Acting *acting, const Vm *vm, const GPtrArray *vms, const Limits
     LimitsPlan plan;
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) steps = NULL;
-    g_autofree char *refusal = NULL, *line = NULL, *summary = NULL;
+    g_autofree char *refusal = NULL, *line = NULL;
 
     act_limit_input(vm, acts_journal(acting->acts), has_host ? &host : NULL, &input);
     plan = limits_plan(&input);
@@ -289,46 +121,59 @@ consider_limits(Acting *acting, const Vm *vm, const GPtrArray *vms, const Limits
         refusal = units_printable(error->message, -1);
     if (refusal) {
         line = g_strdup_printf("%s: memory limits cannot be raised: %s", vm->name, refusal);
-        tell(acting, key, line, true);
+        errands_tell(acting->errands, vm, ACT_KIND_LIMITS, line, true);
     } else if (steps->len > 0 && !terms.is_enforced) {
-        summary = steps_summary(steps);
-        line = g_strdup_printf("%s: observe, not written: %s; to do it: guardianctl limits apply "
-                               "%s --yes",
-                               vm->name, summary, vm->name);
-        tell(acting, key, line, false);
+        errands_observe(acting->errands, vm, ACT_KIND_LIMITS, steps);
     } else if (steps->len > 0) {
-        carry_out(acting, vm, vms, &terms, g_steal_pointer(&steps));
+        errands_begin(acting->errands, vm, vms, &limits_words, &terms, g_steal_pointer(&steps));
     }
 }
 
-static gboolean
-is_forgotten(gpointer key, gpointer value, gpointer now)
+/* Something of the VM's may not be as [memory] asks for. */
+static void
+consider_order(Acting *acting, const Vm *vm, const GPtrArray *vms, const Limits *host_limits,
+               const ErrandWords *words)
 {
-    return ((const Memory *)value)->seen_us + 60 * RETRY_US < *(const gint64 *)now;
+    ActTerms terms = act_order_terms(vm, host_limits, vms, words->kind);
+    g_autofree char *fight = NULL, *line = NULL;
+    g_autoptr(GPtrArray) steps = act_order_steps(vm, acts_journal(acting->acts), host_limits,
+                                                 words->kind, ACT_BY_DAEMON, &fight);
+
+    if (!terms.is_enforced) {
+        if (steps->len > 0)
+            errands_observe(acting->errands, vm, words->kind, steps);
+    } else if (steps->len > 0) {
+        errands_begin(acting->errands, vm, vms, words, &terms, g_steal_pointer(&steps));
+    } else if (fight) {
+        line = g_strdup_printf("%s: %s: %s", vm->name, words->held, fight);
+        errands_tell(acting->errands, vm, words->kind, line, true);
+        errands_settle(acting->errands, vm, words->kind, fight);
+    }
+}
+
+static void
+follow_order(Acting *acting, const Vm *vm, const GPtrArray *vms, const Limits *host_limits)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(order_words); i++) {
+        const ErrandWords *words = &order_words[i];
+
+        if (!act_order_differs(vm, words->kind))
+            errands_settle(acting->errands, vm, words->kind, NULL);
+        else if (errands_is_due(acting->errands, vm, words->kind, ORDER_RETRY_US))
+            consider_order(acting, vm, vms, host_limits, words);
+    }
 }
 
 void
 acting_follow(Acting *acting, const Vm *vm, const GPtrArray *vms, const Limits *host_limits)
 {
-    gint64 now = host_monotonic_us(acting->host);
-    g_autofree char *key = NULL;
-    Memory *memory;
-
-    if (!acting->is_loading && now - acting->loaded_us >= LOAD_US)
+    if (!acting->is_loading && host_monotonic_us(acting->host) - acting->loaded_us >= LOAD_US)
         journal_load(acting);
-    if (vm->sample.process_is_gone || !vm->cgroup)
+    if (vm->sample.process_is_gone)
         return;
-    key = key_of(vm);
-    g_hash_table_foreach_remove(acting->memories, is_forgotten, &now);
-    memory = memory_of(acting, key);
-    memory->seen_us = now;
-    if (vm->memory_watch->pressure.verdict.level < PRESSURE_DOOMED) {
-        settle(acting, vm, key, NULL);
-        return;
-    }
-    if (now < memory->retry_us ||
-        acts_is_busy(acting->acts, proc_pid(vm->proc), proc_start_ticks(vm->proc)))
-        return;
-    memory->retry_us = now + RETRY_US;
-    consider_limits(acting, vm, vms, host_limits, key);
+    if (vm->cgroup && vm->memory_watch->pressure.verdict.level < PRESSURE_DOOMED)
+        errands_settle(acting->errands, vm, ACT_KIND_LIMITS, NULL);
+    else if (vm->cgroup && errands_is_due(acting->errands, vm, ACT_KIND_LIMITS, RETRY_US))
+        consider_limits(acting, vm, vms, host_limits);
+    follow_order(acting, vm, vms, host_limits); /* what saves its life has gone before */
 }

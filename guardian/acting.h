@@ -2,8 +2,9 @@
 #pragma once
 
 /* The daemon's hand: after each sample, is there something to be done for this VM, may it be done,
- * and what became of it. Today: raising the memory limits of a VM that is doomed. In observe the
- * plan is told once, and nothing is written. */
+ * and what became of it: raising the memory limits of a VM that is doomed, and making the kernel
+ * choose its victims as [memory] asks for. In observe the plan is told once, and nothing is
+ * written. */
 
 #include "act.h"
 #include "guardian.h"
@@ -14,8 +15,9 @@ typedef struct Acting Acting;
 typedef void (*ActingSpeakFunc)(const char *line, bool is_bad, gpointer data);
 
 /* What was to be done for this VM was tried and did not work out, or will not be tried any more:
- * why, printable. NULL: it is over, or never was; told again after a restart. */
-typedef void (*ActingAlertFunc)(const Vm *vm, const char *problem, gpointer data);
+ * why, printable. NULL: it is over, or never was; told again after a restart. kind: as in
+ * ActRecord. */
+typedef void (*ActingAlertFunc)(const Vm *vm, const char *kind, const char *problem, gpointer data);
 
 /* Borrows host; loads the journal, and again every minute: the tool and others write to it, too. */
 Acting *acting_new(const Host *host, GMainContext *context, ActingSpeakFunc speak, gpointer data);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "alerting-private.h"
 
+#include "act-limit.h"
+#include "act-order.h"
 #include "memory-watch.h"
 #include "report-forecast.h"
 #include "report.h"
@@ -373,11 +375,17 @@ follow_memory(Alerting *alerting, const Alert *identity, PressureLevel level, co
 }
 
 void
-alerting_follow_act(Alerting *alerting, const Vm *vm, const char *problem)
+alerting_follow_act(Alerting *alerting, const Vm *vm, const char *kind, const char *problem)
 {
-    g_autofree char *process = key_of(vm, NULL), *key = g_strconcat(process, "#act", NULL);
+    bool is_limits = strcmp(kind, ACT_KIND_LIMITS) == 0;
+    g_autofree char *process = key_of(vm, NULL);
+    g_autofree char *key = g_strconcat(process, "#act", is_limits ? "" : kind, NULL);
     g_autofree char *text =
-        problem ? g_strdup_printf("its memory limits could not be raised: %s", problem) : NULL;
+        problem ? g_strdup_printf("its %s: %s",
+                                  is_limits ? "memory limits could not be raised"
+                                            : "kill order is not as [memory] asks for",
+                                  problem)
+                : NULL;
     Alert identity = {.key = key, .vm = vm->name, .text = text};
 
     follow_memory(alerting, &identity, problem ? PRESSURE_DOOMED : PRESSURE_OK, "act-failed",
@@ -397,7 +405,11 @@ alerting_follow_memory(Alerting *alerting, const Vm *vm)
     follow_memory(alerting, &identity, forecast->level, pressure_level_name(forecast->level),
                   forecast->since_us);
     if (forecast->level < PRESSURE_DOOMED) /* or it has ended: nothing is to be saved */
-        alerting_follow_act(alerting, vm, NULL);
+        alerting_follow_act(alerting, vm, ACT_KIND_LIMITS, NULL);
+    if (vm->sample.process_is_gone) {
+        alerting_follow_act(alerting, vm, ACT_KIND_GROUP, NULL);
+        alerting_follow_act(alerting, vm, ACT_KIND_SCORE, NULL);
+    }
 }
 
 void

@@ -65,9 +65,10 @@ JsonNode *alerting_silences_json(const Alerting *alerting);
 struct AlertHooks *alerting_hooks(const Alerting *alerting);
 /* The VM's forecast has changed: doomed is an alert, imminent a page. */
 void alerting_follow_memory(Alerting *alerting, const Vm *vm);
-/* What was to save a VM from its OOM kill has failed, or is not tried any more: why, printable;
- * NULL when that is over. */
-void alerting_follow_act(Alerting *alerting, const Vm *vm, const char *problem);
+/* What was to save a VM from its OOM kill (kind "limits"), or to make the kernel spare it
+ * ("oom_score", "oom_group"), has failed, or is not tried any more: why, printable; NULL when that
+ * is over. */
+void alerting_follow_act(Alerting *alerting, const Vm *vm, const char *kind, const char *problem);
 /* The same of the whole host. */
 void alerting_follow_host(Alerting *alerting, const HostWatch *watch);
 /* A group stands still, or does no more: a page at once. */

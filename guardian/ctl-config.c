@@ -160,6 +160,7 @@ add_value(JsonBuilder *builder, const View *view, const Setting *setting)
                                    G_STRUCT_MEMBER(gint64, &view->limits, setting->offset));
         return;
     case SETTING_VERSION:
+    case SETTING_SCORE:
     case SETTING_CHOICE:
         json_builder_add_string_value(builder, text);
         return;

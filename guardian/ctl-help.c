@@ -78,6 +78,7 @@ static const struct {
                "       guardianctl limits undo /GROUP [--yes] [--json]\n"
                "The lowest memory limits under which the VM lives, as exact writes, pod before\n"
                "container; never more than the host could back, nor than limits_raise_max.\n"
+               "And where [memory] oom_group or oom_score_... asks for another kill order.\n"
                "VM is a name, an id, a uuid or a process id.\n\n"
                "  plan       only prints what would be written, and how it is undone\n"
                "  apply      writes it (root; --yes where the mode is observe), reads it back\n"

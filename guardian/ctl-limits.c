@@ -7,10 +7,11 @@
 #include "ctl.h"
 
 #include "act-limit.h"
+#include "act-order.h"
 #include "ctl-limits-group.h"
+#include "ctl-limits-print.h"
 #include "guardian.h"
 #include "meminfo.h"
-#include "report-build.h"
 #include "units.h"
 
 #include <stdio.h>
@@ -41,11 +42,12 @@ typedef struct {
     GMainContext *context;
     LimitsInput input;
     LimitsPlan plan;
-    char *problem;    /* why nothing, or not all, is done; NULL */
-    GPtrArray *steps; /* as planned, of ActRecord; NULL none */
-    bool is_done;     /* the outcome is there */
-    guint n_applied;
-    char *outcome; /* of writing; NULL: all well, or nothing was to be written */
+    char *problem;       /* why nothing, or not all, is done; NULL */
+    GPtrArray *steps;    /* as planned, of ActRecord; NULL none */
+    GHashTable *applied; /* those of steps that were written */
+    bool is_done;        /* the outcome of a plan is there */
+    guint n_applied;     /* of it */
+    char *outcome;       /* of writing; NULL: all well, or nothing was to be written */
 } Work;
 
 static int
@@ -110,6 +112,18 @@ arguments_parse(int argc, char **argv, Arguments *arguments)
     return 0;
 }
 
+/* Each sentence once. */
+static void
+work_tell(Work *work, const char *problem)
+{
+    g_autofree char *before = g_steal_pointer(&work->outcome);
+
+    if (before && strcmp(before, problem) != 0)
+        work->outcome = g_strdup_printf("%s; %s", before, problem);
+    else
+        work->outcome = g_strdup(problem);
+}
+
 static void
 on_done(const ActOutcome *outcome, gpointer data)
 {
@@ -117,8 +131,8 @@ on_done(const ActOutcome *outcome, gpointer data)
 
     work->is_done = true;
     work->n_applied = outcome->n_applied;
-    g_free(work->outcome);
-    work->outcome = g_strdup(outcome->problem);
+    if (outcome->problem)
+        work_tell(work, outcome->problem);
 }
 
 static void
@@ -152,13 +166,35 @@ work_plan(Work *work)
         work->problem = units_printable(error->message, -1);
 }
 
+/* What is planned for the kill order stands behind the limits: each kind is a plan of its own. */
+static void
+work_plan_order(Work *work)
+{
+    static const char *const kinds[] = {ACT_KIND_GROUP, ACT_KIND_SCORE};
+
+    if (!work->steps)
+        work->steps = act_steps_new();
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        g_autofree char *fight = NULL;
+        g_autoptr(GPtrArray) steps =
+            act_order_steps(work->vm, acts_journal(work->acts), guardian_limits(work->guardian),
+                            kinds[i], ACT_BY_ADMINISTRATOR, &fight);
+
+        g_ptr_array_extend_and_steal(work->steps, g_steal_pointer(&steps));
+    }
+}
+
 static void
 work_plan_undo(Work *work)
 {
+    static const char *const kinds[] = {ACT_KIND_LIMITS, ACT_KIND_GROUP, ACT_KIND_SCORE};
     const Vm *vm = work->vm;
 
-    work->steps =
-        acts_undo_plan(work->acts, proc_pid(vm->proc), proc_start_ticks(vm->proc), ACT_KIND_LIMITS);
+    work->steps = act_steps_new();
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++)
+        g_ptr_array_extend_and_steal(
+            work->steps,
+            acts_undo_plan(work->acts, proc_pid(vm->proc), proc_start_ticks(vm->proc), kinds[i]));
     for (guint i = 0; i < work->steps->len; i++) {
         ActRecord *step = work->steps->pdata[i];
 
@@ -188,101 +224,58 @@ steps_copy(const GPtrArray *steps)
     return copy;
 }
 
+static ActTerms
+terms_of(const Work *work, const char *kind)
+{
+    const Limits *limits = guardian_limits(work->guardian);
+    const GPtrArray *vms = guardian_vms(work->guardian);
+    ActTerms terms = strcmp(kind, ACT_KIND_LIMITS) == 0
+                         ? act_limit_terms(work->vm, limits, vms)
+                         : act_order_terms(work->vm, limits, vms, kind);
+
+    terms.is_enforced = terms.is_enforced || work->arguments->is_yes;
+    terms.is_commanded = true;
+    return terms;
+}
+
+/* The first steps, which are of one kind, leave the plan. */
+static GPtrArray *
+take_first_kind(GPtrArray *steps)
+{
+    const char *kind = ((const ActRecord *)steps->pdata[0])->kind;
+    GPtrArray *taken = act_steps_new();
+
+    while (steps->len > 0 && strcmp(((const ActRecord *)steps->pdata[0])->kind, kind) == 0)
+        g_ptr_array_add(taken, g_ptr_array_steal_index(steps, 0));
+    return taken;
+}
+
+/* Kind after kind; what one refuses does not hold the others back. */
 static void
 work_write(Work *work)
 {
-    ActTerms terms =
-        act_limit_terms(work->vm, guardian_limits(work->guardian), guardian_vms(work->guardian));
-    bool may = terms.is_enforced || work->arguments->is_yes;
     GPtrArray *printed = steps_copy(work->steps);
+    guint n_before = 0;
 
-    terms.is_commanded = true;
-    if (!may) {
-        work->outcome = g_strdup("observe: nothing is written; --yes writes it all the same");
-    } else {
-        acts_begin(work->acts, &terms, g_steal_pointer(&work->steps), on_done, work);
-        work_wait(work);
+    while (work->steps->len > 0) {
+        GPtrArray *steps = take_first_kind(work->steps);
+        ActTerms terms = terms_of(work, ((const ActRecord *)steps->pdata[0])->kind);
+        guint n = steps->len;
+
+        if (terms.is_enforced) {
+            work->n_applied = 0;
+            acts_begin(work->acts, &terms, steps, on_done, work);
+            work_wait(work);
+            for (guint i = 0; i < work->n_applied; i++)
+                g_hash_table_add(work->applied, printed->pdata[n_before + i]);
+        } else {
+            g_ptr_array_unref(steps);
+            work_tell(work, "observe: nothing is written; --yes writes it all the same");
+        }
+        n_before += n;
     }
     g_clear_pointer(&work->steps, g_ptr_array_unref);
     work->steps = printed;
-}
-
-/* Output. */
-
-static char *
-size_of(const char *value)
-{
-    guint64 bytes;
-
-    return cgroup_parse_bytes(value, &bytes) ? units_format_size(bytes) : g_strdup(value);
-}
-
-static char *
-mount_path(const Vm *vm)
-{
-    g_autofree char *link =
-        vm->cgroup ? g_strdup_printf("/proc/self/fd/%d", cgroup_mount_fd(vm->cgroup)) : NULL;
-    char *path = link ? g_file_read_link(link, NULL) : NULL;
-
-    return path ? path : g_strdup("");
-}
-
-static void
-print_text(const Work *work)
-{
-    g_autofree char *mount = mount_path(work->vm);
-    guint n = work->steps ? work->steps->len : 0;
-
-    if (n == 0 && !work->problem)
-        printf("%s: %s\n", work->vm->name,
-               work->arguments->what == DO_UNDO ? "nothing of ours is to be taken back"
-                                                : "its limits suffice: nothing is to be written");
-    for (guint i = 0; i < n; i++) {
-        const ActRecord *step = work->steps->pdata[i];
-        g_autofree char *before = size_of(step->old_value), *after = size_of(step->new_value);
-        g_autofree char *where = units_printable_path(step->where);
-
-        printf("%s  %s%s/%s\n    %s -> %s (%s -> %s bytes)  why: %s\n    undo: %s\n",
-               i < work->n_applied ? "written " : "to write", mount, where, step->field, before,
-               after, step->old_value, step->new_value, step->why ? step->why : "-",
-               step->undo_value);
-    }
-    if (work->problem)
-        printf("%s: no plan: %s\n", work->vm->name, work->problem);
-    if (work->outcome)
-        printf("%s: %s\n", work->vm->name, work->outcome);
-}
-
-static void
-build_step(JsonBuilder *builder, const ActRecord *step, bool is_applied)
-{
-    json_builder_begin_object(builder);
-    build_text(builder, "means", step->means);
-    build_text(builder, "where", step->where);
-    build_text(builder, "field", step->field);
-    build_text(builder, "old", step->old_value);
-    build_text(builder, "new", step->new_value);
-    build_text(builder, "undo", step->undo_value);
-    build_text(builder, "why", step->why);
-    build_bool(builder, "applied", is_applied);
-    json_builder_end_object(builder);
-}
-
-static void
-print_json(const Work *work)
-{
-    g_autoptr(JsonBuilder) builder = ctl_begin_json();
-
-    build_text(builder, "vm", work->vm->name);
-    build_u64(builder, "pid", true, (guint64)proc_pid(work->vm->proc));
-    json_builder_set_member_name(builder, "steps");
-    json_builder_begin_array(builder);
-    for (guint i = 0; work->steps && i < work->steps->len; i++)
-        build_step(builder, work->steps->pdata[i], i < work->n_applied);
-    json_builder_end_array(builder);
-    build_text(builder, "problem", work->problem);
-    build_text(builder, "outcome", work->outcome);
-    ctl_end_json(builder);
 }
 
 /* 0: nothing (more) is to be done. */
@@ -291,7 +284,32 @@ work_status(const Work *work)
 {
     guint n = work->steps ? work->steps->len : 0;
 
-    return work->problem || work->n_applied < n ? 1 : 0;
+    return work->problem || g_hash_table_size(work->applied) < n ? 1 : 0;
+}
+
+static void
+work_print(const Work *work)
+{
+    const LimitsAnswer answer = {.vm = work->vm,
+                                 .is_undo = work->arguments->what == DO_UNDO,
+                                 .steps = work->steps,
+                                 .written = work->applied,
+                                 .problem = work->problem,
+                                 .outcome = work->outcome};
+
+    if (work->arguments->options->is_json)
+        ctl_limits_print_json(&answer);
+    else
+        ctl_limits_print_text(&answer);
+}
+
+/* A limit that cannot be raised does not hold the kill order back; one that must not be lowered
+ * does hold the undo. */
+static bool
+work_may_write(const Work *work)
+{
+    return work->steps && work->steps->len > 0 &&
+           (!work->problem || work->arguments->what == DO_APPLY);
 }
 
 static int
@@ -306,12 +324,11 @@ work_run(Work *work)
         work_plan_undo(work);
     else
         work_plan(work);
-    if (work->arguments->what != DO_PLAN && !work->problem && work->steps->len > 0)
+    if (work->arguments->what != DO_UNDO && !work->arguments->has_wanted)
+        work_plan_order(work);
+    if (work->arguments->what != DO_PLAN && work_may_write(work))
         work_write(work);
-    if (work->arguments->options->is_json)
-        print_json(work);
-    else
-        print_text(work);
+    work_print(work);
     return work_status(work);
 }
 
@@ -343,8 +360,10 @@ limits_of(const Arguments *arguments, const Host *host, Config *config)
     if (!work.vm)
         return ctl_fail("no VM is called \"%s\"; see guardianctl list", word);
     work.acts = acts_new(host, context);
+    work.applied = g_hash_table_new(NULL, NULL);
     status = work_run(&work);
     acts_free(work.acts);
+    g_hash_table_unref(work.applied);
     g_clear_pointer(&work.steps, g_ptr_array_unref);
     g_free(work.problem);
     g_free(work.outcome);

@@ -178,9 +178,9 @@ daemon_acted(const char *line, bool is_bad, gpointer data)
 }
 
 static void
-daemon_act_failed(const Vm *vm, const char *problem, gpointer data)
+daemon_act_failed(const Vm *vm, const char *kind, const char *problem, gpointer data)
 {
-    alerting_follow_act(((const Daemon *)data)->alerting, vm, problem);
+    alerting_follow_act(((const Daemon *)data)->alerting, vm, kind, problem);
 }
 
 static bool

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "report-acts.h"
 
-#include "cgroup.h"
 #include "message.h"
 #include "report-line.h"
 #include "report-read.h"
@@ -14,22 +13,10 @@
 /* As long as an OOM kill is news. */
 #define NEW_S 3600
 
-/* A limit as a size; all else as it is. */
-static char *
-value_words(const char *value)
-{
-    guint64 bytes;
-
-    if (!value)
-        return NULL;
-    return cgroup_parse_bytes(value, &bytes) ? units_format_size(bytes)
-                                             : units_printable(value, -1);
-}
-
 static void
-add_value(JsonBuilder *builder, const char *name, const char *value)
+add_value(JsonBuilder *builder, const char *name, const ActRecord *record, const char *value)
 {
-    g_autofree char *words = value_words(value);
+    g_autofree char *words = act_value_words(record->field, value);
 
     build_text(builder, name, words);
 }
@@ -46,6 +33,7 @@ static void
 add_act(JsonBuilder *builder, const ActRecord *record, const ReportClocks *clocks)
 {
     g_autofree char *at = report_utc(record->realtime_us);
+    g_autofree char *where = act_where_words(record->means, record->where);
 
     json_builder_begin_object(builder);
     build_text(builder, "at_utc", at);
@@ -54,11 +42,11 @@ add_act(JsonBuilder *builder, const ActRecord *record, const ReportClocks *clock
     build_text(builder, "state", act_state_name(record->state));
     add_printable(builder, "kind", record->kind);
     add_printable(builder, "means", record->means);
-    add_printable(builder, "where", record->where);
+    build_text(builder, "where", where);
     add_printable(builder, "field", record->field);
-    add_value(builder, "before", record->old_value);
-    add_value(builder, "after", record->new_value);
-    add_value(builder, "read_back", record->read_back);
+    add_value(builder, "before", record, record->old_value);
+    add_value(builder, "after", record, record->new_value);
+    add_value(builder, "read_back", record, record->read_back);
     add_printable(builder, "problem", record->problem);
     add_printable(builder, "why", record->why);
     add_printable(builder, "by", record->by);

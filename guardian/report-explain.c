@@ -5,6 +5,7 @@
 #include "report-acts.h"
 #include "report-domain.h"
 #include "report-forecast.h"
+#include "report-order.h"
 #include "report-owner.h"
 #include "report-roles.h"
 #include "report-story.h"
@@ -263,6 +264,7 @@ report_explain_text(JsonObject *vm, bool is_coloured)
     report_append_forecast(text, vm);
     append_memory(text, vm);
     append_domain(text, vm);
+    report_append_order(text, vm);
     report_append_acts(text, vm);
     return g_string_free(text, FALSE);
 }

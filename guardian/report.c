@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "report-acts.h"
 #include "report-build.h"
+#include "report-order.h"
 
 #include "decide.h"
 #include "drift-report.h"
@@ -303,6 +304,7 @@ add_vm(JsonBuilder *builder, const Host *host, const Vm *vm, const ActJournal *a
     add_unwatched(builder, vm);
     report_add_owner(builder, vm);
     report_add_domain(builder, vm);
+    report_add_order(builder, vm);
     report_add_acts(builder, acts, vm, clocks);
     report_add_roles(builder, &vm->roles);
     add_disks(builder, host, vm, clocks);

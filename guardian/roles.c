@@ -35,6 +35,8 @@ struct Walk {
     /* of roles_find() */
     Role wanted;
     pid_t found;
+    /* of roles_list() */
+    GArray *members;
 };
 
 /* Pages in memory, and of them those of files or shared. */
@@ -124,6 +126,19 @@ find_process(Walk *walk, pid_t pid, const char *path)
         walk->found = pid;
 }
 
+static void
+list_process(Walk *walk, pid_t pid, const char *path)
+{
+    RoleMember member = {.pid = pid};
+    g_autofree char *name = pid == walk->qemu ? NULL : program_name(walk->host, pid);
+
+    if (!name)
+        return;
+    member.role = role_of(name);
+    g_strlcpy(member.name, name, sizeof member.name);
+    g_array_append_val(walk->members, member);
+}
+
 /* A group of threads alone cannot list processes (EOPNOTSUPP); they are listed above it. */
 static void
 walk_processes(Walk *walk, int group_fd, const char *group)
@@ -190,13 +205,21 @@ walk_all(Walk *walk, const Cgroup *cgroup, const char *path)
     g_hash_table_unref(walk->seen);
 }
 
+/* The topmost group that is the VM's alone. */
+static char *
+own_path(const Cgroup *cgroup)
+{
+    const char *owner = cgroup_path(cgroup)->path;
+    gsize own_length = cgroup_group_place(cgroup)->own_length;
+
+    return g_strndup(owner, own_length > 0 ? own_length : strlen(owner));
+}
+
 void
 roles_read(const Host *host, const Cgroup *cgroup, pid_t qemu, const char *limit_path,
            RoleTable *ret_table)
 {
-    const char *owner = cgroup_path(cgroup)->path;
-    gsize own_length = cgroup_group_place(cgroup)->own_length;
-    g_autofree char *path = g_strndup(owner, own_length > 0 ? own_length : strlen(owner));
+    g_autofree char *path = own_path(cgroup);
     Walk walk = {.host = host,
                  .visit = count_process,
                  .table = ret_table,
@@ -221,4 +244,17 @@ roles_find(const Host *host, const Cgroup *cgroup, const char *path, Role role)
 
     walk_all(&walk, cgroup, path);
     return walk.found;
+}
+
+GArray *
+roles_list(const Host *host, const Cgroup *cgroup, pid_t qemu)
+{
+    g_autofree char *path = own_path(cgroup);
+    Walk walk = {.host = host,
+                 .visit = list_process,
+                 .qemu = qemu,
+                 .members = g_array_new(FALSE, FALSE, sizeof(RoleMember))};
+
+    walk_all(&walk, cgroup, path);
+    return walk.members;
 }

@@ -13,5 +13,13 @@
  * own, or its members cannot be read. */
 void roles_read(const Host *host, const Cgroup *cgroup, pid_t qemu, const char *limit_path,
                 RoleTable *ret_table);
+typedef struct {
+    pid_t pid;
+    Role role;
+    char name[16]; /* raw, may be cut */
+} RoleMember;
+
+/* Of RoleMember: all but qemu, as far as they were looked at; unref. */
+GArray *roles_list(const Host *host, const Cgroup *cgroup, pid_t qemu);
 /* The first process of that role in the group with that path, or below it; 0: none was seen. */
 pid_t roles_find(const Host *host, const Cgroup *cgroup, const char *path, Role role);

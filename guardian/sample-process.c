@@ -2,6 +2,7 @@
 #include "sample-private.h"
 
 #include "freeze-guest.h"
+#include "kill-order.h"
 #include "memory-watch.h"
 #include "network.h"
 #include "roles.h"
@@ -20,6 +21,7 @@ read_roles(Vm *vm, const Host *host, gint64 now_us, const char *limit_path)
         return;
     vm->roles_us = now_us;
     roles_read(host, vm->cgroup, proc_pid(vm->proc), limit_path, &vm->roles);
+    kill_order_look(vm, host);
 }
 
 static void

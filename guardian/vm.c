@@ -121,6 +121,7 @@ vm_free(Vm *vm)
     g_free(vm->limit_path);
     g_free(vm->kill_path);
     g_clear_pointer(&vm->group_limits, g_array_unref);
+    g_clear_pointer(&vm->kill_order, g_array_unref);
     g_free(vm->group_path);
     g_free(vm->reconcile_problem);
     g_free(vm);

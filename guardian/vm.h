@@ -86,6 +86,7 @@ typedef struct Vm {
     gint64 memory_us;                 /* when it was read */
     RoleTable roles;                  /* who else runs in its groups */
     gint64 roles_us;                  /* when that was read; 0 never */
+    GArray *kill_order;               /* of OrderDrift, see kill-order.h; NULL nothing is asked */
 
     struct Capture *capture; /* under way or waiting; NULL */
     gint64 auto_capture_us;  /* newest one for an alert; 0 none */

@@ -65,6 +65,25 @@ parse_version(const char *text, gint64 *ret_value)
 }
 
 static const char *
+parse_score(const char *text, gint64 *ret_value)
+{
+    gint64 value;
+
+    if (strcmp(text, "keep") == 0) {
+        *ret_value = SCORE_KEEP;
+        return NULL;
+    }
+    if (!g_ascii_string_to_signed(text, 10, G_MININT64, G_MAXINT64, &value, NULL))
+        return "is neither keep nor a whole number";
+    if (value < SCORE_MIN)
+        return "is below -900: the host's own daemons would be killed before the VM";
+    if (value > SCORE_MAX)
+        return "is above 1000";
+    *ret_value = value;
+    return NULL;
+}
+
+static const char *
 parse_value(const Setting *setting, const char *text, gint64 *ret_value)
 {
     switch (setting->type) {
@@ -80,6 +99,8 @@ parse_value(const Setting *setting, const char *text, gint64 *ret_value)
         return units_parse_ratio(text, ret_value);
     case SETTING_VERSION:
         return parse_version(text, ret_value);
+    case SETTING_SCORE:
+        return parse_score(text, ret_value);
     case SETTING_CHOICE:
         return parse_word(setting->choices, text, ret_value);
     case SETTING_LIST:
@@ -121,6 +142,8 @@ format_value(const Setting *setting, gint64 value)
         return format_ratio(value);
     case SETTING_VERSION:
         return units_format_version((gint32)value);
+    case SETTING_SCORE:
+        return value == SCORE_KEEP ? g_strdup("keep") : g_strdup_printf("%d", (int)value);
     case SETTING_CHOICE:
         return g_strdup(setting->choices[value]);
     case SETTING_LIST:
@@ -146,6 +169,7 @@ setting_describe_values(const Setting *setting)
         [SETTING_INTEGER] = "a whole number",
         [SETTING_RATIO] = "a number such as 1.5",
         [SETTING_VERSION] = "a version such as 1.2, or main",
+        [SETTING_SCORE] = "keep, or a whole number from -900 to 1000",
         [SETTING_LIST] = "words separated by blanks or commas",
         [SETTING_PATH] = "an absolute path",
     };

@@ -28,6 +28,12 @@ static const char *const passthrough_words[] = {
     [PASSTHROUGH_SUSPECT] = "suspect",
     NULL,
 };
+static const char *const oom_group_words[] = {
+    [OOM_GROUP_KEEP] = "keep",
+    [OOM_GROUP_0] = "0",
+    [OOM_GROUP_1] = "1",
+    NULL,
+};
 static const char *const overhead_model_words[] = {
     [OVERHEAD_MODEL_TABLE] = "table",         [OVERHEAD_MODEL_KUBEVIRT] = "kubevirt",
     [OVERHEAD_MODEL_HARVESTER] = "harvester", [OVERHEAD_MODEL_MEASURED] = "measured",
@@ -136,6 +142,27 @@ const Setting settings[] = {
      "group can stand still for ever while the host looks free. Unset means user.slice, "
      "system.slice, docker.slice, machine.slice, qemu.slice, kubepods.slice and kubepods, where "
      "systemd, Docker, libvirt, Proxmox and Kubernetes put theirs."},
+    {"memory", "oom_group", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "keep", 0, 0,
+     oom_group_words, G_STRUCT_OFFSET(Limits, oom_group),
+     "memory.oom.group of a VM's own cgroup v2 groups. 0: one OOM kills one process, by its score. "
+     "1: it kills all of the group that QEMU is in. kubelet sets 1 on containers since Kubernetes "
+     "1.28, so that a shell in the pod takes the VM with it. The default is keep because whoever "
+     "made the group may have chosen."},
+    {"memory", "oom_score_qemu", SETTING_SCORE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "keep", 0, 0,
+     NULL, G_STRUCT_OFFSET(Limits, oom_score_qemu),
+     "oom_score_adj of QEMU. The kernel kills what has most: memory held, and this in thousandths "
+     "of the limit that was met, or of the host's memory. The default is keep because a VM that is "
+     "spared lets others of the host die in its place; less than -900 is refused for that."},
+    {"memory", "oom_score_helpers", SETTING_SCORE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "keep", 0, 0,
+     NULL, G_STRUCT_OFFSET(Limits, oom_score_helpers),
+     "The same of the helpers in a VM's own groups (virtqemud, swtpm, virtiofsd, ...). The default "
+     "is keep because many a VM ends with its helper. Those of the container runtime (pause, "
+     "conmon) are always left alone."},
+    {"memory", "oom_score_strangers", SETTING_SCORE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "keep", 0,
+     0, NULL, G_STRUCT_OFFSET(Limits, oom_score_strangers),
+     "The same of every other process in a VM's own groups, such as a shell for debugging. With "
+     "1000 they die before QEMU, and nothing of the host is worse off. The default is keep because "
+     "nothing is changed unless somebody asks for it."},
     {"memory", "overhead_model", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "table", 0, 0,
      overhead_model_words, G_STRUCT_OFFSET(Limits, overhead_model),
      "How much memory is reserved beside the guest's RAM: by the table of sizes, as KubeVirt or "
@@ -220,6 +247,15 @@ const Setting settings[] = {
      "host "
      "can back. enforce works only where mode is enforce, too. The default is observe because it "
      "ends in a kill: a person should choose which process."},
+    {"enforce", "oom_group", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "observe", 0, 0,
+     mode_words, G_STRUCT_OFFSET(Limits, enforce_oom_group),
+     "Whether [memory] oom_group is written where it differs. enforce works only where mode is "
+     "enforce, too. The default is observe: what differs is told, and nothing is written."},
+    {"enforce", "oom_score", SETTING_CHOICE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "observe", 0, 0,
+     mode_words, G_STRUCT_OFFSET(Limits, enforce_oom_score),
+     "Whether [memory] oom_score_qemu, oom_score_helpers and oom_score_strangers are written where "
+     "they differ. enforce works only where mode is enforce, too. The default is observe: what "
+     "differs is told, and nothing is written."},
     {"enforce", "limits_margin", SETTING_SIZE, SCOPE_VM, OWNER_HOST, APPLY_RELOAD, "64Mi", 0,
      UNITS_GIB * 64, NULL, G_STRUCT_OFFSET(Limits, limits_margin_bytes),
      "What a raised limit leaves beside the need that is known now; a limit is never lowered to "

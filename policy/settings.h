@@ -17,6 +17,7 @@ typedef enum {
     SETTING_INTEGER,
     SETTING_RATIO,   /* -> thousandths */
     SETTING_VERSION, /* -> units_parse_version() */
+    SETTING_SCORE,   /* "keep" -> SCORE_KEEP, or an oom_score_adj */
     SETTING_CHOICE,  /* one word of `choices` -> its index */
     SETTING_LIST,    /* words separated by blanks or commas -> text, one blank between words */
     SETTING_PATH,    /* an absolute path without "..", or nothing -> text */
@@ -35,6 +36,14 @@ typedef enum {
                    VM's owner writes into its metadata */
 typedef enum { APPLY_RELOAD, APPLY_RESTART } SettingApply;
 
+/* A score that is left as it is. */
+#define SCORE_KEEP G_MAXINT64
+/* The lowest that may be asked for. The kernel has -1000, but a host that is out of memory kills
+ * what has more: below -900, where systemd puts D-Bus and this daemon stands, they die for a VM. */
+#define SCORE_MIN (-900)
+#define SCORE_MAX 1000
+
+typedef enum { OOM_GROUP_KEEP, OOM_GROUP_0, OOM_GROUP_1 } OomGroup;
 typedef enum { MODE_OBSERVE, MODE_ENFORCE } Mode;
 typedef enum { CANARY_OFF, CANARY_SUSPECT } CanaryMode;
 typedef enum { PASSTHROUGH_OFF, PASSTHROUGH_SUSPECT } PassthroughMode;
@@ -67,6 +76,8 @@ typedef struct {
     gint64 memory_page_count; /* the guest's touched pages may be counted */
     gint64 host_reserve_bytes;
     char *watched_groups;
+    gint64 oom_group; /* an OomGroup */
+    gint64 oom_score_qemu, oom_score_helpers, oom_score_strangers;
     gint64 reserved_memory_bytes, overhead_cap_bytes;
     gint64 overhead_model, kubevirt_version, kubevirt_ratio_thousandths;
     gint64 kubevirt_overcommit_thousandths;
@@ -80,9 +91,10 @@ typedef struct {
     /* [report] */
     char *textfile; /* NULL: none */
     /* [enforce] */
-    gint64 enforce_throttle;    /* a Mode, of limits of disks in QEMU */
-    gint64 enforce_limits;      /* a Mode, of raising memory limits */
-    gint64 enforce_memory_high; /* a Mode, of lifting memory.high of a livelock */
+    gint64 enforce_throttle;                     /* a Mode, of limits of disks in QEMU */
+    gint64 enforce_limits;                       /* a Mode, of raising memory limits */
+    gint64 enforce_memory_high;                  /* a Mode, of lifting memory.high of a livelock */
+    gint64 enforce_oom_group, enforce_oom_score; /* a Mode each */
     gint64 limits_margin_bytes, limits_raise_max_bytes;
     gint64 act_cool_down_us, act_writes_vm, act_writes_host;
 } Limits;

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* kill -9 at random instants, a thousand times: a worker (this program with a tree as argument)
- * raises a limit and takes it back, again and again. After each kill the journal and the limit must
- * agree: either the limit is the old one and nothing is to be undone, or it is the new one and the
- * journal says how to undo it. */
+ * raises a limit and takes it back, and sets a process's score and memory.oom.group and takes them
+ * back, again and again. After each kill the journal and each value must agree: either the value is
+ * the old one and nothing is to be undone, or it is the new one and the journal says how to undo
+ * it. */
 
 #include "t.h"
 
 #include "act-fixture.h"
+#include "act-limit.h"
+#include "act-order.h"
+#include "act-score.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -25,10 +29,58 @@
 #define KILLS_PER_JOURNAL 50
 #define REUSES 10000
 
+/* What the worker writes. */
+static const struct {
+    const char *kind, *means, *field, *file, *old, *new;
+} places[] = {
+    {ACT_KIND_LIMITS, "cgroup", "memory.max", "sys/fs/cgroup/pod42/vm/memory.max", ACT_OLD,
+     ACT_NEW},
+    {ACT_KIND_SCORE, "process", ACT_FIELD_SCORE, "proc/42/oom_score_adj", "100", "777"},
+    {ACT_KIND_GROUP, "cgroup", "memory.oom.group", "sys/fs/cgroup/pod42/vm/memory.oom.group", "1",
+     "0"},
+};
+#define N_PLACES G_N_ELEMENTS(places)
+
 typedef struct {
     ActFixture *fixture;
-    guint n_applied, n_untouched;
+    guint n_applied[N_PLACES], n_untouched[N_PLACES];
 } Torture;
+
+static void
+place_reset(Tree *tree, guint place)
+{
+    g_autofree char *line = g_strconcat(places[place].old, "\n", NULL);
+
+    tree_file(tree, places[place].file, line);
+}
+
+static char *
+place_value(Tree *tree, guint place)
+{
+    char *text = NULL;
+
+    assert_true(g_file_get_contents(tree_path(tree, places[place].file), &text, NULL, NULL));
+    return g_strchomp(text);
+}
+
+static GPtrArray *
+place_plan(ActFixture *fixture, guint place)
+{
+    ActRecord *step = act_fixture_step(fixture, 42, "/pod42/vm");
+
+    set_text(&step->kind, places[place].kind);
+    set_text(&step->means, places[place].means);
+    set_text(&step->field, places[place].field);
+    set_text(&step->old_value, places[place].old);
+    set_text(&step->new_value, places[place].new);
+    set_text(&step->undo_value, places[place].old);
+    if (strcmp(step->field, ACT_FIELD_SCORE) == 0) {
+        g_free(step->where);
+        step->where = act_score_where(42, ACT_START_TICKS);
+        step->group_id = 0;
+    }
+    return act_fixture_plan(step, NULL);
+}
 
 /* Says on ready_fd that it begins: before that a kill would find nothing to interrupt. */
 static void
@@ -40,18 +92,17 @@ work(Tree *tree, int ready_fd)
     if (write(ready_fd, "", 1) != 1)
         _exit(1);
     close(ready_fd);
-    for (;;) {
+    for (guint place = 0;; place = (place + 1) % N_PLACES) {
         GPtrArray *undo;
 
         act_fixture_load(fixture);
-        undo = acts_undo_plan(fixture->acts, 42, ACT_START_TICKS, NULL);
+        undo = acts_undo_plan(fixture->acts, 42, ACT_START_TICKS, places[place].kind);
         if (undo->len > 0) {
             act_fixture_run(fixture, &terms, undo);
             continue;
         }
         g_ptr_array_unref(undo);
-        act_fixture_run(fixture, &terms,
-                        act_fixture_plan(act_fixture_step(fixture, 42, "/pod42/vm"), NULL));
+        act_fixture_run(fixture, &terms, place_plan(fixture, place));
     }
 }
 
@@ -101,33 +152,41 @@ worker_kill(pid_t worker)
 }
 
 static void
-journal_and_limit_agree(Torture *torture)
+journal_and_value_agree(Torture *torture, guint place)
 {
     ActFixture *fixture = torture->fixture;
-    g_autofree char *limit = NULL;
-    g_autoptr(GPtrArray) undo = NULL;
+    g_autofree char *value = place_value(fixture->tree, place);
+    g_autoptr(GPtrArray) undo =
+        acts_undo_plan(fixture->acts, 42, ACT_START_TICKS, places[place].kind);
+
+    if (undo->len != (strcmp(value, places[place].old) != 0))
+        records_print(act_journal_records(acts_journal(fixture->acts)));
+    if (strcmp(value, places[place].old) == 0) {
+        torture->n_untouched[place]++;
+        assert_int_equal(undo->len, 0);
+        return;
+    }
+    torture->n_applied[place]++;
+    assert_string_equal(value, places[place].new);
+    assert_int_equal(undo->len, 1);
+    assert_string_equal(((const ActRecord *)undo->pdata[0])->new_value, places[place].old);
+}
+
+static void
+journal_and_values_agree(Torture *torture)
+{
+    ActFixture *fixture = torture->fixture;
     const GPtrArray *records;
 
     act_fixture_restart(fixture);
     act_fixture_load(fixture);
     if (fixture->problem)
         fail_msg("%s", fixture->problem);
-    limit = act_fixture_limit(fixture, "/pod42/vm");
-    undo = acts_undo_plan(fixture->acts, 42, ACT_START_TICKS, NULL);
     records = act_journal_records(acts_journal(fixture->acts));
     for (guint i = 0; i < records->len; i++)
         assert_int_not_equal(((const ActRecord *)records->pdata[i])->state, ACT_INTENDED);
-    if (undo->len != (strcmp(limit, ACT_OLD) != 0))
-        records_print(records);
-    if (strcmp(limit, ACT_OLD) == 0) {
-        torture->n_untouched++;
-        assert_int_equal(undo->len, 0);
-        return;
-    }
-    torture->n_applied++;
-    assert_string_equal(limit, ACT_NEW);
-    assert_int_equal(undo->len, 1);
-    assert_string_equal(((const ActRecord *)undo->pdata[0])->new_value, ACT_OLD);
+    for (guint place = 0; place < N_PLACES; place++)
+        journal_and_value_agree(torture, place);
 }
 
 static void
@@ -137,6 +196,8 @@ a_kill_at_any_instant_loses_no_undo(void **state)
     Torture torture = {.fixture = fixture};
     Tree *tree = fixture->tree;
 
+    for (guint place = 0; place < N_PLACES; place++)
+        place_reset(tree, place);
     assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
     for (guint i = 0; i < KILLS; i++) {
         pid_t worker = worker_start(tree_root(tree));
@@ -144,16 +205,18 @@ a_kill_at_any_instant_loses_no_undo(void **state)
         assert_true(worker > 0);
         g_usleep((gulong)g_random_int_range(0, LIVES_US_MAX));
         worker_kill(worker);
-        journal_and_limit_agree(&torture);
+        journal_and_values_agree(&torture);
         if (i % KILLS_PER_JOURNAL == KILLS_PER_JOURNAL - 1 &&
             access(tree_path(tree, "var/vm-guardian"), F_OK) == 0) {
             tree_remove(tree, "var/vm-guardian");
-            act_fixture_set_limit(fixture, "/pod42/vm", ACT_OLD);
+            for (guint place = 0; place < N_PLACES; place++)
+                place_reset(tree, place);
         }
     }
-    /* else it was no torture */
-    assert_in_range(torture.n_applied, KILLS / 100, KILLS);
-    assert_in_range(torture.n_untouched, KILLS / 100, KILLS);
+    for (guint place = 0; place < N_PLACES; place++) { /* else it was no torture */
+        assert_in_range(torture.n_applied[place], KILLS / 100, KILLS);
+        assert_in_range(torture.n_untouched[place], KILLS / 100, KILLS);
+    }
     act_fixture_free(fixture, false);
 }
 
@@ -201,6 +264,7 @@ a_recycled_pid_or_group_is_never_written_to(void **state)
         ActCall call = {.host = fixture->host,
                         .context = fixture->context,
                         .children = children,
+                        .means = &act_means_cgroup,
                         .record = step,
                         .end = on_end,
                         .data = &answer};

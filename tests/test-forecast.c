@@ -254,8 +254,9 @@ a_failed_act_is_alerted_and_ends_with_the_doom(void **state)
     for (guint i = 0; i < 4; i++)
         read_both(fixture, 480);
     for (guint i = 0; i < 3; i++) {
-        alerting_follow_act(fixture->alerting, fixture->vms->pdata[0], "refused by somebody");
-        alerting_follow_act(fixture->alerting, fixture->vms->pdata[1], NULL);
+        alerting_follow_act(fixture->alerting, fixture->vms->pdata[0], "limits",
+                            "refused by somebody");
+        alerting_follow_act(fixture->alerting, fixture->vms->pdata[1], "limits", NULL);
         read_both(fixture, 480);
     }
     assert_non_null(strstr(fixture->told->str, "raised vm4: alert: memory: its memory limits could "
