@@ -164,15 +164,6 @@ errand_vm(const Errand *errand)
     return NULL;
 }
 
-/* Is it of those that nothing but a person ends? A suspicion and a cool-down end by themselves, and
- * who took it back knows of it. */
-static bool
-is_for_good(ActLeave leave)
-{
-    return leave == LEAVE_FAILED || leave == LEAVE_VAIN || leave == LEAVE_TRIPPED ||
-           leave == LEAVE_BUDGET_VM || leave == LEAVE_BUDGET_HOST;
-}
-
 static void
 errand_settle(const Errand *errand, const ActOutcome *outcome)
 {
@@ -180,7 +171,7 @@ errand_settle(const Errand *errand, const ActOutcome *outcome)
 
     if (!vm || acts_is_ending(errand->errands->acts))
         return;
-    if (outcome->leave == LEAVE_GO || is_for_good(outcome->leave))
+    if (outcome->leave == LEAVE_GO || act_leave_is_for_good(outcome->leave))
         errands_settle(errand->errands, vm, errand->words->kind, outcome->problem);
 }
 
@@ -218,7 +209,8 @@ on_done(const ActOutcome *outcome, gpointer data)
     const ErrandWords *words = errand->words;
     Memory *memory = memory_of(errands, errand->pid, errand->start_ticks, words->kind);
     bool is_done = outcome->leave == LEAVE_GO && !outcome->problem;
-    bool is_bad = words->is_urgent || outcome->leave == LEAVE_GO || is_for_good(outcome->leave);
+    bool is_bad =
+        words->is_urgent || outcome->leave == LEAVE_GO || act_leave_is_for_good(outcome->leave);
     g_autofree char *line = NULL;
 
     if (is_done)

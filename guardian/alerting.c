@@ -423,6 +423,18 @@ alerting_follow_host(Alerting *alerting, const HostWatch *watch)
 }
 
 void
+alerting_follow_lift(Alerting *alerting, const char *label, const char *problem)
+{
+    g_autofree char *key = g_strconcat("group:", label, "#act", NULL);
+    g_autofree char *text =
+        problem ? g_strdup_printf("its memory.high could not be lifted: %s", problem) : NULL;
+    Alert identity = {.key = key, .vm = (char *)label, .text = text};
+
+    follow_memory(alerting, &identity, problem ? PRESSURE_DOOMED : PRESSURE_OK, "act-failed",
+                  host_monotonic_us(alerting->host));
+}
+
+void
 alerting_follow_band(Alerting *alerting, const Band *band)
 {
     g_autofree char *key = g_strconcat("group:", band->label, NULL);
@@ -433,6 +445,8 @@ alerting_follow_band(Alerting *alerting, const Band *band)
     /* people wait for what stands still, so it is a page at once */
     follow_memory(alerting, &identity, is_livelock ? PRESSURE_IMMINENT : PRESSURE_OK, "livelock",
                   band->track.verdict.since_us);
+    if (!is_livelock)
+        alerting_follow_lift(alerting, band->label, NULL);
 }
 
 void

@@ -69,6 +69,9 @@ void alerting_follow_memory(Alerting *alerting, const Vm *vm);
  * ("oom_score", "oom_group"), has failed, or is not tried any more: why, printable; NULL when that
  * is over. */
 void alerting_follow_act(Alerting *alerting, const Vm *vm, const char *kind, const char *problem);
+/* A group stands still, and lifting its memory.high has failed, or is not tried any more: why; NULL
+ * when that is over. label: the band's. */
+void alerting_follow_lift(Alerting *alerting, const char *label, const char *problem);
 /* The same of the whole host. */
 void alerting_follow_host(Alerting *alerting, const HostWatch *watch);
 /* A group stands still, or does no more: a page at once. */

@@ -183,6 +183,12 @@ daemon_act_failed(const Vm *vm, const char *kind, const char *problem, gpointer 
     alerting_follow_act(((const Daemon *)data)->alerting, vm, kind, problem);
 }
 
+static void
+daemon_lift_failed(const char *label, const char *problem, gpointer data)
+{
+    alerting_follow_lift(((const Daemon *)data)->alerting, label, problem);
+}
+
 static bool
 daemon_reload(gpointer data, GError **error)
 {
@@ -250,6 +256,7 @@ daemon_listen(Daemon *daemon)
     Guardian *guardian = daemon->guardian;
 
     acting_set_alert_func(daemon->acting, daemon_act_failed, daemon);
+    lifting_set_alert_func(daemon->lifting, daemon_lift_failed, daemon);
     guardian_set_acts(guardian, acts_journal(acting_acts(daemon->acting)));
     guardian_set_change_func(guardian, daemon_changed, daemon);
     guardian_set_memory_func(guardian, daemon_forecast, daemon);

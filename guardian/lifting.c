@@ -24,7 +24,8 @@ struct Lifting {
     GHashTable *told;   /* path of a group -> what was last told of it */
     GHashTable *due_us; /* path -> gint64, when it is looked at again; G_MAXINT64: it is, now */
     ActingSpeakFunc speak;
-    gpointer data;
+    LiftingAlertFunc alert;
+    gpointer data, alert_data;
     bool is_ending;
 };
 
@@ -54,6 +55,13 @@ lifting_new(const Host *host, GMainContext *context, Acts *acts, Bands *bands, c
     lifting->speak = speak;
     lifting->data = data;
     return lifting;
+}
+
+void
+lifting_set_alert_func(Lifting *lifting, LiftingAlertFunc alert, gpointer data)
+{
+    lifting->alert = alert;
+    lifting->alert_data = data;
 }
 
 void
@@ -125,6 +133,9 @@ on_done(const ActOutcome *outcome, gpointer data)
         text =
             g_strdup_printf("memory.high lifted; undo: guardianctl limits undo %s", errand->label);
     tell(errand, text, outcome->problem != NULL);
+    if (errand->lifting->alert &&
+        (outcome->leave == LEAVE_GO || act_leave_is_for_good(outcome->leave)))
+        errand->lifting->alert(errand->label, outcome->problem, errand->lifting->alert_data);
     errand_end(errand);
 }
 

@@ -16,6 +16,10 @@ typedef struct Lifting Lifting;
 /* Borrows all. vms: of Vm. */
 Lifting *lifting_new(const Host *host, GMainContext *context, Acts *acts, Bands *bands,
                      const GPtrArray *vms, ActingSpeakFunc speak, gpointer data);
+/* Lifting memory.high of the band's group was allowed and has failed, or is not tried any more:
+ * why, printable; NULL: it was lifted. */
+typedef void (*LiftingAlertFunc)(const char *label, const char *problem, gpointer data);
+void lifting_set_alert_func(Lifting *lifting, LiftingAlertFunc alert, gpointer data);
 /* Before its acts. */
 void lifting_free(Lifting *lifting);
 /* Such a group, with every reading; limits: the host's. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "report-acts.h"
 
+#include "group.h"
+#include "lifting.h"
 #include "message.h"
 #include "report-line.h"
 #include "report-read.h"
@@ -54,6 +56,22 @@ add_act(JsonBuilder *builder, const ActRecord *record, const ReportClocks *clock
     json_builder_end_object(builder);
 }
 
+/* It was written for a group that stood still, not for a VM. */
+static bool
+is_of_group(const ActJournal *journal, const ActRecord *record)
+{
+    return strcmp(record->kind, ACT_KIND_HIGH) == 0 &&
+           strcmp(record->boot_id, act_journal_boot_id(journal)) == 0;
+}
+
+/* Such a group that the VM is in. */
+static bool
+is_around(const ActJournal *journal, const ActRecord *record, const Vm *vm)
+{
+    return is_of_group(journal, record) && vm->cgroup &&
+           group_holds(record->where, cgroup_path(vm->cgroup)->path);
+}
+
 void
 report_add_acts(JsonBuilder *builder, const ActJournal *journal, const Vm *vm,
                 const ReportClocks *clocks)
@@ -70,7 +88,31 @@ report_add_acts(JsonBuilder *builder, const ActJournal *journal, const Vm *vm,
     for (guint i = records->len; i-- > 0 && n < SHOWN_MAX;) {
         const ActRecord *record = records->pdata[i];
 
-        if (!act_record_is_of(record, proc_pid(vm->proc), proc_start_ticks(vm->proc)))
+        if (!act_record_is_of(record, proc_pid(vm->proc), proc_start_ticks(vm->proc)) &&
+            !is_around(journal, record, vm))
+            continue;
+        add_act(builder, record, clocks);
+        n++;
+    }
+    json_builder_end_array(builder);
+}
+
+void
+report_add_group_acts(JsonBuilder *builder, const ActJournal *journal, const ReportClocks *clocks)
+{
+    const GPtrArray *records = journal ? act_journal_records(journal) : NULL;
+    guint n = 0;
+
+    json_builder_set_member_name(builder, "group_acts");
+    if (!records) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    json_builder_begin_array(builder);
+    for (guint i = records->len; i-- > 0 && n < SHOWN_MAX;) {
+        const ActRecord *record = records->pdata[i];
+
+        if (!is_of_group(journal, record))
             continue;
         add_act(builder, record, clocks);
         n++;
@@ -130,6 +172,42 @@ report_append_acts(GString *text, JsonObject *vm)
     }
 }
 
+/* of: whom it was for. */
+static void
+append_new_act(GString *text, JsonObject *act, const char *of)
+{
+    g_autofree char *told = report_act_text(act);
+    g_autofree char *age = report_age_of(act);
+    Line line = line_begin("");
+    gint64 since_s = G_MAXINT64;
+
+    (void)report_number_of(act, "since_s", &since_s);
+    if (since_s <= NEW_S)
+        line_say(&line, "%s, %s ago: %s", of, age ? age : "?", told);
+    line_end(&line, text, "act");
+}
+
+/* Newest first: is there one of the same group before it? */
+static bool
+has_newer(const GPtrArray *acts, guint index)
+{
+    for (guint i = 0; i < index; i++)
+        if (strcmp(report_text_of(acts->pdata[i], "where", "?"),
+                   report_text_of(acts->pdata[index], "where", "?")) == 0)
+            return true;
+    return false;
+}
+
+static void
+append_new_group_acts(GString *text, JsonObject *state)
+{
+    g_autoptr(GPtrArray) acts = report_objects_of(state, "group_acts");
+
+    for (guint i = 0; i < acts->len; i++)
+        if (!has_newer(acts, i))
+            append_new_act(text, acts->pdata[i], report_text_of(acts->pdata[i], "where", "?"));
+}
+
 void
 report_append_new_acts(GString *text, JsonObject *state)
 {
@@ -137,16 +215,8 @@ report_append_new_acts(GString *text, JsonObject *state)
 
     for (guint i = 0; i < vms->len; i++) {
         g_autoptr(GPtrArray) acts = report_objects_of(vms->pdata[i], "acts");
-        JsonObject *newest = acts->len > 0 ? acts->pdata[0] : NULL;
-        g_autofree char *told = newest ? report_act_text(newest) : NULL;
-        g_autofree char *age = newest ? report_age_of(newest) : NULL;
-        Line line = line_begin("");
-        gint64 since_s = G_MAXINT64;
-
-        (void)report_number_of(newest, "since_s", &since_s);
-        if (since_s <= NEW_S)
-            line_say(&line, "%s, %s ago: %s", report_text_of(vms->pdata[i], "name", "?"),
-                     age ? age : "?", told);
-        line_end(&line, text, "act");
+        if (acts->len > 0)
+            append_new_act(text, acts->pdata[0], report_text_of(vms->pdata[i], "name", "?"));
     }
+    append_new_group_acts(text, state);
 }

@@ -342,6 +342,7 @@ report_state(const Guardian *guardian, bool is_daemon)
     build_s64(builder, "stuck_workers", true, guardian_stuck_workers(guardian));
     build_sources(builder, guardian, &clocks);
     report_add_host(builder, guardian);
+    report_add_group_acts(builder, guardian_acts(guardian), &clocks);
     json_builder_set_member_name(builder, "vms");
     json_builder_begin_array(builder);
     for (guint i = 0; i < vms->len; i++)

@@ -43,6 +43,13 @@ decide_act(const ActFacts *facts)
     return LEAVE_GO;
 }
 
+bool
+act_leave_is_for_good(ActLeave leave)
+{
+    return leave == LEAVE_FAILED || leave == LEAVE_VAIN || leave == LEAVE_TRIPPED ||
+           leave == LEAVE_BUDGET_VM || leave == LEAVE_BUDGET_HOST;
+}
+
 const char *
 act_leave_reason(ActLeave leave)
 {

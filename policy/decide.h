@@ -59,5 +59,8 @@ typedef enum {
 
 /* What harms least comes first: in observe nothing else is looked at. */
 ActLeave decide_act(const ActFacts *facts);
+/* Is it one that nothing but a person ends? A suspicion and a cool-down end by themselves, and who
+ * took it back knows of it. */
+bool act_leave_is_for_good(ActLeave leave);
 /* A phrase for a person, static; "" for LEAVE_GO. */
 const char *act_leave_reason(ActLeave leave);

@@ -10,6 +10,7 @@
 #include "acting-fixture.h"
 #include "message.h"
 #include "report.h"
+#include "run-ctl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -247,6 +248,12 @@ an_hour_has_room_for_four(void **state)
     acting_fixture_free(fixture);
 }
 
+static void
+on_loaded(const ActOutcome *outcome, gpointer is_loaded)
+{
+    *(bool *)is_loaded = true;
+}
+
 /* Three times in an hour, then a person is told, once; only the newest is to be taken back. */
 static void
 who_puts_it_back_each_time_is_let_be_and_told_of(void **state)
@@ -256,6 +263,7 @@ who_puts_it_back_each_time_is_let_be_and_told_of(void **state)
     g_autoptr(GPtrArray) undo = NULL;
     const ActRecord *record;
     guint64 start_ticks;
+    bool is_loaded = false;
 
     for (guint i = 0; i < 8; i++) {
         set_score(fixture, STRANGER, "7\n");
@@ -270,11 +278,59 @@ who_puts_it_back_each_time_is_let_be_and_told_of(void **state)
     assert_int_equal(times_in(fixture->alerts->str, "innocent"), 3); /* each kind once */
     record = act_journal_records(acts_journal(acting_acts(fixture->acting)))->pdata[0];
     start_ticks = record->subject.start_ticks;
+    acts_load(acting_acts(fixture->acting), on_loaded, &is_loaded);
+    while (!is_loaded)
+        g_main_context_iteration(fixture->context, TRUE);
     undo = acts_undo_plan(acting_acts(fixture->acting), GUILTY, start_ticks, ACT_KIND_SCORE);
     assert_int_equal(undo->len, 1);
     record = undo->pdata[0];
     assert_string_equal(record->new_value, "7");
     all_is_old(fixture, INNOCENT);
+    acting_fixture_free(fixture);
+}
+
+/* `guardianctl limits WHAT guilty`, with the status and all these words; "" for none. */
+static void
+tool_says(ActingFixture *fixture, const char *what, bool is_yes, int status, const char *first,
+          const char *second)
+{
+    CtlOptions options = {0};
+    char *words[] = {(char *)"limits", (char *)what, (char *)"guilty",
+                     is_yes ? (char *)"--yes" : NULL, NULL};
+    g_auto(Run) run = {0};
+
+    for (guint i = 0; i < HOST_N_ROOTS; i++)
+        options.roots[i] = host_root_path(fixture->host, (HostRoot)i);
+    run = run_verb(ctl_limits, &options, words);
+    if (run.status != status || !strstr(run.out, first) || !strstr(run.out, second))
+        fail_msg("%s: %d: %s%s", what, run.status, run.out, run.err);
+}
+
+static void
+the_tool_plans_writes_and_takes_back(void **state)
+{
+    ActingFixture *fixture = order_new("", ASK);
+
+    tool_says(
+        fixture, "plan", false, 1, "to write  process 4200 oom_score_adj\n    0 -> 1000  why: ",
+        "/vm/memory.oom.group\n    1 -> 0  why: [memory] oom_group asks for it\n    undo: 1\n");
+    tool_says(fixture, "apply", false, 1, "to write  process 42 oom_score_adj",
+              "observe: nothing is written");
+    all_is_old(fixture, GUILTY);
+    assert_int_equal(acting_files(fixture), 0);
+    tool_says(fixture, "apply", true, 0, "written   process 42 oom_score_adj\n    0 -> -100",
+              "written   process 4200 oom_score_adj");
+    assert_int_equal(score_of(fixture, GUILTY), -100);
+    assert_int_equal(score_of(fixture, STRANGER), 1000);
+    assert_int_equal(number_of(fixture, POD "/memory.oom.group", GUILTY), 0);
+    assert_int_equal(number_of(fixture, POD "/vm/memory.oom.group", GUILTY), 0);
+    assert_int_equal(number_of(fixture, "sys/fs/cgroup/kubepods/memory.oom.group"), 1);
+    all_is_old(fixture, INNOCENT);
+    tool_says(fixture, "apply", true, 0, "nothing is to be written", "");
+    tool_says(fixture, "undo", true, 0, "1000 -> 0  why: taken back", "-100 -> 0");
+    all_is_old(fixture, GUILTY);
+    tool_says(fixture, "undo", true, 0, "nothing of ours is to be taken back", "");
+    assert_int_equal(acting_files(fixture), 8);
     acting_fixture_free(fixture);
 }
 
@@ -317,6 +373,7 @@ main(void)
         cmocka_unit_test(who_comes_later_is_brought_along),
         cmocka_unit_test(an_hour_has_room_for_four),
         cmocka_unit_test(who_puts_it_back_each_time_is_let_be_and_told_of),
+        cmocka_unit_test(the_tool_plans_writes_and_takes_back),
         cmocka_unit_test(explain_tells_what_stands_and_why_it_matters),
     };
 

@@ -272,6 +272,28 @@ a_failed_act_is_alerted_and_ends_with_the_doom(void **state)
     }
 }
 
+/* Of a group, which is no VM: it ends with the group's standstill. */
+static void
+a_failed_lift_is_alerted_and_ends_with_the_standstill(void **state)
+{
+    Fixture *fixture = *state;
+    Band freed = {.label = (char *)"/web.service"}, other = {.label = (char *)"/other.service"};
+
+    for (guint i = 0; i < 3; i++) {
+        alerting_follow_lift(fixture->alerting, "/web.service", "refused by somebody");
+        read_both(fixture, 60);
+    }
+    assert_non_null(strstr(fixture->told->str,
+                           "raised /web.service: alert: memory: its memory.high "
+                           "could not be lifted: refused by somebody"));
+    alerting_follow_band(fixture->alerting, &other);
+    assert_null(strstr(fixture->told->str, "closed"));
+    alerting_follow_band(fixture->alerting, &freed);
+    read_both(fixture, 60);
+    assert_non_null(strstr(fixture->told->str, "closed /web.service"));
+    assert_null(strstr(fixture->told->str, "other"));
+}
+
 /* Two guests of one limit: each fits alone. */
 static void
 guests_under_one_limit_fill_up_together(void **state)
@@ -325,6 +347,8 @@ main(void)
         cmocka_unit_test_setup_teardown(the_end_of_the_vm_ends_its_alert, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_act_is_alerted_and_ends_with_the_doom, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_failed_lift_is_alerted_and_ends_with_the_standstill,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(guests_under_one_limit_fill_up_together, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_waits_for_its_daemon_is_no_second_guest, set_up,
                                         tear_down),

@@ -8,6 +8,8 @@
 #include "fake-host.h"
 #include "lifting-look.h"
 #include "lifting.h"
+#include "message.h"
+#include "report.h"
 #include "run-ctl.h"
 
 #include <string.h>
@@ -28,6 +30,7 @@ typedef struct {
     Lifting *lifting;
     Limits limits;
     GString *told;
+    GString *alerts; /* a line for each: "/group: why", "/group: over" */
     gint64 now_us;
 } Fixture;
 
@@ -35,6 +38,13 @@ static void
 on_told(const char *line, bool is_bad, gpointer data)
 {
     g_string_append_printf(((Fixture *)data)->told, "%s\n", line);
+}
+
+static void
+on_alert(const char *label, const char *problem, gpointer data)
+{
+    g_string_append_printf(((Fixture *)data)->alerts, "%s: %s\n", label,
+                           problem ? problem : "over");
 }
 
 static void
@@ -90,6 +100,7 @@ fixture_new(const char *oom_group, gint64 mode)
 
     fixture->tree = tree_new();
     fixture->told = g_string_new(NULL);
+    fixture->alerts = g_string_new(NULL);
     fixture->host = fake_host_new(fixture->tree);
     fixture->context = g_main_context_new();
     tree_file(fixture->tree, "proc/self/mountinfo",
@@ -104,6 +115,7 @@ fixture_new(const char *oom_group, gint64 mode)
     fixture->bands = bands_new(fixture->host);
     fixture->lifting = lifting_new(fixture->host, fixture->context, fixture->acts, fixture->bands,
                                    fixture->vms, on_told, fixture);
+    lifting_set_alert_func(fixture->lifting, on_alert, fixture);
     limits_init_defaults(&fixture->limits);
     fixture->limits.mode = fixture->limits.enforce_memory_high = mode;
     bands_set_held_func(fixture->bands, on_held, fixture);
@@ -123,6 +135,7 @@ fixture_free(Fixture *fixture)
     host_free(fixture->host);
     tree_free(fixture->tree);
     g_string_free(fixture->told, TRUE);
+    g_string_free(fixture->alerts, TRUE);
     g_free(fixture);
 }
 
@@ -196,6 +209,61 @@ what_lives_on_is_freed_by_one_write(void **state)
     assert_told_once(fixture, "/" GUILTY ": memory.high lifted; undo: guardianctl limits undo /");
     assert_int_equal(act_journal_records(acts_journal(fixture->acts))->len, 1);
     assert_null(strstr(fixture->told->str, INNOCENT));
+    assert_string_equal(fixture->alerts->str, "/" GUILTY ": over\n");
+    fixture_free(fixture);
+}
+
+/* Somebody has to look: nothing is tried any more. */
+static void
+what_is_not_tried_any_more_is_an_alert(void **state)
+{
+    Fixture *fixture = fixture_new("0\n", MODE_ENFORCE);
+
+    fixture->limits.act_writes_host = 0;
+    follow_for(fixture, 300);
+    assert_high(fixture, GUILTY, HIGH);
+    assert_non_null(
+        strstr(fixture->alerts->str, "/" GUILTY ": the host's writes of this hour are spent\n"));
+    assert_non_null(strstr(fixture->alerts->str, "/" GUILTY ": the write budget was spent"));
+    assert_null(strstr(fixture->alerts->str, "over"));
+    assert_null(strstr(fixture->alerts->str, INNOCENT));
+    fixture_free(fixture);
+}
+
+/* In status, and with the VM in that group; not with the one in the other. */
+static void
+what_was_lifted_is_reported(void **state)
+{
+    Fixture *fixture = fixture_new("0\n", MODE_ENFORCE);
+    Guardian *guardian =
+        guardian_new(fixture->host, fixture->context, config_load(fixture->host, NULL));
+    g_autoptr(JsonNode) told = NULL;
+    g_autoptr(GPtrArray) vms = NULL;
+    g_autofree char *status = NULL;
+
+    fake_host_qemu(fixture->tree, 90, "inside", NULL);
+    fake_host_qemu(fixture->tree, 91, "elsewhere", NULL);
+    tree_file(fixture->tree, "proc/90/cgroup", "0::/" GUILTY "/vm\n");
+    tree_file(fixture->tree, "proc/91/cgroup", "0::/" INNOCENT "/vm\n");
+    tree_file(fixture->tree, "sys/fs/cgroup/" GUILTY "/vm/memory.max", "max\n");
+    tree_file(fixture->tree, "sys/fs/cgroup/" INNOCENT "/vm/memory.max", "max\n");
+    guardian_set_acts(guardian, acts_journal(fixture->acts));
+    follow_for(fixture, 60);
+    assert_high(fixture, GUILTY, "max");
+    assert_int_equal(guardian_look_for_vms(guardian), 2);
+    told = report_state(guardian, true);
+    status = report_status_text(json_node_get_object(told), false);
+    assert_non_null(strstr(status, "/" GUILTY ", "));
+    assert_non_null(strstr(status, "memory.high of /" GUILTY " 12"));
+    vms = report_vms_sorted(json_node_get_object(told));
+    for (guint i = 0; i < vms->len; i++) {
+        JsonArray *acts = json_object_get_array_member(vms->pdata[i], "acts");
+        bool is_inside = g_str_equal(message_get_string(vms->pdata[i], "name"), "inside");
+
+        assert_int_equal(json_array_get_length(acts), is_inside);
+    }
+    guardian_set_acts(guardian, NULL);
+    guardian_free(guardian);
     fixture_free(fixture);
 }
 
@@ -327,6 +395,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_lives_on_is_freed_by_one_write),
+        cmocka_unit_test(what_is_not_tried_any_more_is_an_alert),
+        cmocka_unit_test(what_was_lifted_is_reported),
         cmocka_unit_test(what_was_lifted_is_taken_back),
         cmocka_unit_test(observe_tells_the_plan_once_and_writes_nothing),
         cmocka_unit_test(what_would_die_with_it_is_left_alone),
