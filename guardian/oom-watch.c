@@ -244,7 +244,7 @@ oom_watch_take(OomWatch *watch, const char *line, gsize length)
     if (watch->log->len + length > LOG_BYTES_MAX)
         event_end(watch);
     g_string_append_len(watch->log, line, (gssize)length);
-    watch->has_kill = watch->has_kill || kind == OOM_LINE_KILLED;
+    watch->has_kill = watch->has_kill || kind == OOM_LINE_KILLED || kind == OOM_LINE_NOBODY;
     if (kind == OOM_LINE_OTHER)
         return;
     watch->last_us = host_monotonic_us(watch->host);
