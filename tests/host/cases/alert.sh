@@ -81,8 +81,8 @@ check 'its guest has the memory it was given' wait_for 60 is web .memory.guest_r
 check 'both guests write and are fine' wait_for 120 both_are_fine
 
 stop_storage web
-check 'without its storage the VM is frozen' wait_for 120 is web .state frozen
-check 'its disk is' is web '.disks[0].state' frozen
+check 'without its storage its disk is frozen' wait_for 120 is web '.disks[0].state' frozen
+check 'the VM is' is web .state frozen
 check 'in the block path' is web '.disks[0].layer' block-path
 check 'the VM beside it is fine' is db .state ok
 check 'an alert is in the journal' wait_for 30 \
@@ -117,9 +117,10 @@ check 'the web server has a request' wait_for 60 posts closed
 check 'of the VM beside it nobody was told anything' equal '' \
     "$(compgen -G "$got/kept.*.db.*"; grep -l '"vm":"db"' $got/whole.*; grep '^Subject:.* db ' $mailbox;
         journalctl --quiet --output=cat --unit=vm-guardian.service EVENT=alert VM=db)"
-check 'a failure is no secret' equal '' \
+# a machine without a moment's time may end one at its deadline: it is tried again
+check 'no other failed' equal '' \
     "$(journalctl --quiet --output=cat --unit=vm-guardian.service \
-        --grep='alert.d/(mail|webhook|keep): ')"
+        --grep='alert.d/(mail|webhook|keep): ' | grep -v ': not done in time: \|: works again$')"
 
 rm $hooks/hang $hooks/foreign
 check 'alert test runs each, and says so' matches 'keep .*ok.*mail .*ok.*webhook .*ok' \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# limit: 420
+# limit: 600
 # Real livelocks: two services whose anonymous memory settles between memory.high and memory.max, without
 # swap, so that what works beside the hog suffers. The hog of one may be ended by the kernel
 # (OOMPolicy=continue): it is freed by lifting memory.high. Of the other the whole service would end
@@ -80,20 +80,20 @@ for name in stuck freed; do
     service $name "$policy" \
         "$programs/memhold /dev/zero $name & exec bash $programs/work $name"
 done
-wait_for 60 held_back stuck 20
-wait_for 60 held_back freed 20
+wait_for 120 held_back stuck 20
+wait_for 120 held_back freed 20
 begin=$SECONDS
 check 'both are named, with their groups, and no other is' wait_for 150 named stuck freed
 echo "named $((SECONDS - begin)) s after they were held back for the 20th time"
 for name in stuck freed; do
-    check "$name: with the process that holds the memory" wait_for 60 told_of $name \
+    check "$name: with the process that holds the memory" wait_for 120 told_of $name \
         "memhold[$(hog_of $name)] holds"
-    check "$name: what to do first" wait_for 60 told_of $name "do: kill -KILL $(hog_of $name)"
+    check "$name: what to do first" wait_for 120 told_of $name "do: kill -KILL $(hog_of $name)"
     check "$name: the kernel has not killed" grep -qx 'oom_kill 0' "$(group $name)/memory.events"
 done
 check 'where the service would end, lifting the limit is no way out' \
-    wait_for 60 told_of stuck 'OOMPolicy=stop: systemd would end the whole service'
-check 'where it lives on, that is the plan' wait_for 60 told_of freed 'observe, not written: memory.high'
+    wait_for 120 told_of stuck 'OOMPolicy=stop: systemd would end the whole service'
+check 'where it lives on, that is the plan' wait_for 120 told_of freed 'observe, not written: memory.high'
 check 'nothing was written' equal '62914560 62914560 62914560 62914560' \
     "$(high_of calm cached stuck freed)"
 
@@ -109,10 +109,10 @@ hog_has_gone() {
     ! hog_of freed
 }
 check 'the hog meets memory.max' wait_for 120 hog_has_gone
-check 'what suffered beside it works again' wait_for 60 goes_on freed "$at"
+check 'what suffered beside it works again' wait_for 120 goes_on freed "$at"
 check 'the service is active' systemctl is-active --quiet freed.service
 check 'the other one is as it was' equal '62914560 62914560 62914560' "$(high_of calm cached stuck)"
-check 'it alone is named now' wait_for 60 named stuck
+check 'it alone is named now' wait_for 120 named stuck
 systemctl daemon-reload
 check 'a daemon-reload leaves it' is_lifted
 check 'it is taken back' guardianctl limits undo /system.slice/freed.service --yes
@@ -122,15 +122,15 @@ at=$(worked stuck)
 is_printed() {
     remedy=$(told_of stuck 'kill -KILL' | sed 's/.*do: \(kill -KILL [0-9]*\).*/\1/')
 }
-wait_for 60 is_printed
+wait_for 120 is_printed
 check 'the remedy is typed as it is printed' bash -c "$remedy"
-check 'and what suffered beside the hog works again' wait_for 60 goes_on stuck "$at"
+check 'and what suffered beside the hog works again' wait_for 120 goes_on stuck "$at"
 check 'that service is active, too' systemctl is-active --quiet stuck.service
-check 'no livelock is left' wait_for 60 named
+check 'no livelock is left' wait_for 120 named
 check 'the one with page cache was held back, too' held_back cached 1
 for name in calm cached; do
     at=$(worked $name)
-    check "$name goes on" wait_for 60 goes_on $name "$at"
+    check "$name goes on" wait_for 120 goes_on $name "$at"
     check "$name was never told of" equal '' "$(alerts_of $name)"
 done
 for name in stuck freed; do
