@@ -7,6 +7,7 @@
 #include "domain-metadata.h"
 #include "domain-source.h"
 #include "host.h"
+#include "markup.h"
 #include "memory-limit.h"
 
 #include <string.h>
@@ -325,25 +326,14 @@ on_text(GMarkupParseContext *context, const char *text, gsize length, gpointer d
     g_string_append_len(((Reader *)data)->text, text, (gssize)length);
 }
 
-static bool
-parse(Reader *reader, const char *text, gsize length, GError **error)
-{
-    static const GMarkupParser parser = {
-        .start_element = on_start, .end_element = on_end, .text = on_text};
-    g_autoptr(GMarkupParseContext) context =
-        g_markup_parse_context_new(&parser, G_MARKUP_TREAT_CDATA_AS_TEXT, reader, NULL);
-
-    return g_markup_parse_context_parse(context, text, (gssize)length, error) &&
-           g_markup_parse_context_end_parse(context, error);
-}
-
 DomainXml *
 domain_xml_parse(const char *text, gsize length, GError **error)
 {
+    static const GMarkupParser parser = {
+        .start_element = on_start, .end_element = on_end, .text = on_text};
     g_autoptr(DomainXml) xml = g_new0(DomainXml, 1);
     g_autoptr(GString) path = g_string_new(NULL);
     g_autoptr(GString) content = g_string_new(NULL);
-    g_autoptr(GError) wrong = NULL;
     Reader reader = {.xml = xml, .path = path, .text = content};
     bool is_good;
 
@@ -355,16 +345,12 @@ domain_xml_parse(const char *text, gsize length, GError **error)
         return NULL;
     }
     reader.metadata = metadata_reader_new(xml->notes);
-    is_good = parse(&reader, text, length, &wrong);
+    is_good = markup_read(&parser, &reader, text, length, error);
     metadata_reader_free(reader.metadata);
     domain_source_clear(&reader.source);
     g_clear_pointer(&reader.iotune, g_ptr_array_unref);
     g_free(reader.unit);
-    if (!is_good) {
-        g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_MALFORMED, "%s", wrong->message);
-        return NULL;
-    }
-    return g_steal_pointer(&xml);
+    return is_good ? g_steal_pointer(&xml) : NULL;
 }
 
 const DomainController *

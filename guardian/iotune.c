@@ -2,6 +2,7 @@
 #include "iotune.h"
 
 #include "host.h"
+#include "markup.h"
 
 #include <string.h>
 
@@ -67,30 +68,17 @@ on_text(GMarkupParseContext *context, const char *text, gsize length, gpointer d
     g_string_append_len(reader->text, text, (gssize)length);
 }
 
-static bool
-parse(Reader *reader, const char *text, gsize length, GError **error)
-{
-    static const GMarkupParser parser = {
-        .start_element = on_start, .end_element = on_end, .text = on_text};
-    g_autoptr(GMarkupParseContext) context =
-        g_markup_parse_context_new(&parser, G_MARKUP_TREAT_CDATA_AS_TEXT, reader, NULL);
-
-    return g_markup_parse_context_parse(context, text, (gssize)length, error) &&
-           g_markup_parse_context_end_parse(context, error);
-}
-
 char **
 iotune_parse(const char *text, gsize length, GError **error)
 {
+    static const GMarkupParser parser = {
+        .start_element = on_start, .end_element = on_end, .text = on_text};
     g_autoptr(GPtrArray) pairs = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GString) content = g_string_new(NULL);
-    g_autoptr(GError) wrong = NULL;
     Reader reader = {.pairs = pairs, .text = content};
 
-    if (!parse(&reader, text, length, &wrong)) {
-        g_set_error(error, GUARDIAN_ERROR, GUARDIAN_ERROR_MALFORMED, "%s", wrong->message);
+    if (!markup_read(&parser, &reader, text, length, error))
         return NULL;
-    }
     g_ptr_array_add(pairs, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&pairs), FALSE);
 }

@@ -2,6 +2,7 @@
 #include "memory-limit-text.h"
 
 #include "host.h"
+#include "markup.h"
 #include "units.h"
 
 #include <string.h>
@@ -62,18 +63,6 @@ on_text(GMarkupParseContext *context, const char *text, gsize length, gpointer d
         g_string_append_len(reader->text, text, (gssize)length);
 }
 
-static bool
-xml_read(Reader *reader, const char *text, gsize length, GError **error)
-{
-    static const GMarkupParser parser = {
-        .start_element = on_start, .end_element = on_end, .text = on_text};
-    g_autoptr(GMarkupParseContext) context =
-        g_markup_parse_context_new(&parser, G_MARKUP_TREAT_CDATA_AS_TEXT, reader, NULL);
-
-    return g_markup_parse_context_parse(context, text, (gssize)length, error) &&
-           g_markup_parse_context_end_parse(context, error);
-}
-
 static MemoryLimit *
 value_parse(MemoryLimitForm form, const char *value, const char *unit, guint64 total_bytes,
             GError **error)
@@ -89,18 +78,20 @@ value_parse(MemoryLimitForm form, const char *value, const char *unit, guint64 t
 static MemoryLimit *
 xml_parse(const char *text, gsize length, GError **error)
 {
+    static const GMarkupParser parser = {
+        .start_element = on_start, .end_element = on_end, .text = on_text};
     g_autoptr(GString) content = g_string_new(NULL);
     g_autoptr(GError) wrong = NULL;
-    Reader reader = {.text = content};
     g_autofree char *printable = NULL;
+    Reader reader = {.text = content};
     MemoryLimit *limit = NULL;
 
-    if (!xml_read(&reader, text, length, &wrong))
-        set_malformed(error, printable = units_printable(wrong->message, -1)); /* quotes it */
-    else if (reader.value)
-        limit = value_parse(MEMORY_LIMIT_LIBVIRT, reader.value, reader.unit, 0, error);
+    if (!markup_read(&parser, &reader, text, length, &wrong))
+        set_malformed(error, printable = units_printable(wrong->message, -1));
     else
-        limit = memory_limit_absent(MEMORY_LIMIT_LIBVIRT);
+        limit = reader.value
+                    ? value_parse(MEMORY_LIMIT_LIBVIRT, reader.value, reader.unit, 0, error)
+                    : memory_limit_absent(MEMORY_LIMIT_LIBVIRT);
     g_free(reader.value);
     g_free(reader.unit);
     return limit;
