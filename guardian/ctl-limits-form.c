@@ -54,10 +54,10 @@ build_bytes(JsonBuilder *builder, const char *name, const MemoryLimit *limit)
         json_builder_add_null_value(builder);
 }
 
-/* The members of one side; the object is open. */
 static void
-build_side(JsonBuilder *builder, const MemoryLimit *limit)
+build_side(JsonBuilder *builder, gconstpointer side)
 {
+    const MemoryLimit *limit = side;
     g_autofree char *canonical = memory_limit_text_print(limit);
 
     ctl_text_build_string(builder, "form", memory_limit_form_name(limit->form));
@@ -73,15 +73,12 @@ static int
 run_normalize(bool is_json, guint64 total_bytes, char **words)
 {
     g_autoptr(MemoryLimit) limit = side_read(words[0], words[1], total_bytes);
-    g_autoptr(JsonBuilder) builder = NULL;
     g_autofree char *canonical = NULL;
 
     if (!limit)
         return 2;
     if (is_json) {
-        builder = ctl_begin_json();
-        build_side(builder, limit);
-        ctl_end_json(builder);
+        ctl_text_print_side_json(build_side, limit);
         return 0;
     }
     canonical = memory_limit_text_print(limit);
@@ -91,32 +88,15 @@ run_normalize(bool is_json, guint64 total_bytes, char **words)
 }
 
 static void
-print_differences_json(const MemoryLimit *a, const MemoryLimit *b, const GPtrArray *notes)
+build_differences(JsonBuilder *builder, gconstpointer a, gconstpointer b)
 {
-    const MemoryLimit *const sides[] = {a, b};
-    static const char *const names[] = {"a", "b"};
-    g_autoptr(JsonBuilder) builder = ctl_begin_json();
-
-    json_builder_set_member_name(builder, "is_equal");
-    json_builder_add_boolean_value(builder, memory_limit_equal(a, b));
-    json_builder_set_member_name(builder, "differences");
-    json_builder_begin_array(builder);
-    if (!memory_limit_equal(a, b)) {
-        json_builder_begin_object(builder);
-        ctl_text_build_string(builder, "field", "memory_bytes");
-        build_bytes(builder, "a", a);
-        build_bytes(builder, "b", b);
-        json_builder_end_object(builder);
-    }
-    json_builder_end_array(builder);
-    for (guint i = 0; i < G_N_ELEMENTS(sides); i++) {
-        json_builder_set_member_name(builder, names[i]);
-        json_builder_begin_object(builder);
-        build_side(builder, sides[i]);
-        json_builder_end_object(builder);
-    }
-    ctl_text_build_notes(builder, notes);
-    ctl_end_json(builder);
+    if (memory_limit_equal(a, b))
+        return;
+    json_builder_begin_object(builder);
+    ctl_text_build_string(builder, "field", "memory_bytes");
+    build_bytes(builder, "a", a);
+    build_bytes(builder, "b", b);
+    json_builder_end_object(builder);
 }
 
 /* "2147483648", "unlimited"; a new string. */
@@ -158,7 +138,10 @@ run_diff(bool is_json, guint64 total_bytes, char **words)
     as_b = memory_limit_print(b->form, a, notes); /* only for the notes */
     as_a = memory_limit_print(a->form, b, notes);
     if (is_json) {
-        print_differences_json(a, b, notes);
+        const CtlTextDiff diff = {a,    b, memory_limit_equal(a, b), build_side, build_differences,
+                                  notes};
+
+        ctl_text_print_diff_json(&diff);
     } else {
         print_differences(a, b);
         ctl_text_print_notes("A", a->notes);

@@ -94,3 +94,37 @@ ctl_text_build_notes(JsonBuilder *builder, const GPtrArray *notes)
         json_builder_add_string_value(builder, notes->pdata[i]);
     json_builder_end_array(builder);
 }
+
+void
+ctl_text_print_side_json(CtlTextBuildFunc build_side, gconstpointer side)
+{
+    g_autoptr(JsonBuilder) builder = ctl_begin_json();
+
+    build_side(builder, side);
+    ctl_end_json(builder);
+}
+
+void
+ctl_text_print_diff_json(const CtlTextDiff *diff)
+{
+    const struct {
+        const char *name;
+        gconstpointer side;
+    } sides[] = {{"a", diff->a}, {"b", diff->b}};
+    g_autoptr(JsonBuilder) builder = ctl_begin_json();
+
+    json_builder_set_member_name(builder, "is_equal");
+    json_builder_add_boolean_value(builder, diff->is_equal);
+    json_builder_set_member_name(builder, "differences");
+    json_builder_begin_array(builder);
+    diff->build_differences(builder, diff->a, diff->b);
+    json_builder_end_array(builder);
+    for (guint i = 0; i < G_N_ELEMENTS(sides); i++) {
+        json_builder_set_member_name(builder, sides[i].name);
+        json_builder_begin_object(builder);
+        diff->build_side(builder, sides[i].side);
+        json_builder_end_object(builder);
+    }
+    ctl_text_build_notes(builder, diff->notes);
+    ctl_end_json(builder);
+}

@@ -68,10 +68,10 @@ build_field(JsonBuilder *builder, const char *name, const Throttle *throttle, gu
     json_builder_add_int_value(builder, (gint64)throttle->fields[field]);
 }
 
-/* The members of one side; the object is open. */
 static void
-build_side(JsonBuilder *builder, const Throttle *throttle)
+build_side(JsonBuilder *builder, gconstpointer side)
 {
+    const Throttle *throttle = side;
     g_autofree char *canonical = g_strchomp(throttle_text_print(throttle));
 
     ctl_text_build_string(builder, "form", throttle_form_name(throttle->form));
@@ -89,15 +89,12 @@ static int
 run_normalize(bool is_json, const char *form, const char *word)
 {
     g_autoptr(Throttle) throttle = side_read(form, word);
-    g_autoptr(JsonBuilder) builder = NULL;
     g_autofree char *canonical = NULL;
 
     if (throttle == NULL)
         return 2;
     if (is_json) {
-        builder = ctl_begin_json();
-        build_side(builder, throttle);
-        ctl_end_json(builder);
+        ctl_text_print_side_json(build_side, throttle);
         return 0;
     }
     canonical = throttle_text_print(throttle);
@@ -119,16 +116,10 @@ note_inexpressible(const Throttle *said, const Throttle *other, GPtrArray *notes
 }
 
 static void
-print_differences_json(const Throttle *a, const Throttle *b, const GPtrArray *notes)
+build_differences(JsonBuilder *builder, gconstpointer side_a, gconstpointer side_b)
 {
-    const Throttle *const sides[] = {a, b};
-    static const char *const names[] = {"a", "b"};
-    g_autoptr(JsonBuilder) builder = ctl_begin_json();
+    const Throttle *a = side_a, *b = side_b;
 
-    json_builder_set_member_name(builder, "is_equal");
-    json_builder_add_boolean_value(builder, throttle_equal(a, b));
-    json_builder_set_member_name(builder, "differences");
-    json_builder_begin_array(builder);
     for (guint i = 0; i < THROTTLE_N_FIELDS; i++) {
         if (!throttle_field_differs(a, b, i))
             continue;
@@ -145,15 +136,6 @@ print_differences_json(const Throttle *a, const Throttle *b, const GPtrArray *no
         ctl_text_build_string(builder, "b", b->group);
         json_builder_end_object(builder);
     }
-    json_builder_end_array(builder);
-    for (guint i = 0; i < G_N_ELEMENTS(sides); i++) {
-        json_builder_set_member_name(builder, names[i]);
-        json_builder_begin_object(builder);
-        build_side(builder, sides[i]);
-        json_builder_end_object(builder);
-    }
-    ctl_text_build_notes(builder, notes);
-    ctl_end_json(builder);
 }
 
 static void
@@ -190,7 +172,9 @@ run_diff(bool is_json, char **words)
     note_inexpressible(a, b, notes);
     note_inexpressible(b, a, notes);
     if (is_json) {
-        print_differences_json(a, b, notes);
+        const CtlTextDiff diff = {a, b, throttle_equal(a, b), build_side, build_differences, notes};
+
+        ctl_text_print_diff_json(&diff);
     } else {
         print_differences(a, b);
         ctl_text_print_notes("A", a->notes);

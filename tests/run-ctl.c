@@ -4,6 +4,7 @@
 #include "run-ctl.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -63,6 +64,38 @@ run_ctl(const char *const *words)
         g_ptr_array_add(argv, (gpointer)words[i]);
     g_ptr_array_add(argv, NULL);
     return run_verb(whole_tool, NULL, (char **)argv->pdata);
+}
+
+Run
+run_verb_words(CtlVerbFunc verb, const char *name, bool is_json, const char *const *words)
+{
+    CtlOptions options = {.is_json = is_json};
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+
+    g_ptr_array_add(argv, (gpointer)name);
+    for (; *words; words++)
+        g_ptr_array_add(argv, (gpointer)*words);
+    g_ptr_array_add(argv, NULL);
+    return run_verb(verb, &options, (char **)argv->pdata);
+}
+
+void
+run_check(CtlVerbFunc verb, const char *name, const RunRow *row)
+{
+    const char *words[G_N_ELEMENTS(row->words) + 1] = {NULL};
+
+    memcpy(words, row->words, sizeof row->words);
+    g_auto(Run) run = run_verb_words(verb, name, false, words);
+    assert_string_equal(run.err, row->err);
+    assert_string_equal(run.out, row->out);
+    assert_int_equal(run.status, row->status);
+}
+
+JsonObject *
+run_json(JsonParser *parser, const Run *run)
+{
+    assert_true(json_parser_load_from_data(parser, run->out, -1, NULL));
+    return json_node_get_object(json_parser_get_root(parser));
 }
 
 void

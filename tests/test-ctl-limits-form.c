@@ -10,14 +10,7 @@
     "guardianctl: usage: guardianctl limits normalize|diff [--total SIZE] FORM TEXT [FORM TEXT]; " \
     "see --help\n"
 
-typedef struct {
-    const char *name;
-    const char *words[8]; /* behind "limits" */
-    int status;
-    const char *out, *err;
-} Row;
-
-static const Row rows[] = {
+static const RunRow rows[] = {
     {"a limit becomes canonical", {"normalize", "systemd", "1.5G"}, 0, "MemoryMax=1536M\n", ""},
     {"notes go to stderr",
      {"normalize", "cgroup2", "4097"},
@@ -90,47 +83,19 @@ static const Row rows[] = {
     {"a side is missing", {"diff", "cgroup2", "max"}, 2, "", USAGE},
 };
 
-/* words: of `guardianctl limits`, ended by NULL. */
-static Run
-run_words(bool is_json, const char *const *words)
-{
-    CtlOptions options = {.is_json = is_json};
-    g_autoptr(GPtrArray) argv = g_ptr_array_new();
-
-    g_ptr_array_add(argv, (gpointer) "limits");
-    for (; *words; words++)
-        g_ptr_array_add(argv, (gpointer)*words);
-    g_ptr_array_add(argv, NULL);
-    return run_verb(ctl_limits, &options, (char **)argv->pdata);
-}
-
 static void
 check(void **state)
 {
-    const Row *row = *state;
-    const char *words[G_N_ELEMENTS(row->words) + 1] = {NULL};
-
-    memcpy(words, row->words, sizeof row->words);
-    g_auto(Run) run = run_words(false, words);
-    assert_string_equal(run.err, row->err);
-    assert_string_equal(run.out, row->out);
-    assert_int_equal(run.status, row->status);
-}
-
-static JsonObject *
-parse_json(JsonParser *parser, const Run *run)
-{
-    assert_true(json_parser_load_from_data(parser, run->out, -1, NULL));
-    return json_node_get_object(json_parser_get_root(parser));
+    run_check(ctl_limits, "limits", *state);
 }
 
 static void
 no_limit_is_null_for_programs(void **state)
 {
     static const char *const words[] = {"normalize", "cgroup2", "max", NULL};
-    g_auto(Run) run = run_words(true, words);
+    g_auto(Run) run = run_verb_words(ctl_limits, "limits", true, words);
     g_autoptr(JsonParser) parser = json_parser_new();
-    JsonObject *object = parse_json(parser, &run);
+    JsonObject *object = run_json(parser, &run);
     JsonObject *limits = json_object_get_object_member(object, "limits");
 
     assert_int_equal(json_object_get_int_member(object, "schema"), 1);
@@ -144,9 +109,9 @@ static void
 a_difference_has_both_sides_for_programs(void **state)
 {
     static const char *const words[] = {"diff", "cgroup2", "8192", "systemd", "infinity", NULL};
-    g_auto(Run) run = run_words(true, words);
+    g_auto(Run) run = run_verb_words(ctl_limits, "limits", true, words);
     g_autoptr(JsonParser) parser = json_parser_new();
-    JsonObject *object = parse_json(parser, &run);
+    JsonObject *object = run_json(parser, &run);
     JsonArray *differences = json_object_get_array_member(object, "differences");
     JsonObject *difference = json_array_get_object_element(differences, 0);
 

@@ -10,28 +10,7 @@
 #define ZEROS "\"bps\":0,\"bps_rd\":0,\"iops\":0,\"iops_rd\":0,\"iops_wr\":0"
 #define WRITE_60 "{" ZEROS ",\"bps_wr\":62914560}"
 
-/* words: of `guardianctl throttle`, ended by NULL. */
-static Run
-run_words(bool is_json, const char *const *words)
-{
-    CtlOptions options = {.is_json = is_json};
-    g_autoptr(GPtrArray) argv = g_ptr_array_new();
-
-    g_ptr_array_add(argv, (gpointer) "throttle");
-    for (; *words != NULL; words++)
-        g_ptr_array_add(argv, (gpointer)*words);
-    g_ptr_array_add(argv, NULL);
-    return run_verb(ctl_throttle, &options, (char **)argv->pdata);
-}
-
-typedef struct {
-    const char *name;
-    const char *words[6];
-    int status;
-    const char *out, *err;
-} Row;
-
-static const Row rows[] = {
+static const RunRow rows[] = {
     {"a drive string becomes canonical",
      {"normalize", "proxmox", "size=1024M,mbps_wr=60.0,local:1\n"},
      0,
@@ -193,21 +172,7 @@ static const Row rows[] = {
 static void
 check(void **state)
 {
-    const Row *row = *state;
-    const char *words[G_N_ELEMENTS(row->words) + 1] = {NULL};
-
-    memcpy(words, row->words, sizeof row->words);
-    g_auto(Run) run = run_words(false, words);
-    assert_string_equal(run.err, row->err);
-    assert_string_equal(run.out, row->out);
-    assert_int_equal(run.status, row->status);
-}
-
-static JsonObject *
-parse_json(JsonParser *parser, const Run *run)
-{
-    assert_true(json_parser_load_from_data(parser, run->out, -1, NULL));
-    return json_node_get_object(json_parser_get_root(parser));
+    run_check(ctl_throttle, "throttle", *state);
 }
 
 static void
@@ -222,8 +187,8 @@ normalize_gives_programs_every_field(void **state)
     static const char *const fields[] = {"bps_total",  "bps_read",  "bps_write",
                                          "iops_total", "iops_read", "iops_write"};
     g_autoptr(JsonParser) parser = json_parser_new();
-    g_auto(Run) run = run_words(true, words);
-    JsonObject *root = parse_json(parser, &run);
+    g_auto(Run) run = run_verb_words(ctl_throttle, "throttle", true, words);
+    JsonObject *root = run_json(parser, &run);
     JsonObject *limits = json_object_get_object_member(root, "limits");
 
     assert_int_equal(run.status, 0);
@@ -252,8 +217,8 @@ no_group_is_null(void **state)
 {
     static const char *const words[] = {"normalize", "policy", "mbps_wr = 60", NULL};
     g_autoptr(JsonParser) parser = json_parser_new();
-    g_auto(Run) run = run_words(true, words);
-    JsonObject *root = parse_json(parser, &run);
+    g_auto(Run) run = run_verb_words(ctl_throttle, "throttle", true, words);
+    JsonObject *root = run_json(parser, &run);
 
     assert_true(
         json_object_get_null_member(json_object_get_object_member(root, "limits"), "group"));
@@ -267,8 +232,8 @@ diff_gives_programs_the_differing_fields(void **state)
     static const char *const words[] = {"diff", "policy", "iops = 5\nmbps_wr = 60\ngroup = web",
                                         "qemu", WRITE_60, NULL};
     g_autoptr(JsonParser) parser = json_parser_new();
-    g_auto(Run) run = run_words(true, words);
-    JsonObject *root = parse_json(parser, &run);
+    g_auto(Run) run = run_verb_words(ctl_throttle, "throttle", true, words);
+    JsonObject *root = run_json(parser, &run);
     JsonArray *differences = json_object_get_array_member(root, "differences");
     JsonObject *iops = json_array_get_object_element(differences, 0);
     JsonObject *group = json_array_get_object_element(differences, 1);
@@ -291,8 +256,8 @@ equal_is_a_boolean_and_0(void **state)
 {
     static const char *const words[] = {"diff", "policy", "mbps_wr = 60", "qemu", WRITE_60, NULL};
     g_autoptr(JsonParser) parser = json_parser_new();
-    g_auto(Run) run = run_words(true, words);
-    JsonObject *root = parse_json(parser, &run);
+    g_auto(Run) run = run_verb_words(ctl_throttle, "throttle", true, words);
+    JsonObject *root = run_json(parser, &run);
 
     assert_int_equal(run.status, 0);
     assert_true(json_object_get_boolean_member(root, "is_equal"));
@@ -307,7 +272,7 @@ a_file_is_read(void **state)
     const char *words[] = {"normalize", "proxmox", word, NULL};
 
     assert_int_equal(write(fd, "local:1,iops=007\n", 17), 17);
-    g_auto(Run) run = run_words(false, words);
+    g_auto(Run) run = run_verb_words(ctl_throttle, "throttle", false, words);
     assert_string_equal(run.err, "");
     assert_string_equal(run.out, "local:1,iops=7\n");
 }
@@ -316,7 +281,7 @@ static void
 the_help_fits_one_screen(void **state)
 {
     static const char *const words[] = {"--help", NULL};
-    g_auto(Run) run = run_words(false, words);
+    g_auto(Run) run = run_verb_words(ctl_throttle, "throttle", false, words);
     g_auto(GStrv) lines = g_strsplit(run.out, "\n", -1);
 
     assert_int_equal(run.status, 0);
@@ -341,7 +306,7 @@ wrong_usage_is_one_line_and_two(void **state)
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
-        g_auto(Run) run = run_words(false, wrong[i]);
+        g_auto(Run) run = run_verb_words(ctl_throttle, "throttle", false, wrong[i]);
 
         assert_int_equal(run.status, 2);
         assert_string_equal(run.out, "");
