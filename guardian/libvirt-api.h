@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* libvirt's library as loaded, for the files that run errands in threads: libvirt-work.c and
- * libvirt-tune.c. Nobody else includes libvirt but libvirt-passthrough.c and libvirt-watch.c. */
+/* libvirt's library, loaded when it is first needed, for the files that run errands in threads:
+ * libvirt-work.c and libvirt-tune.c. Nobody else includes libvirt but libvirt-passthrough.c and
+ * libvirt-watch.c. */
 
 #include "libvirt-calls.h"
 #include "libvirt-passthrough.h"
@@ -33,6 +34,15 @@ typedef struct {
 
 /* Counts the call and makes it. */
 #define CALL(api, name) (g_atomic_int_inc(&(api)->counts[CALL_##name]), (api)->name)
+
+/* Held once. */
+Api *libvirt_api_new(void);
+/* Of Api. */
+gpointer libvirt_api_hold(gpointer data);
+void libvirt_api_release(gpointer data);
+/* In the thread: to load it is to read the host's own disk, which may be the dead one. NULL when it
+ * is loaded, else why not; valid until this thread's next try. */
+const char *libvirt_api_load(Api *api);
 
 /* What libvirt said last in this thread becomes the reply's problem. */
 void libvirt_reply_fail(Api *api, LibvirtReply *reply, LibvirtOutcome outcome);

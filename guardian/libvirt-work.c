@@ -6,79 +6,13 @@
 #include "libvirt-api.h"
 #include "units.h"
 
-#include <dlfcn.h>
 #include <string.h>
-
-#define LIBRARY_NAME "libvirt.so.0"
-
-static const char *const call_names[] = {
-#define ROW(name, class, safe, why) #name,
-    LIBVIRT_CALLS(ROW)
-#undef ROW
-};
 
 struct LibvirtLink {
     virConnectPtr connection;
     PassthroughLink *passthrough; /* NULL: not needed yet */
     LibvirtHearing *hearing;      /* NULL: nobody wants to hear, or it tells nothing */
 };
-
-static void
-ignore_error(void *data, virErrorPtr error)
-{
-}
-
-static gpointer
-api_hold(gpointer data)
-{
-    g_atomic_int_inc(&((Api *)data)->references);
-    return data;
-}
-
-static void
-api_release(gpointer data)
-{
-    Api *api = data;
-
-    if (!g_atomic_int_dec_and_test(&api->references))
-        return;
-    passthrough_free(api->passthrough);
-    libvirt_watch_free(api->watch);
-    g_mutex_clear(&api->loading);
-    g_free(api);
-}
-
-/* NULL when loaded, else why not; valid until this thread's next try. */
-static const char *
-api_resolve(Api *api)
-{
-    void *handle = dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
-
-    if (!handle)
-        return dlerror();
-#define ROW(name, class, safe, why)                                                                \
-    *(void **)&api->name = dlsym(handle, #name);                                                   \
-    if (!api->name)                                                                                \
-        return LIBRARY_NAME " has no " #name;
-    LIBVIRT_CALLS(ROW)
-#undef ROW
-    CALL(api, virSetErrorFunc)(NULL, ignore_error);
-    return NULL;
-}
-
-/* In the thread: to load it is to read the host's own disk, which may be the dead one. */
-static const char *
-api_load(Api *api)
-{
-    const char *problem = NULL;
-
-    g_mutex_lock(&api->loading);
-    if (!api->is_loaded)
-        problem = api_resolve(api);
-    api->is_loaded = !problem;
-    g_mutex_unlock(&api->loading);
-    return problem;
-}
 
 static void
 link_close(LibvirtLink *link, gpointer data)
@@ -407,7 +341,7 @@ work(LibvirtErrand *errand, gpointer data)
     LibvirtReply *reply = g_new0(LibvirtReply, 1);
     const char *problem;
 
-    problem = api_load(api);
+    problem = libvirt_api_load(api);
     if (problem) {
         reply->outcome = OUTCOME_DOWN;
         reply->problem = units_printable(problem, -1);
@@ -454,39 +388,13 @@ LibvirtLibrary *
 libvirt_library_open(void)
 {
     LibvirtLibrary *library = g_new0(LibvirtLibrary, 1);
-    Api *api = g_new0(Api, 1);
 
     /* a session's daemon that is not there must not be started by our looking */
     g_setenv("LIBVIRT_AUTOSTART", "0", TRUE);
-    g_mutex_init(&api->loading);
-    api->passthrough = passthrough_new();
-    api->watch = libvirt_watch_new();
     library->work = work;
     library->close = link_close;
-    library->data = api_hold(api);
-    library->hold = api_hold;
-    library->release = api_release;
+    library->data = libvirt_api_new();
+    library->hold = libvirt_api_hold;
+    library->release = libvirt_api_release;
     return library;
-}
-
-char **
-libvirt_library_calls(const LibvirtLibrary *library)
-{
-    Api *api = library->data;
-    GPtrArray *calls = g_ptr_array_new();
-
-    for (guint i = 0; api && i < N_CALLS; i++) {
-        gint count = g_atomic_int_get(&api->counts[i]);
-
-        if (count == 0)
-            continue;
-        g_ptr_array_add(calls, g_strdup(call_names[i]));
-        g_ptr_array_add(calls, g_strdup_printf("%d", count));
-    }
-    if (api) {
-        passthrough_add_calls(api->passthrough, calls);
-        libvirt_watch_add_calls(api->watch, calls);
-    }
-    g_ptr_array_add(calls, NULL);
-    return (char **)g_ptr_array_free(calls, FALSE);
 }
