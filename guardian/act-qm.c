@@ -6,6 +6,7 @@
 #include "freeze.h"
 #include "limits-request.h"
 #include "pve-read.h"
+#include "pveconf.h"
 #include "sandbox.h"
 #include "units.h"
 

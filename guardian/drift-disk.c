@@ -5,6 +5,7 @@
 #include "config-disk.h"
 #include "domain-limits.h"
 #include "libvirt-domain.h"
+#include "pve-look.h"
 #include "sample.h"
 #include "units.h"
 
@@ -72,7 +73,7 @@ take_policy(const Vm *vm, DriftDisk *disk, const char *name)
 static void
 take_configuration(const Vm *vm, DriftDisk *disk, const char *name)
 {
-    const PveConf *conf = drift_look_conf(vm->drift);
+    const PveConf *conf = pve_look_conf(vm->pve);
     const PveEntry *entry = conf ? pve_find(pveconf_live(conf), name) : NULL;
     const PveSection *pending = conf ? pveconf_pending(conf) : NULL;
     g_autofree char *wrong = NULL;
@@ -202,7 +203,7 @@ take_block(const Vm *vm, DriftDisk *disk, const char *name, const ArgvDisk *argv
 static bool
 is_written_since_start(const Vm *vm, gint64 realtime_us)
 {
-    gint64 written_us = drift_look_written_us(vm->drift);
+    gint64 written_us = pve_look_written_us(vm->pve);
 
     return written_us != 0 && (!vm->has_sample || vm->sample.age_us < 0 ||
                                written_us > realtime_us - vm->sample.age_us + START_SLACK_US);
@@ -306,7 +307,7 @@ disk_names(const Vm *vm)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
     const GPtrArray *policies = drift_look_policies(vm->drift);
-    const PveConf *conf = drift_look_conf(vm->drift);
+    const PveConf *conf = pve_look_conf(vm->pve);
     const PveSection *live = conf ? pveconf_live(conf) : NULL;
 
     for (guint i = 0; policies && i < policies->len; i++)

@@ -7,18 +7,12 @@
 #include "libvirt-domain.h"
 #include "media.h"
 #include "message.h"
-#include "owner-look.h"
 #include "pairs.h"
-#include "pve-log.h"
-#include "pve-read.h"
+#include "pve-look.h"
 #include "units.h"
 
 #include <string.h>
 
-/* A person's change is seen a minute later; a write of it is counted with the same delay. */
-#define CONFIGURATION_US (60 * G_USEC_PER_SEC)
-/* /etc/pve answers within milliseconds while the cluster has a quorum. */
-#define READ_DEADLINE_US (5 * G_USEC_PER_SEC)
 /* Every open file of a healthy VM answers at once; what takes longer is no storage to bet on. */
 #define MEDIA_DEADLINE_US (2 * G_USEC_PER_SEC)
 /* What the media said is believed for so long: the next sample has been woken for it. */
@@ -34,19 +28,14 @@ typedef struct {
 
 struct DriftLook {
     GPtrArray *policies; /* of ConfigDisk */
-
-    PveConf *conf;
-    char *problem;
-    gint64 due_us; /* next read of the configuration, monotonic */
-    gint64 read_us, written_us;
-    char *canonical; /* the configuration at the newest read; NULL before the first */
     Writers *writers;
-    Lookup *reading, *stat; /* in flight, owned by their child; NULL */
+    Lookup *stat; /* in flight, owned by its child; NULL */
 
     GHashTable *groups; /* id -> char **, names and values of its limits */
     gint64 groups_us;   /* wall clock of the newest answer */
     GPtrArray *probes;
-    bool is_probed; /* every probe was answered since the configuration was read */
+    bool is_probed; /* every probe was answered since that configuration was written */
+    gint64 probed_of_us;
 
     GArray *blocks; /* of QmpBlock; NULL */
     gint64 blocks_us;
@@ -73,9 +62,6 @@ drift_look_free(DriftLook *look)
     if (!look)
         return;
     g_clear_pointer(&look->policies, g_ptr_array_unref);
-    pveconf_free(look->conf);
-    g_free(look->problem);
-    g_free(look->canonical);
     writers_free(look->writers);
     g_hash_table_unref(look->groups);
     g_ptr_array_unref(look->probes);
@@ -99,80 +85,6 @@ lookup_new(Vm *vm, const Host *host)
     lookup->vm = vm;
     lookup->host = host;
     return lookup;
-}
-
-static void
-look_set_problem(DriftLook *look, char *problem)
-{
-    g_free(look->problem);
-    look->problem = problem;
-    g_clear_pointer(&look->conf, pveconf_free);
-}
-
-/* A file that was written and reads the same is a writer who does not know its own value. */
-static void
-configuration_compare(DriftLook *look, const PveRead *read)
-{
-    g_autofree char *canonical = pveconf_print(look->conf);
-    Write write = {.at_us = read->written_us, .effect = WRITE_CHANGED};
-
-    if (look->canonical && look->written_us != read->written_us) {
-        if (strcmp(look->canonical, canonical) == 0)
-            write.effect = WRITE_EQUAL;
-        writers_add(look->writers, &write);
-    }
-    g_free(look->canonical);
-    look->canonical = g_steal_pointer(&canonical);
-}
-
-static void
-configuration_take(DriftLook *look, const PveRead *read, const char *id, const Host *host)
-{
-    look_set_problem(look, NULL);
-    look->conf = pveconf_parse(read->text, read->length);
-    look->read_us = host_realtime_us(host);
-    configuration_compare(look, read);
-    if (look->written_us != read->written_us)
-        look->is_probed = false;
-    look->written_us = read->written_us;
-    if (read->log)
-        pve_log_take(read->log, read->log_length, id, look->writers);
-}
-
-static void
-configuration_read(const PveRead *read, gpointer data)
-{
-    Lookup *lookup = data;
-    DriftLook *look = lookup->vm ? lookup->vm->drift : NULL;
-
-    if (look) {
-        look->reading = NULL;
-        if (!read) {
-            look_set_problem(look, g_strdup("reading it hangs: is the cluster without a quorum?"));
-        } else if (read->error_number != 0) {
-            look_set_problem(look, g_strdup(g_strerror(read->error_number)));
-        } else {
-            configuration_take(look, read, lookup->vm->id, lookup->host);
-            owner_look_proxmox(lookup->vm, look->conf);
-        }
-    }
-    g_free(lookup);
-}
-
-static void
-read_configuration(Vm *vm, const Host *host, Children *children)
-{
-    Lookup *lookup;
-
-    if (!g_str_equal(vm->source, "proxmox") || vm->drift->reading)
-        return;
-    lookup = lookup_new(vm, host);
-    if (pve_read(host, children, vm->id, READ_DEADLINE_US, configuration_read, lookup)) {
-        vm->drift->reading = lookup;
-        return;
-    }
-    g_free(lookup);
-    vm->drift->due_us = 0; /* too many children: at the next sample */
 }
 
 static void
@@ -260,14 +172,8 @@ drift_look_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
 {
     DriftLook *look = vm->drift;
 
-    if (look->wanted_us < 0) {
+    if (look->wanted_us < 0)
         look->wanted_us = now_us;
-        look->due_us = 0;
-    }
-    if (now_us >= look->due_us) {
-        look->due_us = now_us + CONFIGURATION_US;
-        read_configuration(vm, host, children);
-    }
     if (look->wanted_us > 0 && !vm->domain)
         want_go_on(vm, host, children, now_us);
     else if (look->wanted_us > 0 && now_us - look->wanted_us > WANT_US)
@@ -277,11 +183,9 @@ drift_look_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
 void
 drift_look_forget(Vm *vm)
 {
-    if (vm->drift->reading)
-        vm->drift->reading->vm = NULL;
     if (vm->drift->stat)
         vm->drift->stat->vm = NULL;
-    vm->drift->reading = vm->drift->stat = NULL;
+    vm->drift->stat = NULL;
 }
 
 void
@@ -290,6 +194,7 @@ drift_look_want(Vm *vm)
     want_end(vm->drift, NULL);
     vm->drift->wanted_us = -1; /* from the next sample on, whose clock counts */
     vm->drift->is_probed = false;
+    pve_look_want(vm->pve);
     if (vm->domain)
         libvirt_domain_want_xml(vm->domain);
     vm->slow_round_us = 0;
@@ -321,8 +226,12 @@ const GPtrArray *
 drift_look_probes(Vm *vm)
 {
     DriftLook *look = vm->drift;
-    const PveSection *live = look->conf ? pveconf_live(look->conf) : NULL;
+    const PveConf *conf = pve_look_conf(vm->pve);
+    const PveSection *live = conf ? pveconf_live(conf) : NULL;
 
+    if (look->probed_of_us != pve_look_written_us(vm->pve))
+        look->is_probed = false;
+    look->probed_of_us = pve_look_written_us(vm->pve);
     g_ptr_array_set_size(look->probes, 0);
     for (guint i = 0; live && !look->is_probed && i < live->entries->len; i++) {
         const PveEntry *entry = live->entries->pdata[i];
@@ -401,30 +310,6 @@ Writers *
 drift_look_writers(const DriftLook *look)
 {
     return look->writers;
-}
-
-const PveConf *
-drift_look_conf(const DriftLook *look)
-{
-    return look->conf;
-}
-
-const char *
-drift_look_problem(const DriftLook *look)
-{
-    return look->problem;
-}
-
-gint64
-drift_look_read_us(const DriftLook *look)
-{
-    return look->read_us;
-}
-
-gint64
-drift_look_written_us(const DriftLook *look)
-{
-    return look->written_us;
 }
 
 bool

@@ -2,7 +2,7 @@
 #pragma once
 
 /* What is known of the limits of one VM's disks: the policy's [disk NAME], the configuration (of
- * Proxmox, read in a child once a minute), and QEMU's own word: limits of throttle-group objects
+ * Proxmox: pve-look.h), and QEMU's own word: limits of throttle-group objects
  * from every slow round. Limits of the old kind, of a -drive, are shown by query-block only, which
  * hangs QEMU on a dead file system: it is asked only when a person asks for it, nothing is suspect,
  * and every file that QEMU has open has just answered a child from its storage, not from a cache.
@@ -11,7 +11,6 @@
 
 #include "child.h"
 #include "drift.h"
-#include "pveconf.h"
 #include "vm.h"
 #include "writers.h"
 
@@ -37,7 +36,7 @@ DriftLook *drift_look_new(void);
 void drift_look_free(DriftLook *look);
 /* After the configuration was read or reloaded; takes policies, of ConfigDisk. */
 void drift_look_set_policies(DriftLook *look, GPtrArray *policies);
-/* Before every sample: reads what is due. */
+/* Before every sample: goes on with what a person wants. */
 void drift_look_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us);
 /* Before the VM ends: an answer that still comes is dropped. */
 void drift_look_forget(Vm *vm);
@@ -66,13 +65,6 @@ void drift_look_take_domain(Vm *vm);
 /* Who else writes its limits; borrowed. */
 Writers *drift_look_writers(const DriftLook *look);
 
-/* Of Proxmox: borrowed, NULL when there is none or it is not known. */
-const PveConf *drift_look_conf(const DriftLook *look);
-/* Why it is not known, printable; NULL. */
-const char *drift_look_problem(const DriftLook *look);
-/* Wall clock; 0 unknown. */
-gint64 drift_look_read_us(const DriftLook *look);
-gint64 drift_look_written_us(const DriftLook *look);
 /* Does QEMU keep the limits in throttle-group objects (as Proxmox does for machines of version 10
  * and later)? Found out by asking, not from a version. false: not known yet. */
 bool drift_look_generation(const Vm *vm, bool *ret_has_objects);

@@ -4,6 +4,7 @@
 #include "decide.h"
 #include "drift-look.h"
 #include "drift-memory.h"
+#include "pve-look.h"
 #include "pve-read.h"
 #include "reconciler.h"
 #include "report-build.h"
@@ -127,7 +128,7 @@ build_disk(JsonBuilder *builder, const Vm *vm, const DriftDisk *disk)
 static void
 build_configuration(JsonBuilder *builder, const Guardian *guardian, const Vm *vm)
 {
-    const PveConf *conf = drift_look_conf(vm->drift);
+    const PveConf *conf = pve_look_conf(vm->pve);
     g_autofree char *below = NULL, *path = NULL;
 
     json_builder_set_member_name(builder, "configuration");
@@ -139,10 +140,10 @@ build_configuration(JsonBuilder *builder, const Guardian *guardian, const Vm *vm
     path = g_build_filename(host_root_path(guardian_host(guardian), HOST_ETC), below, NULL);
     json_builder_begin_object(builder);
     build_printable(builder, "path", path);
-    build_utc(builder, "read_utc", drift_look_read_us(vm->drift));
-    build_utc(builder, "written_utc", drift_look_written_us(vm->drift));
+    build_utc(builder, "read_utc", pve_look_read_us(vm->pve));
+    build_utc(builder, "written_utc", pve_look_written_us(vm->pve));
     build_printable(builder, "lock", conf ? pve_value(pveconf_live(conf), "lock") : NULL);
-    build_printable(builder, "problem", drift_look_problem(vm->drift));
+    build_printable(builder, "problem", pve_look_problem(vm->pve));
     build_texts(builder, "problems", conf ? conf->problems : NULL);
     json_builder_end_object(builder);
 }

@@ -8,6 +8,7 @@
 #include "memory-watch.h"
 #include "neighbour.h"
 #include "owner-look.h"
+#include "pve-look.h"
 #include "reconciler.h"
 #include "sample.h"
 #include "storage.h"
@@ -100,6 +101,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
                              .wants_all_evidence = guardian->wants_all_evidence};
 
     storage_look_up(vm, guardian->children); /* where there was no room when it was found */
+    pve_look_go_on(vm, guardian->host, guardian->children, now);
     drift_look_go_on(vm, guardian->host, guardian->children, now);
     unit_look_go_on(vm, guardian->host, guardian->children, now);
     limits_request_check(vm, now);

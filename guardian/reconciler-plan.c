@@ -5,6 +5,7 @@
 #include "reconciler.h"
 
 #include "libvirt-domain.h"
+#include "pve-look.h"
 
 #include <string.h>
 
@@ -58,7 +59,7 @@ find_mute(const Vm *vm, const DriftDisk *disk)
 static bool
 is_pending(const Vm *vm, const char *name)
 {
-    const PveConf *conf = drift_look_conf(vm->drift);
+    const PveConf *conf = pve_look_conf(vm->pve);
     const PveSection *pending = conf ? pveconf_pending(conf) : NULL;
 
     return pending && pve_find(pending, name);
@@ -68,7 +69,7 @@ ReconcilePlan
 reconciler_plan(const Vm *vm, const GPtrArray *vms, const DriftDisk *disk)
 {
     const ArgvDisk *argv = vm_limited_disk(vm, disk->name);
-    const PveConf *conf = drift_look_conf(vm->drift);
+    const PveConf *conf = pve_look_conf(vm->pve);
     bool is_group = g_strcmp0(disk->live_source, DRIFT_LIVE_GROUP) == 0;
     ReconcileFacts facts = {
         .is_suspect = act_is_suspect(vm, vms),

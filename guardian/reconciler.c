@@ -6,6 +6,7 @@
 #include "act-throttle.h"
 #include "config-disk.h"
 #include "limits-request.h"
+#include "pve-look.h"
 #include "units.h"
 
 #include <string.h>
@@ -187,7 +188,7 @@ look_again(const Reconciler *reconciler, Vm *vm, const Deed *deed)
                     host_realtime_us(reconciler->host));
     vm->slow_round_us = 0;
     if (deed->kind == RECONCILE_CONFIGURATION)
-        vm->limits_stale_us = drift_look_read_us(vm->drift);
+        vm->limits_stale_us = pve_look_read_us(vm->pve);
     if (deed->kind != RECONCILE_LIVE) { /* and did QEMU follow? */
         drift_look_want(vm);
         vm->limits_asked_us = vm->sample.now_us;
@@ -350,7 +351,7 @@ static bool
 knows_old_limits(const Vm *vm)
 {
     return drift_look_is_open(vm->drift) ||
-           (vm->limits_stale_us > 0 && drift_look_read_us(vm->drift) == vm->limits_stale_us);
+           (vm->limits_stale_us > 0 && pve_look_read_us(vm->pve) == vm->limits_stale_us);
 }
 
 bool

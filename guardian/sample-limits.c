@@ -4,6 +4,7 @@
 #include "limits-request.h"
 #include "message.h"
 #include "pairs.h"
+#include "pve-look.h"
 #include "sample-private.h"
 
 #include "freeze.h"
@@ -252,7 +253,7 @@ sample_tighten_limits(Sampling *sampling)
 
         for (guint j = 0; j < sample->n_disks; j++)
             if (strcmp(sample->disks[j].label, disk->name) == 0)
-                tighten_disk(&sample->disks[j], disk, drift_look_written_us(sampling->vm->drift));
+                tighten_disk(&sample->disks[j], disk, pve_look_written_us(sampling->vm->pve));
     }
 }
 

@@ -8,6 +8,7 @@
 #include "memory-watch.h"
 #include "neighbour.h"
 #include "network.h"
+#include "pve-look.h"
 #include "storage.h"
 #include "unit-look.h"
 #include "units.h"
@@ -59,6 +60,7 @@ vm_new(Proc *proc, Argv *argv, const char *source)
     vm->canaries = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     vm->motions = neighbours_table_new();
     vm->memory_watch = memory_watch_new();
+    vm->pve = pve_look_new();
     vm->drift = drift_look_new();
     vm->units = unit_look_new();
     track_init(&vm->track);
@@ -89,6 +91,8 @@ vm_free(Vm *vm)
     capture_forget_vm(vm);
     memory_watch_free(vm->memory_watch);
     limits_request_forget(vm);
+    pve_look_forget(vm);
+    pve_look_free(vm->pve);
     drift_look_forget(vm);
     drift_look_free(vm->drift);
     unit_look_forget(vm);

@@ -104,6 +104,7 @@ typedef struct Vm {
     gint64 sample_realtime_us;
     Recorder *recorder;
     Track track;
+    struct PveLook *pve;                  /* what is known of its Proxmox configuration */
     struct DriftLook *drift;              /* what is known of its disks' limits */
     struct UnitLook *units;               /* what systemd holds of its memory limits */
     struct LimitsRequest *limits_request; /* about them, under way; NULL */

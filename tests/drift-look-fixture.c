@@ -26,6 +26,7 @@ look_tear_down(void **state)
     LookFixture *fixture = *state;
     void *samples = fixture->samples;
 
+    pve_look_forget(fixture->samples->vm);
     drift_look_forget(fixture->samples->vm);
     children_free(fixture->children);
     g_free(fixture);
@@ -58,6 +59,7 @@ look(LookFixture *fixture)
 {
     Vm *vm = fixture->samples->vm;
 
+    pve_look_go_on(vm, fixture->samples->host, fixture->children, fixture->samples->now_us);
     drift_look_go_on(vm, fixture->samples->host, fixture->children, fixture->samples->now_us);
     (void)sample_fixture_take(fixture->samples);
     vm->sample.age_us = 3600 * (gint64)G_USEC_PER_SEC;

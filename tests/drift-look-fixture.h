@@ -5,6 +5,7 @@
  * t.h first. */
 
 #include "drift-look.h"
+#include "pve-look.h"
 #include "sample-fixture.h"
 
 #define OLD                                                                                        \

@@ -5,6 +5,7 @@
 
 #include "config-disk.h"
 #include "limits-request.h"
+#include "pve-look.h"
 #include "report.h"
 
 #include <string.h>
@@ -49,6 +50,7 @@ reconciler_fixture_tear_down(void **state)
 
     limits_request_forget(fixture->samples->vm);
     reconciler_free(fixture->reconciler);
+    pve_look_forget(fixture->samples->vm);
     drift_look_forget(fixture->samples->vm);
     children_free(fixture->children);
     g_ptr_array_unref(fixture->vms);
@@ -93,6 +95,7 @@ reconciler_fixture_begin_turn(ReconcilerFixture *fixture, gint64 after_us)
     host_set_clock(samples->host, fixture->now_us, fixture->now_us,
                    1700000000 * (gint64)SECOND + fixture->now_us);
     samples->now_us = fixture->now_us;
+    pve_look_go_on(samples->vm, samples->host, fixture->children, fixture->now_us);
     drift_look_go_on(samples->vm, samples->host, fixture->children, fixture->now_us);
     limits_request_check(samples->vm, fixture->now_us);
     (void)sample_fixture_take(samples);

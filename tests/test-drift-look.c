@@ -213,13 +213,12 @@ a_configuration_that_cannot_be_read_says_why(void **state)
 
     make_vm(fixture, OLD);
     look(fixture);
-    assert_null(drift_look_conf(fixture->samples->vm->drift));
-    assert_string_equal(drift_look_problem(fixture->samples->vm->drift),
-                        "No such file or directory");
+    assert_null(pve_look_conf(fixture->samples->vm->pve));
+    assert_string_equal(pve_look_problem(fixture->samples->vm->pve), "No such file or directory");
     tree_fifo(fixture->samples->tree, "etc/" CONF);
     fixture->samples->now_us += (gint64)3600 * SECOND;
     look(fixture);
-    assert_string_equal(drift_look_problem(fixture->samples->vm->drift), "Invalid argument");
+    assert_string_equal(pve_look_problem(fixture->samples->vm->pve), "Invalid argument");
 }
 
 static void
