@@ -183,10 +183,10 @@ static void
 restore_list(JsonArray *list, RestoreFunc restore, const Host *host, const AlertingMemory *memory)
 {
     for (guint i = 0; list && i < json_array_get_length(list); i++) {
-        JsonNode *node = json_array_get_element(list, i);
+        JsonObject *object = message_object_at(list, i);
 
-        if (JSON_NODE_HOLDS_OBJECT(node))
-            restore(json_node_get_object(node), host, memory);
+        if (object)
+            restore(object, host, memory);
     }
 }
 

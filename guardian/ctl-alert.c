@@ -9,6 +9,7 @@
 #include "alert-hooks.h"
 #include "config.h"
 #include "message.h"
+#include "report-read.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,24 +53,6 @@ test_ourselves(const Host *host, GError **error)
     return results;
 }
 
-/* NULL for what is none: whoever answers on the socket. */
-static JsonObject *
-result_at(JsonArray *results, guint i)
-{
-    JsonNode *node = json_array_get_element(results, i);
-
-    return JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
-/* "?" when it is missing. */
-static const char *
-text_of(JsonObject *object, const char *member)
-{
-    const char *text = message_get_string(object, member);
-
-    return text ? text : "?";
-}
-
 static int
 exit_status(JsonArray *results)
 {
@@ -78,7 +61,7 @@ exit_status(JsonArray *results)
     for (guint i = 0; i < n; i++) {
         bool is_good = false;
 
-        (void)message_get_bool(result_at(results, i), "good", &is_good);
+        (void)message_get_bool(message_object_at(results, i), "good", &is_good);
         if (!is_good)
             return 1;
     }
@@ -92,14 +75,16 @@ print_results(JsonObject *answer)
     guint n = results ? json_array_get_length(results) : 0;
 
     if (n == 0)
-        printf("Nobody is told: there is no executable in %s\n", text_of(answer, "directory"));
+        printf("Nobody is told: there is no executable in %s\n",
+               report_text_of(answer, "directory", "?"));
     for (guint i = 0; i < n; i++) {
-        JsonObject *result = result_at(results, i);
+        JsonObject *result = message_object_at(results, i);
         const char *output = message_get_string(result, "output");
         guint64 took_ms = 0;
         bool has_run = message_get_u64(result, "took_ms", &took_ms);
 
-        printf("%-16s %s", text_of(result, "name"), text_of(result, "result"));
+        printf("%-16s %s", report_text_of(result, "name", "?"),
+               report_text_of(result, "result", "?"));
         if (has_run)
             printf(" after %" G_GUINT64_FORMAT " ms", took_ms);
         printf("%s%s\n", output && *output ? ": " : "", output ? output : "");

@@ -6,6 +6,7 @@
 #include "ctl.h"
 
 #include "message.h"
+#include "report-read.h"
 #include "silence.h"
 #include "units.h"
 
@@ -33,22 +34,6 @@ ask_daemon(const CtlOptions *options, const char *command)
     return answer;
 }
 
-static JsonObject *
-object_at(JsonArray *list, guint i)
-{
-    JsonNode *node = json_array_get_element(list, i);
-
-    return JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
-static const char *
-text_of(JsonObject *object, const char *member)
-{
-    const char *text = message_get_string(object, member);
-
-    return text ? text : "-";
-}
-
 /* "web virtio0: storage/device-stuck" */
 static void
 print_what(JsonObject *alert)
@@ -56,8 +41,8 @@ print_what(JsonObject *alert)
     const char *disk = message_get_string(alert, "disk");
     const char *cause = message_get_string(alert, "cause");
 
-    printf("%s%s%s: %s%s%s", text_of(alert, "vm"), disk ? " " : "", disk ? disk : "",
-           text_of(alert, "layer"), cause && *cause ? "/" : "", cause ? cause : "");
+    printf("%s%s%s: %s%s%s", report_text_of(alert, "vm", "-"), disk ? " " : "", disk ? disk : "",
+           report_text_of(alert, "layer", "-"), cause && *cause ? "/" : "", cause ? cause : "");
 }
 
 static void
@@ -73,8 +58,8 @@ print_open(JsonObject *alert)
     (void)message_get_u64(alert, "since_s", &since_s);
     age = units_format_age((gint64)MIN(since_s, G_MAXINT32) * G_USEC_PER_SEC);
     print_what(alert);
-    printf(", since %s (%s)%s%s", text_of(alert, "since_utc"), age, is_paged ? ", paged" : "",
-           is_acked ? ", acknowledged" : "");
+    printf(", since %s (%s)%s%s", report_text_of(alert, "since_utc", "-"), age,
+           is_paged ? ", paged" : "", is_acked ? ", acknowledged" : "");
     printf("%s%s\n", until ? ", silenced until " : "", until ? until : "");
 }
 
@@ -82,10 +67,11 @@ static void
 print_silences(JsonArray *silences)
 {
     for (guint i = 0; silences && i < json_array_get_length(silences); i++) {
-        JsonObject *silence = object_at(silences, i);
+        JsonObject *silence = message_object_at(silences, i);
 
-        printf("%s%s %s until %s: %s\n", i == 0 ? "\nSILENCED\n" : "", text_of(silence, "kind"),
-               text_of(silence, "subject"), text_of(silence, "until_utc"), text_of(silence, "why"));
+        printf("%s%s %s until %s: %s\n", i == 0 ? "\nSILENCED\n" : "",
+               report_text_of(silence, "kind", "-"), report_text_of(silence, "subject", "-"),
+               report_text_of(silence, "until_utc", "-"), report_text_of(silence, "why", "-"));
     }
 }
 
@@ -100,13 +86,13 @@ print_alerts(JsonObject *answer)
     if (!open || json_array_get_length(open) == 0)
         printf("No alert is open.\n");
     for (guint i = 0; open && i < json_array_get_length(open); i++)
-        print_open(object_at(open, i));
+        print_open(message_object_at(open, i));
     print_silences(message_get_array(answer, "silences"));
     for (guint i = 0; recent && i < json_array_get_length(recent); i++) {
         printf("%s", i == 0 ? "\nOVER\n" : "");
-        print_what(object_at(recent, i));
-        printf(", %s to %s\n", text_of(object_at(recent, i), "since_utc"),
-               text_of(object_at(recent, i), "ended_utc"));
+        print_what(message_object_at(recent, i));
+        printf(", %s to %s\n", report_text_of(message_object_at(recent, i), "since_utc", "-"),
+               report_text_of(message_object_at(recent, i), "ended_utc", "-"));
     }
     (void)message_get_u64(hooks, "failed", &failed);
     (void)message_get_u64(hooks, "dropped", &dropped);

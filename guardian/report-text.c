@@ -59,10 +59,10 @@ report_objects_of(JsonObject *object, const char *member)
     JsonArray *array = message_get_array(object, member);
 
     for (guint i = 0; array && i < json_array_get_length(array); i++) {
-        JsonNode *node = json_array_get_element(array, i);
+        JsonObject *one = message_object_at(array, i);
 
-        if (JSON_NODE_HOLDS_OBJECT(node))
-            g_ptr_array_add(objects, json_node_get_object(node));
+        if (one)
+            g_ptr_array_add(objects, one);
     }
     return objects;
 }
@@ -345,8 +345,7 @@ append_silences(GString *text, JsonObject *state)
     JsonArray *silences = message_get_array(state, "silences");
 
     for (guint i = 0; silences && i < json_array_get_length(silences); i++) {
-        JsonNode *node = json_array_get_element(silences, i);
-        JsonObject *silence = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+        JsonObject *silence = message_object_at(silences, i);
 
         g_string_append_printf(
             text, "Silenced until %s: %s %s: %s\n", report_text_of(silence, "until_utc", "?"),

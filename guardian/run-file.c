@@ -77,9 +77,9 @@ run_file_each(JsonNode *file, const char *list, const char *boot_id, guint n_max
         (boot_id && g_strcmp0(message_get_string(root, "boot_id"), boot_id) != 0))
         return;
     for (guint i = 0; i < MIN(json_array_get_length(array), n_max); i++) {
-        JsonNode *node = json_array_get_element(array, i);
+        JsonObject *object = message_object_at(array, i);
 
-        if (JSON_NODE_HOLDS_OBJECT(node))
-            take(json_node_get_object(node), data);
+        if (object)
+            take(object, data);
     }
 }

@@ -46,14 +46,6 @@ append_label(GString *text, const char *name, const char *value)
     g_string_append_c(text, '"');
 }
 
-static JsonObject *
-object_at(JsonArray *list, guint i)
-{
-    JsonNode *node = json_array_get_element(list, i);
-
-    return JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
 /* Names repeat, process ids do not. */
 static GString *
 vm_labels(JsonObject *vm)
@@ -92,12 +84,12 @@ collect(JsonObject *state, GPtrArray *vms, GPtrArray *disks)
     JsonArray *list = message_get_array(state, "vms");
 
     for (guint i = 0; list && i < json_array_get_length(list); i++) {
-        JsonObject *vm = object_at(list, i);
+        JsonObject *vm = message_object_at(list, i);
         JsonArray *of_vm = message_get_array(vm, "disks");
 
         add_series(vms, seen, vm, g_string_free(vm_labels(vm), FALSE));
         for (guint j = 0; of_vm && j < json_array_get_length(of_vm); j++) {
-            JsonObject *disk = object_at(of_vm, j);
+            JsonObject *disk = message_object_at(of_vm, j);
             GString *labels = vm_labels(vm);
 
             append_label(labels, "disk", message_get_string(disk, "label"));
@@ -255,7 +247,7 @@ append_alerts(GString *text, JsonObject *alerts)
     for (guint i = 0; i < n; i++) {
         bool is_paged = false;
 
-        (void)message_get_bool(object_at(list, i), "paged", &is_paged);
+        (void)message_get_bool(message_object_at(list, i), "paged", &is_paged);
         n_paged += is_paged;
     }
     append_head(text, "vm_guardian_alerts_open", "gauge", "Open alerts, silenced ones included.");

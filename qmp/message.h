@@ -70,5 +70,7 @@ const char *message_get_string(JsonObject *object, const char *member);
 /* Borrowed; NULL when absent or of another type. */
 JsonObject *message_get_object(JsonObject *object, const char *member);
 JsonArray *message_get_array(JsonObject *object, const char *member);
+/* Borrowed; NULL when it is none. i is below its length. */
+JsonObject *message_object_at(JsonArray *array, guint i);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Message, message_free)
