@@ -52,6 +52,15 @@ fill_disk(AuditDisk *disk, const AuditDisk *other)
 }
 
 static void
+name_disk(AuditDisk *disk, const AuditDisk *other)
+{
+    if (!other->word)
+        return;
+    g_free(disk->word);
+    disk->word = g_strdup(other->word);
+}
+
+static void
 copy_disk(AuditVm *copy, const AuditDisk *disk)
 {
     AuditDisk *fresh = audit_vm_add_disk(copy, NULL);
@@ -97,25 +106,10 @@ copy_vm(const AuditVm *vm)
     return copy;
 }
 
-AuditVm *
-audit_vm_name(const AuditVm *vm, const AuditVm *other)
-{
-    AuditVm *copy = copy_vm(vm);
-
-    for (guint i = 0; i < copy->disks->len; i++) {
-        AuditDisk *disk = copy->disks->pdata[i];
-        const AuditDisk *same = find_disk(other, disk->label);
-
-        if (same && same->word) {
-            g_free(disk->word);
-            disk->word = g_strdup(same->word);
-        }
-    }
-    return copy;
-}
-
-AuditVm *
-audit_vm_fill(const AuditVm *vm, const AuditVm *other)
+/* With a change to each disk that both have. */
+static AuditVm *
+copy_changed(const AuditVm *vm, const AuditVm *other,
+             void (*change)(AuditDisk *disk, const AuditDisk *same))
 {
     AuditVm *copy = copy_vm(vm);
 
@@ -124,8 +118,22 @@ audit_vm_fill(const AuditVm *vm, const AuditVm *other)
         const AuditDisk *same = find_disk(other, disk->label);
 
         if (same)
-            fill_disk(disk, same);
+            change(disk, same);
     }
+    return copy;
+}
+
+AuditVm *
+audit_vm_name(const AuditVm *vm, const AuditVm *other)
+{
+    return copy_changed(vm, other, name_disk);
+}
+
+AuditVm *
+audit_vm_fill(const AuditVm *vm, const AuditVm *other)
+{
+    AuditVm *copy = copy_changed(vm, other, fill_disk);
+
     fill_memory(copy, other);
     FILL(copy, other, qemu_version);
     FILL(copy, other, has_own_monitor);

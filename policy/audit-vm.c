@@ -15,6 +15,16 @@
     "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:arg value='-qmp'/><qemu:arg "   \
     "value='unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off'/></qemu:commandline>"
 
+#define OWN_MONITOR                                                                                \
+    {                                                                                              \
+        [AUDIT_BARE] =                                                                             \
+            "a second -qmp unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off" RESTART_BARE,   \
+        [AUDIT_PROXMOX] =                                                                          \
+            "qm set {vm} --args '-qmp "                                                            \
+            "unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off'" RESTART_PROXMOX,             \
+        [AUDIT_LIBVIRT] = LIBVIRT_MONITOR RESTART_LIBVIRT                                          \
+    }
+
 static char *
 find_low_limit(const AuditVm *vm)
 {
@@ -192,28 +202,10 @@ const AuditRule audit_vm_rules[] = {
      NULL,
      {[AUDIT_BARE] = "free-page-reporting=on for the balloon device" RESTART_BARE,
       [AUDIT_LIBVIRT] = "virsh edit {vm}: <memballoon freePageReporting='on'/>" RESTART_LIBVIRT}},
-    {"shared-monitor-of-a-huge-guest",
-     AUDIT_WARNING,
-     NULL,
-     find_shared_monitor,
-     "one client at a time: QEMU's monitor",
-     NULL,
-     {[AUDIT_BARE] =
-          "a second -qmp unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off" RESTART_BARE,
-      [AUDIT_PROXMOX] = "qm set {vm} --args '-qmp "
-                        "unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off'" RESTART_PROXMOX,
-      [AUDIT_LIBVIRT] = LIBVIRT_MONITOR RESTART_LIBVIRT}},
-    {"no-own-monitor",
-     AUDIT_NOTE,
-     NULL,
-     find_no_monitor,
-     "one client at a time: QEMU's monitor",
-     NULL,
-     {[AUDIT_BARE] =
-          "a second -qmp unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off" RESTART_BARE,
-      [AUDIT_PROXMOX] = "qm set {vm} --args '-qmp "
-                        "unix:/run/vm-guardian/qmp/{vm}.sock,server=on,wait=off'" RESTART_PROXMOX,
-      [AUDIT_LIBVIRT] = LIBVIRT_MONITOR RESTART_LIBVIRT}},
+    {"shared-monitor-of-a-huge-guest", AUDIT_WARNING, NULL, find_shared_monitor,
+     "one client at a time: QEMU's monitor", NULL, OWN_MONITOR},
+    {"no-own-monitor", AUDIT_NOTE, NULL, find_no_monitor, "one client at a time: QEMU's monitor",
+     NULL, OWN_MONITOR},
     {"mixed-hugepages",
      AUDIT_NOTE,
      NULL,
