@@ -231,6 +231,14 @@ edit_meanwhile(Fixture *fixture)
     g_setenv("FAKE_QM_ETC", tree_path(fixture->base->samples->tree, "edited"), TRUE);
 }
 
+/* What Proxmox refuses, because of that edit. */
+static void
+make_refused_vm(Fixture *fixture)
+{
+    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
+    edit_meanwhile(fixture);
+}
+
 static guint
 qm_calls(Fixture *fixture)
 {
@@ -246,8 +254,7 @@ a_lost_race_is_tried_again_after_the_cool_down(void **state)
     Fixture *fixture = *state;
     GString *told = fixture->base->told;
 
-    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
-    edit_meanwhile(fixture);
+    make_refused_vm(fixture);
     reconciler_fixture_turns(fixture->base, 20, 10 * SECOND);
     assert_int_equal(qm_calls(fixture), 1);
     assert_int_equal(reconciler_fixture_count(told, "\n"), 1);
@@ -267,8 +274,7 @@ a_vm_that_ends_while_qm_is_refused_is_missed_by_nobody(void **state)
     Fixture *fixture = *state;
     ReconcilerFixture *base = fixture->base;
 
-    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
-    edit_meanwhile(fixture);
+    make_refused_vm(fixture);
     for (guint i = 0; i < 20 && !reconciler_is_busy(base->reconciler, base->samples->vm); i++) {
         reconciler_fixture_end_turn(base);
         reconciler_fixture_begin_turn(base, 10 * SECOND);
@@ -285,8 +291,7 @@ what_proxmox_always_refuses_ends_with_an_alert(void **state)
     Fixture *fixture = *state;
     GString *told = fixture->base->told;
 
-    make_vm(fixture, "local-lvm:vm-102-disk-0,mbps_wr=30", GROUP(62914560));
-    edit_meanwhile(fixture);
+    make_refused_vm(fixture);
     reconciler_fixture_turns(fixture->base, 150, 10 * SECOND);
     assert_int_equal(qm_calls(fixture), 3);
     assert_int_equal(reconciler_fixture_count(told, "ALERT"), 1);
