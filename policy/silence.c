@@ -3,11 +3,14 @@
 
 #include <string.h>
 
-/* The causes of what is alerted (freeze.c, freeze-disk.c), and memory's. */
+/* The causes of what is alerted (freeze.c, freeze-disk.c), and memory's (pressure.c, alerting.c).
+ */
 static const char *const causes[] = {
-    "canary-late", "device-stuck",   "io-error",       "job-stalled", "neighbours-still",
-    "no-answer",   "no-negotiation", "oom-killed",     "pause-loop",  "panicked",
-    "reset-loop",  "stopped",        "throttle-bound", "traced"};
+    "act-failed",       "canary-late",    "cgroup-frozen",  "device-stuck",
+    "doomed",           "io-error",       "job-stalled",    "livelock",
+    "neighbours-still", "no-answer",      "no-negotiation", "oom-imminent",
+    "oom-killed",       "pause-loop",     "panicked",       "reset-loop",
+    "stopped",          "throttle-bound", "traced"};
 
 static void
 silence_free(gpointer data)

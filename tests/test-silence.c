@@ -123,9 +123,12 @@ silences_are_bounded(void **state)
 static void
 only_words_of_alerts_are_causes(void **state)
 {
-    assert_true(silence_is_cause("storage"));
-    assert_true(silence_is_cause("main-loop-blocked"));
-    assert_true(silence_is_cause("pause-loop"));
+    static const char *const good[] = {
+        "storage", "main-loop-blocked", "memory",     "pause-loop", "cgroup-frozen",
+        "doomed",  "oom-imminent",      "oom-killed", "livelock",   "act-failed"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(good); i++)
+        assert_true(silence_is_cause(good[i]));
     assert_false(silence_is_cause("none"));
     assert_false(silence_is_cause("unknown"));
     assert_false(silence_is_cause("stroage"));
