@@ -70,6 +70,27 @@ what_was_written_after_the_start_may_have_reached_qemu(void **state)
     assert_non_null(strstr(((DriftDisk *)disks->pdata[0])->notes->pdata[0], "guardianctl drift"));
 }
 
+/* What is on its way may have been read before the change that he wants to see. */
+static void
+who_wants_to_know_while_it_is_read_has_it_read_again(void **state)
+{
+    LookFixture *fixture = *state;
+    Vm *vm;
+
+    make_vm(fixture, OLD);
+    vm = fixture->samples->vm;
+    write_conf(fixture, "scsi0: local:1,mbps_wr=60\n", OLD_US);
+    pve_look_go_on(vm, fixture->samples->host, fixture->children, fixture->samples->now_us);
+    pve_look_want(vm->pve);
+    look(fixture); /* that read ends */
+    write_conf(fixture, "scsi0: local:1,mbps_wr=30\n", OLD_US + SECOND);
+    look(fixture);
+    assert_int_equal(pve_look_written_us(vm->pve), OLD_US + SECOND);
+    write_conf(fixture, "scsi0: local:1,mbps_wr=20\n", OLD_US + 2 * SECOND);
+    look(fixture); /* nobody wants this */
+    assert_int_equal(pve_look_written_us(vm->pve), OLD_US + SECOND);
+}
+
 static void
 limits_in_objects_are_asked_for(void **state)
 {
@@ -315,6 +336,7 @@ main(void)
     static const struct CMUnitTest tests[] = {
         WITH_LOOKS(limits_of_the_old_kind_are_those_of_the_start),
         WITH_LOOKS(what_was_written_after_the_start_may_have_reached_qemu),
+        WITH_LOOKS(who_wants_to_know_while_it_is_read_has_it_read_again),
         WITH_LOOKS(limits_in_objects_are_asked_for),
         WITH_LOOKS(a_disk_plugged_in_later_is_probed_for),
         WITH_LOOKS(the_old_kind_is_told_by_asking),
