@@ -4,6 +4,7 @@
 #include "drift-look.h"
 #include "fake-host.h"
 #include "libvirt-entry.h"
+#include "libvirt-fixture.h"
 #include "sample.h"
 
 #include <string.h>
@@ -11,10 +12,6 @@
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define UUID "6f1d2b9a-5a0e-4c55-8a3e-0d8f5a8d1b11"
 #define UUID_BESIDE "6f1d2b9a-5a0e-4c55-8a3e-0d8f5a8d1b22"
-
-struct LibvirtLink {
-    int unused;
-};
 
 /* A libvirtd with two domains that tells what a test wants. Its calls come from threads, but a test
  * changes nothing while one is under way. */
@@ -26,14 +23,9 @@ typedef struct {
 } Fake;
 
 typedef struct {
-    Tree *tree;
-    Host *host;
-    GMainContext *context;
+    LibvirtFixture base; /* its clock stands still but for samples */
     Fake fake;
-    GPtrArray *vms;
-    Libvirt *libvirt;
     Vm *web, *beside;
-    gint64 now_us; /* its clock stands still but for samples */
     guint n_started, n_done;
 } Fixture;
 
@@ -100,9 +92,8 @@ fake_close(LibvirtLink *link, gpointer data)
 static void
 wait_for_calls(Fixture *fixture)
 {
-    while (libvirt_pending(fixture->libvirt) > 0)
-        g_main_context_iteration(fixture->context, TRUE);
-    while (g_main_context_iteration(fixture->context, FALSE))
+    libvirt_fixture_wait(&fixture->base);
+    while (g_main_context_iteration(fixture->base.context, FALSE))
         ;
 }
 
@@ -119,13 +110,8 @@ add_vm(Fixture *fixture, pid_t pid, const char *uuid)
         WORDS("qemu-system-x86_64", "-name", "guest=web", "-uuid", uuid, "-object",
               "secret,id=masterKey0,file=/x/domain-3-web/master-key.aes", "-chardev",
               "socket,id=charmonitor,fd=9,server=on", "-mon", "chardev=charmonitor,mode=control");
-    Vm *vm;
 
-    fake_host_process(fixture->tree, pid, 7, "qemu-system-x86", words);
-    vm = vm_new(proc_open(fixture->host, pid, NULL), argv_parse(words), "libvirt");
-    limits_init_defaults(&vm->limits);
-    g_ptr_array_add(fixture->vms, vm);
-    return vm;
+    return libvirt_fixture_vm(&fixture->base, pid, words);
 }
 
 static void
@@ -137,59 +123,50 @@ on_done(Vm *vm, gpointer data)
 static void
 set_clock(Fixture *fixture, gint64 now_us)
 {
-    fixture->now_us = now_us;
-    host_set_clock(fixture->host, now_us, now_us, now_us);
+    fixture->base.now_us = now_us;
+    host_set_clock(fixture->base.host, now_us, now_us, now_us);
 }
 
 /* Of both VMs, ten seconds later. */
 static void
 sample_all(Fixture *fixture)
 {
-    gint64 now_us = fixture->now_us + 10 * G_USEC_PER_SEC;
-    SampleContext context = {.host = fixture->host,
-                             .context = fixture->context,
+    gint64 now_us = fixture->base.now_us + 10 * G_USEC_PER_SEC;
+    SampleContext context = {.host = fixture->base.host,
+                             .context = fixture->base.context,
                              .now_us = now_us,
                              .boottime_us = now_us,
                              .period_us = 10 * G_USEC_PER_SEC};
 
     set_clock(fixture, now_us);
     fixture->n_done = 0;
-    for (guint i = 0; i < fixture->vms->len; i++) {
-        Vm *vm = fixture->vms->pdata[i];
+    for (guint i = 0; i < fixture->base.vms->len; i++) {
+        Vm *vm = fixture->base.vms->pdata[i];
 
         sample_begin(vm, &context, on_done, fixture);
     }
-    while (fixture->n_done < fixture->vms->len)
-        g_main_context_iteration(fixture->context, TRUE);
-    for (guint i = 0; i < fixture->vms->len; i++)
-        ((Vm *)fixture->vms->pdata[i])->next_us = G_MAXINT64;
+    while (fixture->n_done < fixture->base.vms->len)
+        g_main_context_iteration(fixture->base.context, TRUE);
+    for (guint i = 0; i < fixture->base.vms->len; i++)
+        ((Vm *)fixture->base.vms->pdata[i])->next_us = G_MAXINT64;
 }
 
 static int
 set_up(void **state, bool wants_to_hear, bool is_mute)
 {
     Fixture *fixture = g_new0(Fixture, 1);
-    LibvirtLibrary *library = g_new0(LibvirtLibrary, 1);
-    g_auto(Limits) limits = {0};
 
     *state = fixture;
     fixture->fake.is_mute = is_mute;
     fixture->fake.write_bytes_sec = 1000;
-    *library = (LibvirtLibrary){.work = fake_work, .close = fake_close, .data = &fixture->fake};
-    fixture->tree = tree_new();
-    fixture->host = fake_host_new(fixture->tree);
+    libvirt_fixture_set_up(&fixture->base, fake_work, fake_close, &fixture->fake);
     set_clock(fixture, 1000 * G_USEC_PER_SEC);
-    fixture->context = g_main_context_new();
-    fixture->vms = g_ptr_array_new();
-    fixture->libvirt = libvirt_new(fixture->host, fixture->context, fixture->vms, library);
     if (wants_to_hear)
-        libvirt_set_started_func(fixture->libvirt, on_started, fixture);
-    limits_init_defaults(&limits);
-    limits.libvirt_connections = g_strdup("test:///fake");
-    libvirt_configure(fixture->libvirt, &limits);
+        libvirt_set_started_func(fixture->base.libvirt, on_started, fixture);
+    libvirt_fixture_connect(&fixture->base);
     fixture->web = add_vm(fixture, 42, UUID);
     fixture->beside = add_vm(fixture, 43, UUID_BESIDE);
-    libvirt_look(fixture->libvirt, fixture->now_us);
+    libvirt_look(fixture->base.libvirt, fixture->base.now_us);
     wait_for_calls(fixture);
     assert_non_null(fixture->web->domain);
     assert_non_null(fixture->beside->domain);
@@ -220,25 +197,22 @@ tear_down(void **state)
 {
     Fixture *fixture = *state;
 
-    for (guint i = 0; i < fixture->vms->len; i++) {
-        sample_cancel(fixture->vms->pdata[i]);
-        vm_free(fixture->vms->pdata[i]);
+    for (guint i = 0; i < fixture->base.vms->len; i++) {
+        sample_cancel(fixture->base.vms->pdata[i]);
+        vm_free(fixture->base.vms->pdata[i]);
     }
     wait_for_calls(fixture);
-    libvirt_free(fixture->libvirt);
+    libvirt_free(fixture->base.libvirt);
     if (fixture->fake.events) {
         /* libvirt may still tell something, of which nobody must hear */
         LibvirtEvent *event = g_new0(LibvirtEvent, 1);
 
         libvirt_events_add(fixture->fake.events, event);
-        while (g_main_context_iteration(fixture->context, FALSE))
+        while (g_main_context_iteration(fixture->base.context, FALSE))
             ;
         libvirt_events_unref(fixture->fake.events);
     }
-    g_ptr_array_unref(fixture->vms);
-    g_main_context_unref(fixture->context);
-    host_free(fixture->host);
-    tree_free(fixture->tree);
+    libvirt_fixture_tear_down(&fixture->base);
     g_free(fixture);
     return 0;
 }
@@ -262,7 +236,7 @@ tell(Fixture *fixture, LibvirtEventKind kind, const char *uuid, const char *targ
      const char *const *limits)
 {
     say(fixture, kind, uuid, target, limits);
-    while (g_main_context_iteration(fixture->context, FALSE))
+    while (g_main_context_iteration(fixture->base.context, FALSE))
         ;
 }
 
@@ -275,7 +249,7 @@ tune(Fixture *fixture, const char *name, const char *value)
 static WritersCount
 writes_of(const Fixture *fixture, const Vm *vm)
 {
-    return writers_count(drift_look_writers(vm->drift), fixture->now_us);
+    return writers_count(drift_look_writers(vm->drift), fixture->base.now_us);
 }
 
 static void
@@ -296,7 +270,7 @@ a_domain_that_stops_is_sampled_at_once_and_no_other(void **state)
     Fixture *fixture = *state;
 
     tell(fixture, LIBVIRT_STOPPED, UUID, NULL, NULL);
-    assert_int_equal(fixture->web->next_us, fixture->now_us + G_USEC_PER_SEC / 2);
+    assert_int_equal(fixture->web->next_us, fixture->base.now_us + G_USEC_PER_SEC / 2);
     assert_true(fixture->beside->next_us == G_MAXINT64);
 }
 
@@ -305,16 +279,16 @@ static void
 what_changes_during_a_sample_is_sampled_once_more(void **state)
 {
     Fixture *fixture = *state;
-    SampleContext context = {.host = fixture->host,
-                             .context = fixture->context,
-                             .now_us = fixture->now_us,
-                             .boottime_us = fixture->now_us,
+    SampleContext context = {.host = fixture->base.host,
+                             .context = fixture->base.context,
+                             .now_us = fixture->base.now_us,
+                             .boottime_us = fixture->base.now_us,
                              .period_us = 10 * G_USEC_PER_SEC};
 
     sample_begin(fixture->web, &context, on_done, fixture);
     assert_non_null(fixture->web->sampling);
     libvirt_entry_hear(&(LibvirtEvent){.kind = LIBVIRT_CHANGED, .uuid = (char *)UUID},
-                       fixture->libvirt->entries->pdata[0]);
+                       fixture->base.libvirt->entries->pdata[0]);
     assert_true(fixture->web->is_due_again);
     assert_false(fixture->beside->is_due_again);
 }
@@ -326,7 +300,7 @@ a_storm_costs_two_samples_a_second(void **state)
     Fixture *fixture = *state;
     for (guint i = 0; i < 3 * LIBVIRT_EVENTS_MAX; i++)
         tell(fixture, LIBVIRT_CHANGED, UUID, NULL, NULL);
-    assert_int_equal(fixture->web->next_us, fixture->now_us + G_USEC_PER_SEC / 2);
+    assert_int_equal(fixture->web->next_us, fixture->base.now_us + G_USEC_PER_SEC / 2);
 }
 
 static void
@@ -404,7 +378,7 @@ one_connection_hears(void **state)
     Fixture *fixture = *state;
 
     for (guint i = 0; i < 3; i++) {
-        libvirt_look(fixture->libvirt, fixture->now_us);
+        libvirt_look(fixture->base.libvirt, fixture->base.now_us);
         wait_for_calls(fixture);
     }
     assert_int_equal(fixture->fake.n_heard, 4); /* each list says so again to the same link */
@@ -415,9 +389,9 @@ static void
 a_libvirtd_that_tells_nothing_is_polled(void **state)
 {
     Fixture *fixture = *state;
-    const LibvirtEntry *entry = fixture->libvirt->entries->pdata[0];
+    const LibvirtEntry *entry = fixture->base.libvirt->entries->pdata[0];
 
-    libvirt_look(fixture->libvirt, fixture->now_us);
+    libvirt_look(fixture->base.libvirt, fixture->base.now_us);
     wait_for_calls(fixture);
     assert_int_equal(fixture->fake.n_heard, 2);
     assert_int_equal(libvirt_daemon_state(entry->daemon), DAEMON_CONNECTED);

@@ -2,7 +2,7 @@
 #include "t.h"
 
 #include "fake-host.h"
-#include "libvirt.h"
+#include "libvirt-fixture.h"
 #include "sample.h"
 
 #include <string.h>
@@ -33,10 +33,6 @@ static const Line lines[] = {
      "{\"return\":{\"inuse\":0,\"used-idx\":9},\"id\":\"libvirt-10\"}"},
 };
 
-struct LibvirtLink {
-    int unused;
-};
-
 /* Touched by threads: under the lock. */
 typedef struct {
     GMutex lock;
@@ -47,14 +43,9 @@ typedef struct {
 } Fake;
 
 typedef struct {
-    Tree *tree;
-    Host *host;
-    GMainContext *context;
+    LibvirtFixture base;
     Fake fake;
-    GPtrArray *vms;
-    Libvirt *libvirt;
     Vm *vm;
-    gint64 now_us;
     bool is_done;
 } Fixture;
 
@@ -156,13 +147,9 @@ find_vm(Fixture *fixture)
                                         "virtio-blk-pci,drive=d0,id=virtio-disk0",
                                         NULL};
 
-    fake_host_process(fixture->tree, 42, 7, "qemu-system-x86", words);
-    fixture->vm = vm_new(proc_open(fixture->host, 42, NULL), argv_parse(words), "libvirt");
-    limits_init_defaults(&fixture->vm->limits);
-    g_ptr_array_add(fixture->vms, fixture->vm);
-    libvirt_look(fixture->libvirt, fixture->now_us);
-    while (libvirt_pending(fixture->libvirt) > 0)
-        g_main_context_iteration(fixture->context, TRUE);
+    fixture->vm = libvirt_fixture_vm(&fixture->base, 42, words);
+    libvirt_look(fixture->base.libvirt, fixture->base.now_us);
+    libvirt_fixture_wait(&fixture->base);
     assert_non_null(fixture->vm->domain);
 }
 
@@ -170,22 +157,12 @@ static int
 fixture_set_up(void **state)
 {
     Fixture *fixture = g_new0(Fixture, 1);
-    LibvirtLibrary *library = g_new0(LibvirtLibrary, 1);
-    g_auto(Limits) limits = {0};
 
     *state = fixture;
     g_mutex_init(&fixture->fake.lock);
     fixture->fake.asked = g_string_new(NULL);
-    *library = (LibvirtLibrary){.work = fake_work, .close = fake_close, .data = &fixture->fake};
-    fixture->tree = tree_new();
-    fixture->host = fake_host_new(fixture->tree);
-    fixture->context = g_main_context_new();
-    fixture->vms = g_ptr_array_new();
-    fixture->libvirt = libvirt_new(fixture->host, fixture->context, fixture->vms, library);
-    limits_init_defaults(&limits);
-    limits.libvirt_connections = g_strdup("test:///fake");
-    libvirt_configure(fixture->libvirt, &limits);
-    fixture->now_us = 1000 * G_USEC_PER_SEC;
+    libvirt_fixture_set_up(&fixture->base, fake_work, fake_close, &fixture->fake);
+    libvirt_fixture_connect(&fixture->base);
     find_vm(fixture);
     return 0;
 }
@@ -196,11 +173,8 @@ fixture_tear_down(void **state)
     Fixture *fixture = *state;
 
     vm_free(fixture->vm);
-    libvirt_free(fixture->libvirt);
-    g_ptr_array_unref(fixture->vms);
-    g_main_context_unref(fixture->context);
-    host_free(fixture->host);
-    tree_free(fixture->tree);
+    libvirt_free(fixture->base.libvirt);
+    libvirt_fixture_tear_down(&fixture->base);
     g_string_free(fixture->fake.asked, TRUE);
     g_mutex_clear(&fixture->fake.lock);
     g_free(fixture);
@@ -217,10 +191,10 @@ on_done(Vm *vm, gpointer data)
 static const Sample *
 sample(Fixture *fixture, PassthroughMode allowed, State state)
 {
-    SampleContext context = {.host = fixture->host,
-                             .context = fixture->context,
-                             .now_us = fixture->now_us,
-                             .boottime_us = fixture->now_us,
+    SampleContext context = {.host = fixture->base.host,
+                             .context = fixture->base.context,
+                             .now_us = fixture->base.now_us,
+                             .boottime_us = fixture->base.now_us,
                              .period_us = 60 * G_USEC_PER_SEC,
                              .wants_all_evidence = true};
 
@@ -230,8 +204,8 @@ sample(Fixture *fixture, PassthroughMode allowed, State state)
     fixture->is_done = false;
     sample_begin(fixture->vm, &context, on_done, fixture);
     while (!fixture->is_done)
-        g_main_context_iteration(fixture->context, TRUE);
-    fixture->now_us += 10 * G_USEC_PER_SEC;
+        g_main_context_iteration(fixture->base.context, TRUE);
+    fixture->base.now_us += 10 * G_USEC_PER_SEC;
     assert_int_equal(fixture->vm->sample.monitor, MONITOR_ANSWERED);
     assert_int_equal(fixture->vm->sample.n_disks, 2);
     return &fixture->vm->sample;
@@ -330,10 +304,10 @@ static void
 a_vm_that_ends_meanwhile_takes_no_answer(void **state)
 {
     Fixture *fixture = *state;
-    SampleContext context = {.host = fixture->host,
-                             .context = fixture->context,
-                             .now_us = fixture->now_us,
-                             .boottime_us = fixture->now_us,
+    SampleContext context = {.host = fixture->base.host,
+                             .context = fixture->base.context,
+                             .now_us = fixture->base.now_us,
+                             .boottime_us = fixture->base.now_us,
                              .period_us = 60 * G_USEC_PER_SEC,
                              .wants_all_evidence = true};
     bool is_passed = false;
@@ -342,15 +316,15 @@ a_vm_that_ends_meanwhile_takes_no_answer(void **state)
     fixture->vm->track.verdict.state = STATE_SUSPECT;
     sample_begin(fixture->vm, &context, on_done, fixture);
     while (!is_passed && !fixture->is_done) {
-        g_main_context_iteration(fixture->context, TRUE);
+        g_main_context_iteration(fixture->base.context, TRUE);
         g_mutex_lock(&fixture->fake.lock);
         is_passed = fixture->fake.n_passes > 0;
         g_mutex_unlock(&fixture->fake.lock);
     }
     assert_true(is_passed);
     sample_cancel(fixture->vm);
-    while (libvirt_pending(fixture->libvirt) > 0)
-        g_main_context_iteration(fixture->context, TRUE);
+    while (libvirt_pending(fixture->base.libvirt) > 0)
+        g_main_context_iteration(fixture->base.context, TRUE);
     assert_false(fixture->is_done);
 }
 

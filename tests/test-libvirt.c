@@ -2,7 +2,7 @@
 #include "t.h"
 
 #include "fake-host.h"
-#include "libvirt.h"
+#include "libvirt-fixture.h"
 #include "sample.h"
 
 #include <string.h>
@@ -22,10 +22,6 @@ static const char domain_xml[] =
     "<alias name='scsi0-0-0-0'/><address type='drive' controller='0'/></disk>"
     "<controller type='scsi' index='0' model='lsilogic'/></devices></domain>";
 
-struct LibvirtLink {
-    int unused;
-};
-
 /* A libvirt with one domain. Touched by threads: under the lock. */
 typedef struct {
     GMutex lock;
@@ -39,14 +35,9 @@ typedef struct {
 } Fake;
 
 typedef struct {
-    Tree *tree;
-    Host *host;
-    GMainContext *context;
+    LibvirtFixture base;
     Fake fake;
-    GPtrArray *vms;
-    Libvirt *libvirt;
     Vm *vm;
-    gint64 now_us;
     guint n_done;
 } Fixture;
 
@@ -126,24 +117,14 @@ static int
 fixture_set_up(void **state)
 {
     Fixture *fixture = g_new0(Fixture, 1);
-    LibvirtLibrary *library = g_new0(LibvirtLibrary, 1);
-    g_auto(Limits) limits = {0};
 
     *state = fixture;
     g_mutex_init(&fixture->fake.lock);
     g_cond_init(&fixture->fake.changed);
     fixture->fake.id = 3;
     fixture->fake.run = RUN_RUNNING;
-    *library = (LibvirtLibrary){.work = fake_work, .close = fake_close, .data = &fixture->fake};
-    fixture->tree = tree_new();
-    fixture->host = fake_host_new(fixture->tree);
-    fixture->context = g_main_context_new();
-    fixture->vms = g_ptr_array_new();
-    fixture->libvirt = libvirt_new(fixture->host, fixture->context, fixture->vms, library);
-    limits_init_defaults(&limits);
-    limits.libvirt_connections = g_strdup("test:///fake");
-    libvirt_configure(fixture->libvirt, &limits);
-    fixture->now_us = 1000 * G_USEC_PER_SEC;
+    libvirt_fixture_set_up(&fixture->base, fake_work, fake_close, &fixture->fake);
+    libvirt_fixture_connect(&fixture->base);
     return 0;
 }
 
@@ -158,28 +139,18 @@ fixture_tear_down(void **state)
         sample_cancel(fixture->vm);
         vm_free(fixture->vm);
     }
-    libvirt_free(fixture->libvirt);
+    libvirt_free(fixture->base.libvirt);
     g_mutex_lock(&fixture->fake.lock);
     while (fixture->fake.n_links > 0 &&
            g_cond_wait_until(&fixture->fake.changed, &fixture->fake.lock, end_us))
         ;
     g_mutex_unlock(&fixture->fake.lock);
     assert_int_equal(fixture->fake.n_links, 0);
-    g_ptr_array_unref(fixture->vms);
-    g_main_context_unref(fixture->context);
-    host_free(fixture->host);
-    tree_free(fixture->tree);
+    libvirt_fixture_tear_down(&fixture->base);
     g_mutex_clear(&fixture->fake.lock);
     g_cond_clear(&fixture->fake.changed);
     g_free(fixture);
     return 0;
-}
-
-static void
-wait_for_calls(Fixture *fixture)
-{
-    while (libvirt_pending(fixture->libvirt) > 0)
-        g_main_context_iteration(fixture->context, TRUE);
 }
 
 /* A process of libvirt's, and one look at who it is. */
@@ -193,14 +164,11 @@ find_vm(Fixture *fixture, const char *uuid, const char *directory)
               "socket,id=charmonitor,fd=9,server=on", "-mon", "chardev=charmonitor,mode=control",
               "-drive", "file=/web.raw,if=none,id=d0", "-device",
               "virtio-blk-pci,drive=d0,id=virtio-disk0");
-    Vm *vm;
+    Vm *vm = libvirt_fixture_vm(&fixture->base, 42, words);
 
-    fake_host_process(fixture->tree, 42, 7, "qemu-system-x86", words);
-    fixture->vm = vm = vm_new(proc_open(fixture->host, 42, NULL), argv_parse(words), "libvirt");
-    limits_init_defaults(&vm->limits);
-    g_ptr_array_add(fixture->vms, vm);
-    libvirt_look(fixture->libvirt, fixture->now_us);
-    wait_for_calls(fixture);
+    fixture->vm = vm;
+    libvirt_look(fixture->base.libvirt, fixture->base.now_us);
+    libvirt_fixture_wait(&fixture->base);
     return vm;
 }
 
@@ -213,17 +181,17 @@ on_done(Vm *vm, gpointer data)
 static const Sample *
 sample(Fixture *fixture)
 {
-    SampleContext context = {.host = fixture->host,
-                             .context = fixture->context,
-                             .now_us = fixture->now_us,
-                             .boottime_us = fixture->now_us,
+    SampleContext context = {.host = fixture->base.host,
+                             .context = fixture->base.context,
+                             .now_us = fixture->base.now_us,
+                             .boottime_us = fixture->base.now_us,
                              .period_us = 10 * G_USEC_PER_SEC};
 
     fixture->n_done = 0;
     sample_begin(fixture->vm, &context, on_done, fixture);
     while (fixture->n_done == 0)
-        g_main_context_iteration(fixture->context, TRUE);
-    fixture->now_us += 10 * G_USEC_PER_SEC;
+        g_main_context_iteration(fixture->base.context, TRUE);
+    fixture->base.now_us += 10 * G_USEC_PER_SEC;
     return &fixture->vm->sample;
 }
 
@@ -324,7 +292,7 @@ silence_of_libvirt_accuses_nobody(void **state)
     fake_hold(&fixture->fake, false);
     for (guint i = 0; i < 500 && sample(fixture)->monitor != MONITOR_ANSWERED; i++) {
         g_usleep(10000);
-        while (g_main_context_iteration(fixture->context, FALSE))
+        while (g_main_context_iteration(fixture->base.context, FALSE))
             ; /* it comes back */
     }
     assert_int_equal(fixture->vm->sample.monitor, MONITOR_ANSWERED);
@@ -338,9 +306,9 @@ a_main_thread_in_d_makes_the_silence_qemus(void **state)
     find_vm(fixture, UUID, "/x/domain-3-web");
     fixture->vm->limits.answer_deadline_us = SHORT_US;
     fake_hold(&fixture->fake, true);
-    fake_host_set_state(fixture->tree, 42, 7, "qemu-system-x86", 'D');
+    fake_host_set_state(fixture->base.tree, 42, 7, "qemu-system-x86", 'D');
     assert_int_equal(sample(fixture)->monitor, MONITOR_SILENT);
-    fake_host_set_state(fixture->tree, 42, 7, "qemu-system-x86", 'S');
+    fake_host_set_state(fixture->base.tree, 42, 7, "qemu-system-x86", 'S');
     assert_int_equal(sample(fixture)->monitor, MONITOR_NO_GREETING);
 }
 
@@ -350,7 +318,7 @@ a_stopped_process_is_not_asked_for(void **state)
     Fixture *fixture = *state;
 
     find_vm(fixture, UUID, "/x/domain-3-web");
-    fake_host_set_state(fixture->tree, 42, 7, "qemu-system-x86", 'T');
+    fake_host_set_state(fixture->base.tree, 42, 7, "qemu-system-x86", 'T');
     assert_int_equal(sample(fixture)->monitor, MONITOR_NOT_ASKED);
     assert_int_equal(sample(fixture)->process_state, 'T');
     assert_int_equal(fixture->fake.n_domain_calls, 0);
@@ -378,7 +346,7 @@ a_domain_that_vanishes_is_a_process_that_is_gone(void **state)
 
     find_vm(fixture, UUID, "/x/domain-3-web");
     fixture->fake.outcome = OUTCOME_GONE;
-    fake_host_set_state(fixture->tree, 42, 7, "qemu-system-x86", 'Z');
+    fake_host_set_state(fixture->base.tree, 42, 7, "qemu-system-x86", 'Z');
     assert_true(sample(fixture)->process_is_gone);
 }
 
@@ -386,9 +354,9 @@ static void
 a_sample_in_the_making_may_end_with_its_vm(void **state)
 {
     Fixture *fixture = *state;
-    SampleContext context = {.host = fixture->host,
-                             .context = fixture->context,
-                             .now_us = fixture->now_us,
+    SampleContext context = {.host = fixture->base.host,
+                             .context = fixture->base.context,
+                             .now_us = fixture->base.now_us,
                              .period_us = 10 * G_USEC_PER_SEC};
 
     find_vm(fixture, UUID, "/x/domain-3-web");
@@ -396,9 +364,9 @@ a_sample_in_the_making_may_end_with_its_vm(void **state)
     sample_begin(fixture->vm, &context, on_done, fixture);
     sample_cancel(fixture->vm);
     g_clear_pointer(&fixture->vm, vm_free);
-    g_ptr_array_set_size(fixture->vms, 0);
+    g_ptr_array_set_size(fixture->base.vms, 0);
     fake_hold(&fixture->fake, false);
-    wait_for_calls(fixture);
+    libvirt_fixture_wait(&fixture->base);
     assert_int_equal(fixture->n_done, 0);
 }
 
