@@ -24,29 +24,15 @@ capture_result_clear(gpointer result)
 }
 
 static void
-add_number(JsonBuilder *builder, const char *name, gint64 value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_int_value(builder, value);
-}
-
-static void
-add_bool(JsonBuilder *builder, const char *name, bool value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_boolean_value(builder, value);
-}
-
-static void
 add_step(JsonBuilder *builder, const CaptureResult *result)
 {
     json_builder_begin_object(builder);
     build_text(builder, "name", result->step->name);
     build_text(builder, "file", result->bytes > 0 ? result->step->file : NULL);
     build_text(builder, "end", end_word(result->end));
-    add_number(builder, "started_us", result->started_us);
-    add_number(builder, "duration_us", result->duration_us);
-    add_number(builder, "bytes", (gint64)result->bytes);
+    build_s64(builder, "started_us", true, result->started_us);
+    build_s64(builder, "duration_us", true, result->duration_us);
+    build_s64(builder, "bytes", true, (gint64)result->bytes);
     build_text(builder, "error", result->error);
     json_builder_end_object(builder);
 }
@@ -59,13 +45,13 @@ add_clocks(JsonBuilder *builder, const Capture *capture)
 
     json_builder_set_member_name(builder, "clocks");
     json_builder_begin_object(builder);
-    add_number(builder, "monotonic_us", capture->monotonic_us);
-    add_number(builder, "boottime_us", capture->boottime_us);
-    add_number(builder, "realtime_us", capture->realtime_us);
-    add_number(builder, "zone_offset_s",
-               g_time_zone_get_offset(
-                   zone, g_time_zone_find_interval(zone, G_TIME_TYPE_UNIVERSAL,
-                                                   capture->realtime_us / G_USEC_PER_SEC)));
+    build_s64(builder, "monotonic_us", true, capture->monotonic_us);
+    build_s64(builder, "boottime_us", true, capture->boottime_us);
+    build_s64(builder, "realtime_us", true, capture->realtime_us);
+    build_s64(builder, "zone_offset_s", true,
+              g_time_zone_get_offset(
+                  zone, g_time_zone_find_interval(zone, G_TIME_TYPE_UNIVERSAL,
+                                                  capture->realtime_us / G_USEC_PER_SEC)));
     json_builder_end_object(builder);
 }
 
@@ -87,17 +73,17 @@ capture_manifest(const Capture *capture)
     g_autofree char *where = directory(capture);
 
     json_builder_begin_object(builder);
-    add_number(builder, "schema", 1);
+    build_s64(builder, "schema", true, 1);
     build_text(builder, "name", capture->name);
     build_text(builder, "vm", capture->vm_name);
     build_text(builder, "id", capture->vm_id);
     build_text(builder, "uuid", capture->vm_uuid);
     build_text(builder, "source", capture->source);
-    add_number(builder, "pid", capture->pid);
+    build_s64(builder, "pid", true, capture->pid);
     build_text(builder, "trigger", capture->options.is_automatic ? "alert" : "asked");
     build_text(builder, "started_utc", started);
     add_clocks(builder, capture);
-    add_bool(builder, "complete", capture->is_complete);
+    build_bool(builder, "complete", capture->is_complete);
     build_text(builder, "directory", where);
     build_text(builder, "problem", capture->problem);
     json_builder_set_member_name(builder, "steps");
@@ -120,15 +106,15 @@ capture_summary(const Capture *capture)
     for (guint i = 0; i < capture->results->len; i++)
         done += g_array_index(capture->results, CaptureResult, i).end == STEP_DONE;
     json_builder_begin_object(builder);
-    add_number(builder, "schema", 1);
+    build_s64(builder, "schema", true, 1);
     build_text(builder, "name", capture->name);
     build_text(builder, "vm", capture->vm_name);
-    add_bool(builder, "complete", capture->is_stored || capture->problem);
+    build_bool(builder, "complete", capture->is_stored || capture->problem);
     build_text(builder, "directory", where);
     build_text(builder, "problem", capture->problem);
-    add_number(builder, "steps_done", done);
-    add_number(builder, "steps_ended", capture->results->len);
-    add_number(builder, "bytes", (gint64)capture->bytes);
+    build_s64(builder, "steps_done", true, done);
+    build_s64(builder, "steps_ended", true, capture->results->len);
+    build_s64(builder, "bytes", true, (gint64)capture->bytes);
     json_builder_end_object(builder);
     return json_builder_get_root(builder);
 }

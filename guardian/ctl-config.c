@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "message.h"
+#include "report-build.h"
 #include "report-owner.h"
 #include "units.h"
 
@@ -111,13 +112,6 @@ print_text(const View *view)
 }
 
 static void
-add_string(JsonBuilder *builder, const char *name, const char *value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_string_value(builder, value);
-}
-
-static void
 add_strings(JsonBuilder *builder, char **strings)
 {
     json_builder_begin_array(builder);
@@ -145,7 +139,7 @@ add_value(JsonBuilder *builder, const View *view, const Setting *setting)
 {
     g_autofree char *text = view_text(view, setting);
 
-    add_string(builder, "text", text);
+    build_text(builder, "text", text);
     json_builder_set_member_name(builder, "value");
     switch (setting->type) {
     case SETTING_BOOL:
@@ -186,11 +180,11 @@ add_setting(JsonBuilder *builder, const View *view, const Setting *setting)
     g_autofree char *origin = config_origin(view->config, view->subject, setting);
 
     json_builder_begin_object(builder);
-    add_string(builder, "section", setting->section);
-    add_string(builder, "key", setting->key);
+    build_text(builder, "section", setting->section);
+    build_text(builder, "key", setting->key);
     add_value(builder, view, setting);
-    add_string(builder, "unit", units[setting->type]);
-    add_string(builder, "origin", origin);
+    build_text(builder, "unit", units[setting->type]);
+    build_text(builder, "origin", origin);
     json_builder_set_member_name(builder, "is_default");
     json_builder_add_boolean_value(builder, strcmp(origin, CONFIG_ORIGIN_DEFAULT) == 0);
     json_builder_end_object(builder);
@@ -209,14 +203,14 @@ add_disks(JsonBuilder *builder, const View *view)
         g_auto(GStrv) pairs = throttle_print(THROTTLE_POLICY, disk->limits, NULL);
 
         json_builder_begin_object(builder);
-        add_string(builder, "name", name);
-        add_string(builder, "origin", disk->origin);
+        build_text(builder, "name", name);
+        build_text(builder, "origin", disk->origin);
         json_builder_set_member_name(builder, "lines");
         json_builder_begin_object(builder);
         for (guint j = 0; pairs[j] != NULL; j += 2) {
             g_autofree char *value = units_printable(pairs[j + 1], -1);
 
-            add_string(builder, pairs[j], value);
+            build_text(builder, pairs[j], value);
         }
         json_builder_end_object(builder);
         json_builder_end_object(builder);
@@ -232,10 +226,10 @@ add_refused(JsonBuilder *builder, const View *view, const OwnerWord *word)
     if (problem == NULL)
         return;
     json_builder_begin_object(builder);
-    add_string(builder, "setting", word->name);
-    add_string(builder, "value", word->value);
-    add_string(builder, "origin", word->origin);
-    add_string(builder, "problem", problem);
+    build_text(builder, "setting", word->name);
+    build_text(builder, "value", word->value);
+    build_text(builder, "origin", word->origin);
+    build_text(builder, "problem", problem);
     json_builder_end_object(builder);
 }
 
@@ -245,7 +239,7 @@ print_json(const View *view)
     g_autoptr(JsonBuilder) builder = ctl_begin_json();
     g_auto(GStrv) files = config_matching_files(view->config, view->subject);
 
-    add_string(builder, "vm", view->vm);
+    build_text(builder, "vm", view->vm);
     json_builder_set_member_name(builder, "refused");
     json_builder_begin_array(builder);
     for (guint i = 0; view->known != NULL && i < view->subject->owner->len; i++)

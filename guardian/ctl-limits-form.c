@@ -9,6 +9,7 @@
 
 #include "ctl-text.h"
 #include "memory-limit-text.h"
+#include "report-build.h"
 #include "units.h"
 
 #include <stdio.h>
@@ -60,8 +61,8 @@ build_side(JsonBuilder *builder, gconstpointer side)
     const MemoryLimit *limit = side;
     g_autofree char *canonical = memory_limit_text_print(limit);
 
-    ctl_text_build_string(builder, "form", memory_limit_form_name(limit->form));
-    ctl_text_build_string(builder, "canonical", canonical);
+    build_text(builder, "form", memory_limit_form_name(limit->form));
+    build_text(builder, "canonical", canonical);
     json_builder_set_member_name(builder, "limits");
     json_builder_begin_object(builder);
     build_bytes(builder, "memory_bytes", limit);
@@ -93,7 +94,7 @@ build_differences(JsonBuilder *builder, gconstpointer a, gconstpointer b)
     if (memory_limit_equal(a, b))
         return;
     json_builder_begin_object(builder);
-    ctl_text_build_string(builder, "field", "memory_bytes");
+    build_text(builder, "field", "memory_bytes");
     build_bytes(builder, "a", a);
     build_bytes(builder, "b", b);
     json_builder_end_object(builder);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
 #include "overhead.h"
+#include "report-build.h"
 #include "units.h"
 
 #include <stdio.h>
@@ -269,29 +270,15 @@ print_kubevirt_model(const OverheadInput *input, const OverheadResult *result)
 }
 
 static void
-build_integer(JsonBuilder *builder, const char *name, guint64 value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_int_value(builder, (gint64)value);
-}
-
-static void
-build_string(JsonBuilder *builder, const char *name, const char *value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_string_value(builder, value);
-}
-
-static void
 build_terms(JsonBuilder *builder, const OverheadResult *result)
 {
     json_builder_set_member_name(builder, "terms");
     json_builder_begin_array(builder);
     for (guint i = 0; i < result->n_terms; i++) {
         json_builder_begin_object(builder);
-        build_string(builder, "name", result->terms[i].name);
-        build_string(builder, "why", result->terms[i].why);
-        build_integer(builder, "bytes", result->terms[i].bytes);
+        build_text(builder, "name", result->terms[i].name);
+        build_text(builder, "why", result->terms[i].why);
+        build_u64(builder, "bytes", true, result->terms[i].bytes);
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);
@@ -304,19 +291,19 @@ print_json(const OverheadInput *input, const OverheadResult *result, bool is_kub
     g_autoptr(JsonBuilder) builder = ctl_begin_json();
     g_autofree char *version = units_format_version(input->kubevirt_version);
 
-    build_string(builder, "model", is_kubevirt ? "kubevirt" : "table");
-    build_integer(builder, "configured_bytes", input->configured_bytes);
+    build_text(builder, "model", is_kubevirt ? "kubevirt" : "table");
+    build_u64(builder, "configured_bytes", true, input->configured_bytes);
     if (is_kubevirt) {
-        build_string(builder, "kubevirt_version", version);
-        build_integer(builder, "request_bytes", input->request_bytes);
-        build_integer(builder, "vcpus", input->vcpus);
-        build_integer(builder, "ratio_thousandths", (guint64)input->ratio_thousandths);
+        build_text(builder, "kubevirt_version", version);
+        build_u64(builder, "request_bytes", true, input->request_bytes);
+        build_u64(builder, "vcpus", true, input->vcpus);
+        build_u64(builder, "ratio_thousandths", true, (guint64)input->ratio_thousandths);
     }
     build_terms(builder, result);
-    build_integer(builder, "reserved_bytes", result->reserved_bytes);
-    build_integer(builder, "limit_bytes", result->limit_bytes);
-    build_integer(builder, "pod_limit_bytes", result->pod_limit_bytes);
-    build_integer(builder, "guest_bytes", result->guest_bytes);
+    build_u64(builder, "reserved_bytes", true, result->reserved_bytes);
+    build_u64(builder, "limit_bytes", true, result->limit_bytes);
+    build_u64(builder, "pod_limit_bytes", true, result->pod_limit_bytes);
+    build_u64(builder, "guest_bytes", true, result->guest_bytes);
     ctl_end_json(builder);
 }
 

@@ -79,13 +79,6 @@ ctl_text_print_notes(const char *about, const GPtrArray *notes)
 }
 
 void
-ctl_text_build_string(JsonBuilder *builder, const char *name, const char *value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_string_value(builder, value);
-}
-
-void
 ctl_text_build_notes(JsonBuilder *builder, const GPtrArray *notes)
 {
     json_builder_set_member_name(builder, "notes");

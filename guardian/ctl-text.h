@@ -15,8 +15,6 @@ char *ctl_text_read(const char *verb, const char *word,
 void ctl_text_print_notes(const char *about, const GPtrArray *notes);
 /* "notes": [...] */
 void ctl_text_build_notes(JsonBuilder *builder, const GPtrArray *notes);
-/* "<name>": "<value>", or null. */
-void ctl_text_build_string(JsonBuilder *builder, const char *name, const char *value);
 
 /* The members of one side; its object is open. */
 typedef void (*CtlTextBuildFunc)(JsonBuilder *builder, gconstpointer side);

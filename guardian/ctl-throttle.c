@@ -2,6 +2,7 @@
 #include "ctl-text.h"
 #include "ctl.h"
 
+#include "report-build.h"
 #include "throttle-text.h"
 #include "units.h"
 
@@ -74,13 +75,13 @@ build_side(JsonBuilder *builder, gconstpointer side)
     const Throttle *throttle = side;
     g_autofree char *canonical = g_strchomp(throttle_text_print(throttle));
 
-    ctl_text_build_string(builder, "form", throttle_form_name(throttle->form));
-    ctl_text_build_string(builder, "canonical", canonical);
+    build_text(builder, "form", throttle_form_name(throttle->form));
+    build_text(builder, "canonical", canonical);
     json_builder_set_member_name(builder, "limits");
     json_builder_begin_object(builder);
     for (guint i = 0; i < THROTTLE_N_FIELDS; i++)
         build_field(builder, throttle_field_name(i), throttle, i);
-    ctl_text_build_string(builder, "group", throttle->group);
+    build_text(builder, "group", throttle->group);
     json_builder_end_object(builder);
     ctl_text_build_notes(builder, throttle->notes);
 }
@@ -124,16 +125,16 @@ build_differences(JsonBuilder *builder, gconstpointer side_a, gconstpointer side
         if (!throttle_field_differs(a, b, i))
             continue;
         json_builder_begin_object(builder);
-        ctl_text_build_string(builder, "field", throttle_field_name(i));
+        build_text(builder, "field", throttle_field_name(i));
         build_field(builder, "a", a, i);
         build_field(builder, "b", b, i);
         json_builder_end_object(builder);
     }
     if (throttle_group_differs(a, b)) {
         json_builder_begin_object(builder);
-        ctl_text_build_string(builder, "field", "group");
-        ctl_text_build_string(builder, "a", a->group);
-        ctl_text_build_string(builder, "b", b->group);
+        build_text(builder, "field", "group");
+        build_text(builder, "a", a->group);
+        build_text(builder, "b", b->group);
         json_builder_end_object(builder);
     }
 }

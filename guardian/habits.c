@@ -2,6 +2,7 @@
 #include "habits.h"
 
 #include "message.h"
+#include "report-build.h"
 #include "run-file.h"
 
 #include <string.h>
@@ -124,34 +125,20 @@ follow_disk(Habits *habits, const Vm *vm, DiskTrack *disk)
 }
 
 static void
-add_number(JsonBuilder *builder, const char *name, gint64 value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_int_value(builder, value);
-}
-
-static void
-add_text(JsonBuilder *builder, const char *name, const char *text)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_string_value(builder, text);
-}
-
-static void
 add_kept(JsonBuilder *builder, const char *key, const Kept *kept)
 {
     const char *disk = strchr(key, '\n') + 1;
     g_autofree char *vm = g_strndup(key, (gsize)(disk - 1 - key));
 
     json_builder_begin_object(builder);
-    add_text(builder, "vm", vm);
-    add_text(builder, "disk", disk);
-    add_number(builder, "progress_samples", kept->habit.progress_samples);
-    add_number(builder, "learned_since_us", kept->habit.learned_since_us);
-    add_number(builder, "last_progress_us", kept->habit.last_progress_us);
-    add_number(builder, "longest_gap_us", kept->habit.longest_gap_us);
-    add_number(builder, "operations", (gint64)MIN(kept->operations, G_MAXINT64));
-    add_number(builder, "seen_us", kept->seen_us);
+    build_text(builder, "vm", vm);
+    build_text(builder, "disk", disk);
+    build_s64(builder, "progress_samples", true, kept->habit.progress_samples);
+    build_s64(builder, "learned_since_us", true, kept->habit.learned_since_us);
+    build_s64(builder, "last_progress_us", true, kept->habit.last_progress_us);
+    build_s64(builder, "longest_gap_us", true, kept->habit.longest_gap_us);
+    build_s64(builder, "operations", true, (gint64)MIN(kept->operations, G_MAXINT64));
+    build_s64(builder, "seen_us", true, kept->seen_us);
     json_builder_end_object(builder);
 }
 
@@ -171,8 +158,8 @@ habits_text(const Habits *habits)
     gpointer key, value;
 
     json_builder_begin_object(builder);
-    add_number(builder, "schema", 1);
-    add_text(builder, "boot_id", boot);
+    build_s64(builder, "schema", true, 1);
+    build_text(builder, "boot_id", boot);
     json_builder_set_member_name(builder, "habits");
     json_builder_begin_array(builder);
     g_hash_table_iter_init(&iter, habits->disks);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The members of the state's JSON: one member a call, null for a fact that is not known. What does
- * not fit a signed 64-bit integer is unknown, too. Nothing is kept. */
+/* Members of our JSON: one member a call, null for a fact that is not known. What does not fit a
+ * signed 64-bit integer is unknown, too. Nothing is kept. */
 
 #include "report.h"
 
