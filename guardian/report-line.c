@@ -3,7 +3,8 @@
 
 /* What fits into a terminal of today and into a mail. */
 #define LINE_COLUMNS 100
-#define LINE_HEAD 8
+/* "unwatched", and what else explain has a word for. */
+#define LINE_HEAD 9
 
 void
 line_say(Line *line, const char *format, ...)

@@ -122,7 +122,7 @@ what_was_done_is_reported(void **state)
     after = report_state(fixture->guardian, true);
     status = report_status_text(json_node_get_object(after), false);
     assert_int_equal(times_in(status, "memory.max"), 1);
-    assert_non_null(strstr(status, "act     guilty, 0s ago: memory.max of "));
+    assert_non_null(strstr(status, "act      guilty, 0s ago: memory.max of "));
     vms = report_vms_sorted(json_node_get_object(after));
     for (guint i = 0; i < vms->len; i++) {
         JsonObject *vm = vms->pdata[i];
@@ -143,7 +143,7 @@ what_was_done_is_reported(void **state)
         }
         explained = report_explain_text(vm, false);
     }
-    assert_non_null(strstr(explained, "\nacts    "));
+    assert_non_null(strstr(explained, "\nacts     "));
     assert_int_equal(times_in(explained, "memory.max of /kubepods/pod00000042-"), 2);
     acting_fixture_free(fixture);
 }

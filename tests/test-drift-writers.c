@@ -121,7 +121,7 @@ explain_shows_the_last_write_before_the_onset(void **state)
     vm->track.verdict.since_us = host_monotonic_us(fixture->samples->host);
     frozen = report_vm(fixture->samples->host, vm);
     text = report_explain_text(json_node_get_object(frozen), false);
-    lines = g_strsplit(text, "\n        ", -1); /* a long line is broken */
+    lines = g_strsplit(text, "\n         ", -1); /* a long line is broken */
     unbroken = g_strjoinv(" ", lines);
     assert_non_null(strstr(unbroken,
                            "UTC `update VM 102: -scsi0 ..` by root@pam: equal value, 24 times "

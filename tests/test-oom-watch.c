@@ -39,8 +39,8 @@ a_killed_vm_is_told_once_with_its_story(void **state)
     assert_non_null(strstr(story->text, "  guest           32M  at most"));
     text = oom_fixture_status(fixture, &status);
     assert_int_equal(status, 1);
-    assert_non_null(strstr(text, "oom     guilty at 2026-"));
-    assert_null(strstr(text, "oom     innocent"));
+    assert_non_null(strstr(text, "oom      guilty at 2026-"));
+    assert_null(strstr(text, "oom      innocent"));
     assert_true(oom_fixture_is_told(fixture, "guilty") && oom_fixture_is_told(fixture, "42"));
     assert_false(oom_fixture_is_told(fixture, "innocent"));
 }
@@ -72,7 +72,7 @@ what_dies_elsewhere_is_kept_and_not_told(void **state)
     assert_int_equal(oom_watch_stories(fixture->oom)->len, 1);
     assert_null(((const OomStory *)oom_watch_stories(fixture->oom)->pdata[0])->vm);
     text = oom_fixture_status(fixture, &status);
-    assert_null(strstr(text, "oom     "));
+    assert_null(strstr(text, "oom      "));
 }
 
 static void

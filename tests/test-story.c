@@ -54,28 +54,26 @@ the_incident_is_told_in_full(void **state)
     g_autofree char *text = story_of(incident);
 
     assert_string_equal(
-        text,
-        "102 devvm  FROZEN 19m  scsi0/lsi  no progress since 15:21:07 UTC  QMP 1.0 ms  "
-        "inside QEMU: its neighbours on that storage write  evidence not saved\n"
-        "layer   device-model: between the guest's driver and QEMU's block layer; strangely quiet "
-        "while its\n"
-        "        CPU ramps (habit-broken); cause open: the lsi model, or the throttle timer (limit "
-        "60M B/s)\n"
-        "for     longest quiet gap in 30d00h was 34s, now 19m; network 380K -> 7.0K/s; CPU climbs "
-        "11 -> 50 %\n"
-        "        over 5m (a panic is flat from the first second)\n"
-        "not     the host's disk (dev:254:14: 0 in flight, neighbours write), a pause, a "
-        "migration, a block\n"
-        "        job, the main loop. Canary: off\n"
-        "before  15:01 UTC `update VM 102: -scsi0 ..` by root@pam: equal value, 24 times in 24 h, "
-        "20 "
-        "min\n"
-        "        before onset\n"
-        "do      1 guardianctl capture devvm --stacks (<= 30 s; a kill destroys the proof)\n"
-        "        2 kill -9 4711; qm start 102 (HA: set it to ignored first)\n"
-        "never   qm stop/reset/snapshot/migrate, backup, limit to zero: they drain the disk and "
-        "hang the\n"
-        "        monitor. A guest reboot keeps this QEMU process.\n");
+        text, "102 devvm  FROZEN 19m  scsi0/lsi  no progress since 15:21:07 UTC  QMP 1.0 ms  "
+              "inside QEMU: its neighbours on that storage write  evidence not saved\n"
+              "layer    device-model: between the guest's driver and QEMU's block layer; strangely "
+              "quiet while its\n"
+              "         CPU ramps (habit-broken); cause open: the lsi model, or the throttle timer "
+              "(limit 60M B/s)\n"
+              "for      longest quiet gap in 30d00h was 34s, now 19m; network 380K -> 7.0K/s; CPU "
+              "climbs 11 -> 50 %\n"
+              "         over 5m (a panic is flat from the first second)\n"
+              "not      the host's disk (dev:254:14: 0 in flight, neighbours write), a pause, a "
+              "migration, a block\n"
+              "         job, the main loop. Canary: off\n"
+              "before   15:01 UTC `update VM 102: -scsi0 ..` by root@pam: equal value, 24 times in "
+              "24 h, 20 min\n"
+              "         before onset\n"
+              "do       1 guardianctl capture devvm --stacks (<= 30 s; a kill destroys the proof)\n"
+              "         2 kill -9 4711; qm start 102 (HA: set it to ignored first)\n"
+              "never    qm stop/reset/snapshot/migrate, backup, limit to zero: they drain the disk "
+              "and hang the\n"
+              "         monitor. A guest reboot keeps this QEMU process.\n");
 }
 
 /* What must be said, and what must not, in each picture. */
@@ -100,7 +98,7 @@ static const StoryRow rows[] = {
      "{\"name\": \"web\", \"pid\": 42, \"state\": \"frozen\", \"layer\": \"backup-target\", "
      "\"disks\": [{\"label\": \"a\", \"layer\": \"backup-target\", "
      "\"job_offset_bytes\": 55574528}]}",
-     "for     its block job stands still at 53M", "a block job,"},
+     "for      its block job stands still at 53M", "a block job,"},
     {"a backup that goes on is no evidence",
      "{\"name\": \"web\", \"pid\": 42, \"state\": \"frozen\", \"layer\": \"block-path\", "
      "\"disks\": [{\"label\": \"a\", \"layer\": \"block-path\", \"inflight\": 2, "
@@ -166,7 +164,7 @@ a_story_says_what_it_must(void **state)
 {
     const StoryRow *row = *state;
     g_autofree char *broken = story_of(row->json);
-    g_auto(GStrv) lines = g_strsplit(broken, "\n        ", -1);
+    g_auto(GStrv) lines = g_strsplit(broken, "\n         ", -1);
     g_autofree char *text = g_strjoinv(" ", lines);
 
     if (!strstr(text, row->says))

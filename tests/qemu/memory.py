@@ -198,7 +198,7 @@ def case_killed(scratch):
     check(spared.process.poll() is None and guardian.vm(spared) is not None, "the innocent died")
     check(not any(f"{spared.name}: {word}" in guardian.log() for word in ("alert", "PAGE")), guardian.log())
     shown = guardian.ctl("status")
-    check(shown.returncode == 1 and f"oom     {killed.name}" in shown.stdout, shown.stdout)
+    check(shown.returncode == 1 and f"oom      {killed.name}" in shown.stdout, shown.stdout)
     spared.check_asked()
 
 
