@@ -55,11 +55,18 @@ static void
 append_head(GString *text, JsonObject *vm, bool is_coloured)
 {
     State state = report_state_of(vm);
-    g_autofree char *age = age_or_unknown(vm);
+    g_autofree char *age = age_or_unknown(vm), *forecast_age = report_forecast_age(vm);
     const char *layer = report_text_of(vm, "layer", "unknown");
+    /* a VM whose disks are fine, and whose memory is not */
+    const char *word = report_level_word(vm);
 
-    g_string_append_printf(text, "%s  %s%s%s %s", report_text_of(vm, "name", "?"),
-                           report_state_colour(state, is_coloured), report_state_word(state),
+    g_string_append_printf(text, "%s  ", report_text_of(vm, "name", "?"));
+    if (word)
+        g_string_append_printf(text, "%s%s%s %s; disks ",
+                               report_state_colour(STATE_SUSPECT, is_coloured), word,
+                               is_coloured ? "\033[0m" : "", forecast_age);
+    g_string_append_printf(text, "%s%s%s %s", report_state_colour(state, is_coloured),
+                           report_state_word(state),
                            is_coloured && state != STATE_OK ? "\033[0m" : "", age);
     if (strcmp(layer, "none") != 0)
         g_string_append_printf(text, "  %s", layer);
@@ -169,14 +176,16 @@ append_memory(GString *text, JsonObject *vm)
     g_autofree char *candidates = report_candidates_text(vm);
     const char *model = report_text_of(memory, "reservation_model", NULL);
     bool is_limit_known = false;
+    bool is_told = report_level_of(vm) >= PRESSURE_WATCH; /* with the forecast: which group it is */
 
     (void)message_get_bool(memory, "limit_known", &is_limit_known);
     if (strcmp(limit, "-") == 0)
         append_line(text, "memory", "guest %s; limit %s", guest,
                     is_limit_known ? "none: only the host's memory ends it" : "unknown");
     else
-        append_line(text, "memory", "guest %s; limit %s on %s, headroom %s", guest, limit,
-                    report_text_of(memory, "limit_group", "?"), headroom);
+        append_line(text, "memory", "guest %s; limit %s%s%s, headroom %s", guest, limit,
+                    is_told ? "" : " on ",
+                    is_told ? "" : report_text_of(memory, "limit_group", "?"), headroom);
     append_line(text, "", "overhead %s to %s, measured on the %s", low, high,
                 report_text_of(memory, "overhead_source", "(nothing)"));
     if (model)
@@ -252,6 +261,7 @@ report_explain_text(JsonObject *vm, bool is_coloured)
     } else {
         append_head(text, vm, is_coloured);
     }
+    report_append_forecast(text, vm);
     append_verdict(text, vm);
     append_writes(text, vm);
     append_line(text, "vm", "%s, pid %s, %s, QEMU %s", report_text_of(vm, "source", "?"), pid,
@@ -261,7 +271,6 @@ report_explain_text(JsonObject *vm, bool is_coloured)
     for (guint i = 0; i < disks->len; i++)
         append_disk(text, disks->pdata[i]);
     append_unwatched(text, vm);
-    report_append_forecast(text, vm);
     append_memory(text, vm);
     append_domain(text, vm);
     report_append_order(text, vm);

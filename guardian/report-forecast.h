@@ -22,8 +22,11 @@ PressureLevel report_level_of(JsonObject *vm);
 /* Is it grave enough that somebody should look? Then the word for the column STATE: "DOOMED",
  * "OOM"; else NULL. */
 const char *report_level_word(JsonObject *vm);
-/* "DOOMED, alive: the guest may take 1643M more, 1519M left: >= 124M short; stranger memhold[11572]
- * 403M"; new string, NULL where there is nothing to tell. */
+/* For how long it has been at that level: "12s", "unknown". New string. */
+char *report_forecast_age(JsonObject *vm);
+/* "DOOMED, alive: the guest may take 1643 MiB more, 1519 MiB left: >= 124 MiB short; stranger
+ * memhold[11572] 403 MiB"; new string, NULL where there is nothing to tell. */
 char *report_forecast_text(JsonObject *vm);
-/* The lines of `explain`: forecast, domain, sum, end, what to do. */
+/* The lines of `explain`: forecast, domain, sum, what to do; nothing where there is nothing to
+ * tell. */
 void report_append_forecast(GString *text, JsonObject *vm);

@@ -360,7 +360,7 @@ report_status_text(JsonObject *state, bool is_coloured)
     GString *text = g_string_new(NULL);
     g_autofree char *host = report_host_text(state);
     g_autoptr(GPtrArray) vms = report_vms_sorted(state);
-    guint counts[STATE_FROZEN + 1] = {0};
+    guint counts[STATE_FROZEN + 1] = {0}, n_short = 0;
     g_autofree char *now = cut(report_text_of(state, "now_utc", "?"), LABEL_COLUMNS);
     bool is_daemon = false;
 
@@ -379,14 +379,20 @@ report_status_text(JsonObject *state, bool is_coloured)
     for (guint i = 0; i < vms->len; i++) {
         State worst = report_state_of(vms->pdata[i]);
 
-        counts[worst]++;
+        if (worst < STATE_SUSPECT && report_level_word(vms->pdata[i]))
+            n_short++;
+        else
+            counts[worst]++;
         append_row(text, vms->pdata[i], is_coloured);
         if (worst >= STATE_SUSPECT || report_level_word(vms->pdata[i]))
             append_open_disks(text, vms->pdata[i], is_coloured);
     }
-    g_string_append_printf(text, "%u VM%s: %u ok, %u unknown, %u suspect, %u frozen, %s\n",
-                           vms->len, vms->len == 1 ? "" : "s", counts[STATE_OK],
-                           counts[STATE_UNKNOWN], counts[STATE_SUSPECT], counts[STATE_FROZEN], now);
+    g_string_append_printf(text, "%u VM%s: %u ok, %u unknown, %u suspect, %u frozen", vms->len,
+                           vms->len == 1 ? "" : "s", counts[STATE_OK], counts[STATE_UNKNOWN],
+                           counts[STATE_SUSPECT], counts[STATE_FROZEN]);
+    if (n_short > 0)
+        g_string_append_printf(text, ", %u short of memory", n_short);
+    g_string_append_printf(text, ", %s\n", now);
     append_silences(text, state);
     report_append_sources(text, state, false);
     if (!is_daemon)
