@@ -3,12 +3,9 @@
 
 #include <string.h>
 
-/* A window is cut into quarters; each must have grown by at least a quarter of the mean. So a burst
+/* A window is cut into quarters; each must have grown by at least half of the mean. So a burst
  * that is over is no growth, and neither is one step in a flat line. */
 #define PARTS 4
-/* What a VM's group goes up and down by while nothing happens: stacks, sockets, slab. */
-#define NOISE_BYTES (8 * 1024 * 1024)
-
 void
 pressure_ring_clear(PressureRing *ring)
 {
@@ -61,11 +58,11 @@ value_of(const PressurePoint *point, bool of_used)
 static bool
 is_steady(const PressurePoint *const *cuts, guint64 all_bytes, bool of_used)
 {
-    if (all_bytes < NOISE_BYTES)
+    if (all_bytes == 0)
         return false;
     for (guint i = 0; i < PARTS; i++)
         if (grown(value_of(cuts[i], of_used), value_of(cuts[i + 1], of_used)) <
-            all_bytes / PARTS / PARTS)
+            all_bytes / PARTS / 2)
             return false;
     return true;
 }
@@ -76,29 +73,46 @@ per_second(guint64 bytes, gint64 us)
     return (guint64)((double)bytes / ((double)us / G_USEC_PER_SEC));
 }
 
+static PressureGrowth
+growth_between(const PressurePoint *from, const PressurePoint *to)
+{
+    gint64 us = to->at_us - from->at_us;
+
+    return us <= 0 ? (PressureGrowth){0}
+                   : (PressureGrowth){
+                         .window_us = us,
+                         .used_bps = per_second(grown(from->used_bytes, to->used_bytes), us),
+                         .overhead_bps =
+                             per_second(grown(from->overhead_bytes, to->overhead_bytes), us)};
+}
+
 PressureGrowth
-pressure_ring_growth(const PressureRing *ring, gint64 window_us, bool of_used)
+pressure_ring_growth(const PressureRing *ring, gint64 window_us, bool of_used, guint64 least_bytes)
 {
     const PressurePoint *cuts[PARTS + 1];
-    PressureGrowth growth = {0};
+    PressureGrowth growth;
+    guint64 all_bytes;
 
     if (ring->n_points == 0)
-        return growth;
+        return (PressureGrowth){0};
     cuts[PARTS] = ring_point(ring, 0);
     for (guint i = 0; i < PARTS; i++) {
         cuts[i] = ring_at(ring, cuts[PARTS]->at_us - window_us + window_us * i / PARTS);
         if (!cuts[i])
-            return growth;
+            return (PressureGrowth){0};
     }
-    growth.window_us = cuts[PARTS]->at_us - cuts[0]->at_us;
+    growth = growth_between(cuts[0], cuts[PARTS]);
     /* a gap in the readings: nothing is known of how it grew */
-    if (growth.window_us <= 0 || growth.window_us > window_us * 3 / 2)
-        return growth;
-    growth.used_bps =
-        per_second(grown(cuts[0]->used_bytes, cuts[PARTS]->used_bytes), growth.window_us);
-    growth.overhead_bps =
-        per_second(grown(cuts[0]->overhead_bytes, cuts[PARTS]->overhead_bytes), growth.window_us);
-    growth.is_steady =
-        is_steady(cuts, grown(value_of(cuts[0], of_used), value_of(cuts[PARTS], of_used)), of_used);
+    if (growth.window_us == 0 || growth.window_us > window_us * 3 / 2)
+        return (PressureGrowth){0};
+    all_bytes = grown(value_of(cuts[0], of_used), value_of(cuts[PARTS], of_used));
+    growth.is_steady = all_bytes >= least_bytes && is_steady(cuts, all_bytes, of_used);
     return growth;
+}
+
+PressureGrowth
+pressure_ring_last_growth(const PressureRing *ring)
+{
+    return ring->n_points < 2 ? (PressureGrowth){0}
+                              : growth_between(ring_point(ring, 1), ring_point(ring, 0));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pressure.h"
-#include "pressure-ring.h"
+#include "pressure-trend.h"
 
 #include <string.h>
 
@@ -11,14 +11,16 @@
  *   left     the guest's RAM that is not: low with touched at its highest
  *   room     limit - used, and what could be swapped out
  *
- *   doomed          left (low) > room: whatever QEMU itself holds, the guest may take more than
- *                   there is
- *   watch           left (high) > room, where the guest's RAM was counted; or with the balloon
- * given back; or the next burst would not fit; or steady growth beside the guest would use the rest
- * up within three times as long as it has been seen oom-imminent    doomed, and at its steady
- * growth, the guest's touching included, the limit is reached within 15 minutes; or doomed with a
- * second signal (tasks stand still for memory, the limit was hit); or growth beside the guest has
- * steadily eaten half of the room, so that the rest is gone as fast; or the kernel has killed
+ * doomed: left (low) > room. Whatever QEMU itself holds, the guest may take more than there is.
+ *
+ * watch: left (high) > room, where the guest's RAM was counted; or it is with the balloon given
+ * back; or the next burst would not fit; or steady growth beside the guest would use the rest up
+ * within three times as long as it has been seen.
+ *
+ * oom-imminent: doomed, and at its steady growth, the guest's touching included, the limit is
+ * reached within 15 minutes; or doomed with a second signal (tasks stand still for memory, the
+ * limit was hit); or growth beside the guest has steadily eaten half of the room, so that the rest
+ * is gone as fast; or the kernel has killed.
  *
  * Private guest RAM is not told from QEMU's heap by RssAnon. Before pages were counted the guest
  * gets all of RssAnon: "doomed" is then certain, and "ok" is not; after it QEMU's own part is taken
@@ -37,11 +39,6 @@
 #define SIGNAL_US (60 * (gint64)G_USEC_PER_SEC)
 /* What is told of a kill: as long as a person needs to come and look. */
 #define KILL_US PRESSURE_IMMINENT_US
-#define COARSE_US (60 * (gint64)G_USEC_PER_SEC)
-/* How much further than it was seen steady growth is believed: to be shown, and to wake somebody.
- */
-#define BELIEVE_WATCH 3
-#define BELIEVE_IMMINENT 1
 /* The counting of 1 GiB of touched RAM takes up to 10 ms of CPU: 4 s a GiB keep it below 0.3 %. */
 #define COUNT_GAP_US_PER_GIB (4 * (gint64)G_USEC_PER_SEC)
 #define COUNT_GAP_MIN_US (60 * (gint64)G_USEC_PER_SEC)
@@ -49,8 +46,6 @@
 /* So much more anonymous memory is worth the next count at the short gap. */
 #define COUNT_GROWTH_BYTES (64 * G_GUINT64_CONSTANT(1024) * 1024)
 #define GIB_SHIFT 30
-
-static const gint64 S = G_USEC_PER_SEC;
 
 const char *
 pressure_level_name(PressureLevel level)
@@ -141,6 +136,7 @@ pressure_wants_count(const MemorySample *memory, gint64 counted_us, guint64 coun
 
 typedef struct {
     guint64 used_bytes, overhead_bytes;
+    guint64 error_bytes; /* of the overhead, and it may come to light as growth */
     guint64 left_low_bytes, left_high_bytes, left_deflated_bytes;
     guint64 room_bytes, over_bytes; /* one of them is 0 */
 } Sum;
@@ -163,6 +159,9 @@ sum_make(const MemorySample *memory, Sum *ret_sum)
         /* uncounted, the end of the guest's filling up would look like growth of QEMU's heap */
         .overhead_bytes =
             less(memory->limited_unreclaimable_bytes, is_split ? high : memory->rss_anon_bytes),
+        .error_bytes = is_split && !memory->guest_ram_is_shared
+                           ? less(memory->own_high_bytes, memory->own_low_bytes)
+                           : 0,
         .left_low_bytes = plus(less(allowed, high), peers),
         .left_high_bytes = plus(less(allowed, low), peers),
         .left_deflated_bytes = plus(less(ram, low), peers),
@@ -170,15 +169,6 @@ sum_make(const MemorySample *memory, Sum *ret_sum)
         .over_bytes = less(memory->limited_unreclaimable_bytes, ceiling),
     };
     return true;
-}
-
-/* How far a window of growth reaches into the future, in us: room at that rate. */
-static gint64
-reach_us(guint64 room_bytes, guint64 bps)
-{
-    double us = bps > 0 ? (double)room_bytes / (double)bps * G_USEC_PER_SEC : (double)G_MAXINT64;
-
-    return us >= (double)G_MAXINT64 ? G_MAXINT64 : (gint64)us;
 }
 
 /* Notes what agrees from the outside: kills, the limit hit, tasks that stand still. */
@@ -205,55 +195,6 @@ is_recent(gint64 at_us, gint64 now_us, gint64 for_us)
     return at_us > 0 && now_us - at_us < for_us;
 }
 
-static const struct {
-    gint64 window_s;
-    bool is_coarse;
-} windows[] = {{30, false}, {60, false}, {120, false}, {300, false}, {900, true}, {3600, true}};
-
-/* Doomed: when does it die? The shortest window whose growth is steady. */
-static void
-find_end(const PressureTrack *track, const Sum *sum, PressureVerdict *verdict)
-{
-    for (guint i = 0; i < G_N_ELEMENTS(windows); i++) {
-        PressureGrowth growth = pressure_ring_growth(
-            windows[i].is_coarse ? &track->coarse : &track->fine, windows[i].window_s * S, true);
-
-        if (!growth.is_steady || growth.used_bps == 0)
-            continue;
-        verdict->has_rate = verdict->has_end = true;
-        verdict->rate_bps = growth.used_bps;
-        verdict->end_in_us = reach_us(sum->room_bytes, growth.used_bps);
-        return;
-    }
-}
-
-/* Not lost yet: growth beside the guest, over a window, uses up what the guest will leave. */
-static PressureLevel
-growth_level(const PressureTrack *track, const Sum *sum, guint64 *ret_grows_bps)
-{
-    guint64 spare_bytes = less(sum->room_bytes, sum->left_low_bytes);
-    PressureLevel level = PRESSURE_OK;
-
-    for (guint i = 0; i < G_N_ELEMENTS(windows); i++) {
-        PressureGrowth growth = pressure_ring_growth(
-            windows[i].is_coarse ? &track->coarse : &track->fine, windows[i].window_s * S, false);
-        gint64 lost_in_us = reach_us(spare_bytes, growth.overhead_bps);
-        /* the guest's part of the growth ends when the guest is full */
-        gint64 dies_in_us = MAX(reach_us(sum->room_bytes, growth.used_bps), lost_in_us);
-
-        if (!growth.is_steady || windows[i].window_s < 60)
-            continue;
-        if (dies_in_us < PRESSURE_IMMINENT_US &&
-            dies_in_us <= BELIEVE_IMMINENT * growth.window_us) {
-            *ret_grows_bps = growth.overhead_bps;
-            return PRESSURE_IMMINENT;
-        }
-        if (lost_in_us <= BELIEVE_WATCH * growth.window_us)
-            level = PRESSURE_WATCH;
-    }
-    return level;
-}
-
 static void
 doomed_judge(const PressureTrack *track, const MemorySample *memory, const Sum *sum,
              PressureVerdict *verdict)
@@ -278,12 +219,15 @@ sum_judge(const PressureTrack *track, const MemorySample *memory, const Sum *sum
 {
     bool is_split = memory->guest_ram_is_shared || memory->has_count;
 
-    find_end(track, sum, verdict);
+    verdict->has_rate = verdict->has_end =
+        pressure_trend_end(track, sum->room_bytes, &verdict->rate_bps, &verdict->end_in_us);
     if (sum->left_low_bytes + sum->over_bytes > sum->room_bytes + LAG_BYTES) {
         doomed_judge(track, memory, sum, verdict);
         return;
     }
-    verdict->level = growth_level(track, sum, &verdict->grows_bps);
+    verdict->level =
+        pressure_trend_level(track, sum->room_bytes, less(sum->room_bytes, sum->left_low_bytes),
+                             sum->error_bytes, &verdict->grows_bps);
     if (verdict->level == PRESSURE_IMMINENT)
         verdict->reason = "steady growth beside the guest has used up half of what was left";
     else if (verdict->level == PRESSURE_WATCH)
@@ -334,21 +278,15 @@ reading_judge(const PressureTrack *track, const MemorySample *memory, guint64 bu
 static void
 readings_keep(PressureTrack *track, const MemorySample *memory)
 {
-    const PressurePoint *minute = pressure_ring_newest(&track->coarse);
     Sum sum;
 
     if (!sum_make(memory, &sum))
         return;
     /* another limit, or a first count that moved the border between the guest and the rest */
     if (track->has_last && (track->last.limit_bytes != memory->limit_bytes ||
-                            track->last.has_count != memory->has_count)) {
-        pressure_ring_clear(&track->fine);
-        pressure_ring_clear(&track->coarse);
-        minute = NULL;
-    }
-    pressure_ring_add(&track->fine, memory->at_us, sum.used_bytes, sum.overhead_bytes);
-    if (!minute || memory->at_us - minute->at_us >= COARSE_US)
-        pressure_ring_add(&track->coarse, memory->at_us, sum.used_bytes, sum.overhead_bytes);
+                            track->last.has_count != memory->has_count))
+        pressure_trend_clear(track);
+    pressure_trend_add(track, memory->at_us, sum.used_bytes, sum.overhead_bytes);
 }
 
 /* Up at once, down when the readings have been milder for a while. A limit that was raised, or is
@@ -389,4 +327,15 @@ pressure_judge(PressureTrack *track, const MemorySample *memory, guint64 burst_b
     track->has_last = true;
     track->last = *memory;
     return &track->verdict;
+}
+
+bool
+pressure_is_hurried(const PressureTrack *track)
+{
+    const PressureVerdict *verdict = &track->verdict;
+    guint64 room_bytes = (guint64)MAX(verdict->room_bytes, 0);
+
+    return verdict->has_sum &&
+           pressure_trend_is_fast(track, room_bytes,
+                                  less(room_bytes, verdict->guest_left_low_bytes));
 }

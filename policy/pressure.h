@@ -40,7 +40,8 @@ typedef struct {
     gint64 end_in_us;
 } PressureVerdict;
 
-/* 64 readings of every period, and 64 of one a minute: five minutes and an hour. */
+/* Of every reading, of one in five seconds, and of one a minute: a minute, five and an hour at
+ * least. */
 #define PRESSURE_POINTS 64
 
 typedef struct {
@@ -56,7 +57,7 @@ typedef struct {
 
 /* What the judge remembers of one VM. Zeroed is young. */
 typedef struct {
-    PressureRing fine, coarse;
+    PressureRing quick, fine, coarse; /* pressure-trend.h */
     guint64 limit_bytes; /* of the newest reading: growth under another limit is another story */
     bool has_last;
     MemorySample last;
@@ -75,6 +76,9 @@ void pressure_touched_private(const MemorySample *memory, guint64 ram_bytes, gui
  * growth seen within the reaction time (reservation.h), 0 unknown. Returns track->verdict. */
 const PressureVerdict *pressure_judge(PressureTrack *track, const MemorySample *memory,
                                       guint64 burst_bytes);
+/* Is the limit so near, at what was added since the reading before, that the next one must come at
+ * once? */
+bool pressure_is_hurried(const PressureTrack *track);
 /* Would a page count (pagecount.h) tell more than the readings do, and is the last one, at
  * counted_us (0 never) with that RssAnon, old enough for its price? Only for private guest RAM. */
 bool pressure_wants_count(const MemorySample *memory, gint64 counted_us,

@@ -41,11 +41,17 @@ story_reading(const Story *story)
 }
 
 const PressureVerdict *
-story_read(Story *story)
+story_read_after(Story *story, gint64 us)
 {
     MemorySample memory;
 
-    story->now_us += 5 * S;
+    story->now_us += us;
     memory = story_reading(story);
     return pressure_judge(&story->track, &memory, MIB(story->burst));
+}
+
+const PressureVerdict *
+story_read(Story *story)
+{
+    return story_read_after(story, 5 * S);
 }

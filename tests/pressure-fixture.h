@@ -30,5 +30,7 @@ typedef struct {
 
 /* What would be read of it now. */
 MemorySample story_reading(const Story *story);
-/* One reading, five seconds after the last one. */
+/* One reading, so much after the last one. */
+const PressureVerdict *story_read_after(Story *story, gint64 us);
+/* Five seconds after it. */
 const PressureVerdict *story_read(Story *story);
