@@ -57,6 +57,15 @@ membership_read(const Proc *proc, GError **error)
     return host_read_fd(fd, "cgroup", MEMBERSHIP_BYTES_MAX, NULL, error);
 }
 
+char *
+cgroup_membership(const Proc *proc)
+{
+    g_autofree char *text = membership_read(proc, NULL);
+    bool is_v2;
+
+    return text ? cgroup_parse_membership(text, &is_v2) : NULL;
+}
+
 bool
 cgroup_place_find(const Host *host, const Proc *proc, CgroupPlace *ret_place, GError **error)
 {

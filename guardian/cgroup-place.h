@@ -18,6 +18,10 @@ int cgroup_mount_memory(const Host *host, bool *ret_is_v2);
 /* Where cgroup v2 is mounted, O_PATH, the caller's; -1: nowhere. */
 int cgroup_mount_v2(const Host *host);
 
+/* The process's group of the memory controller as the kernel tells it, from the hierarchy's root: a
+ * new string. NULL: it cannot be read. */
+char *cgroup_membership(const Proc *proc);
+
 /* The caller owns mount_fd and path. false with error set, as cgroup_open(). */
 bool cgroup_place_find(const Host *host, const Proc *proc, CgroupPlace *ret_place,
                        GError **error) G_GNUC_WARN_UNUSED_RESULT;

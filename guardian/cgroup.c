@@ -53,6 +53,7 @@ typedef struct {
 struct Cgroup {
     CgroupPath path;
     char *process_path; /* where the process itself is: the owner or below it */
+    char *membership;   /* the same as the kernel tells it of the process; NULL not told */
     int mount_fd;
     bool is_kernels;    /* false in a fixture tree, where a kept file would read on once removed */
     bool mount_is_part; /* limits above the mount are out of sight */
@@ -289,6 +290,7 @@ cgroup_free(Cgroup *cgroup)
     fd_clear(&cgroup->mount_fd);
     g_free(cgroup->path.path);
     g_free(cgroup->process_path);
+    g_free(cgroup->membership);
     g_free(cgroup);
 }
 
@@ -401,6 +403,14 @@ cgroup_is_frozen(const Cgroup *cgroup)
     return fd >= 0 && host_reread(fd, text, TEXT_BYTES, NULL) > 0 && cgroup_parse_frozen(text);
 }
 
+bool
+cgroup_is_left(const Cgroup *cgroup, const Proc *proc)
+{
+    g_autofree char *now = cgroup_membership(proc);
+
+    return now && g_strcmp0(now, cgroup->membership) != 0;
+}
+
 /* sd_booted(3)'s way. */
 bool
 systemd_runs(const Host *host)
@@ -419,6 +429,7 @@ cgroup_open(const Host *host, const Proc *proc, GError **error)
 
     cgroup->mount_fd = -1;
     cgroup->levels = g_ptr_array_new_with_free_func(level_free);
+    cgroup->membership = cgroup_membership(proc); /* first: a move meanwhile is seen later */
     if (!cgroup_place_find(host, proc, &place, error))
         return NULL;
     cgroup->mount_fd = place.mount_fd;

@@ -95,9 +95,11 @@ typedef struct {
 } CgroupReading;
 
 /* Reads limits and charges again. GONE when the group was removed. It does not notice when the
- * process moved to another group: open again for that. The caller clears. */
+ * process moved to another group. The caller clears. */
 bool cgroup_read(Cgroup *cgroup, CgroupReading *ret_reading,
                  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The process is in another group by now: time to open again. */
+bool cgroup_is_left(const Cgroup *cgroup, const Proc *proc);
 void cgroup_reading_clear(CgroupReading *reading);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Cgroup, cgroup_free)

@@ -246,9 +246,7 @@ make_vm(Reading *reading, char **words)
     vm = vm_new(g_steal_pointer(&reading->proc), argv, sources[n_sources - 1]->name);
     reading->vm = vm;
     vm->is_nameless = is_nameless;
-    vm->cgroup = cgroup_open(discovery->host, vm->proc, NULL);
-    if (vm->cgroup)
-        vm->group_path = units_printable_path(cgroup_path(vm->cgroup)->path);
+    (void)vm_open_cgroup(vm, discovery->host);
     reading->source = find_source(discovery, vm, n_sources - 1);
     source = sources[reading->source];
     vm->source = source->name;

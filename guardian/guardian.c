@@ -33,6 +33,13 @@ vm_period_us(const Guardian *guardian, const Vm *vm)
                : vm->limits.period_shared_us;
 }
 
+/* A sample, or a reading of its memory between two. */
+static gint64
+vm_due_us(const Vm *vm)
+{
+    return MIN(vm->next_us, memory_watch_due_us(vm));
+}
+
 static void
 guardian_plan_next(Guardian *guardian, Vm *vm, gint64 now)
 {
@@ -44,8 +51,8 @@ guardian_plan_next(Guardian *guardian, Vm *vm, gint64 now)
     if (vm->is_due_again)
         vm->next_us = MAX(now, vm->sample.now_us + HURRY_APART_US);
     vm->is_due_again = false;
-    if (guardian->is_looping && (soonest < 0 || vm->next_us < soonest))
-        g_source_set_ready_time(guardian->tick, vm->next_us);
+    if (guardian->is_looping && (soonest < 0 || vm_due_us(vm) < soonest))
+        g_source_set_ready_time(guardian->tick, vm_due_us(vm));
 }
 
 void
@@ -53,6 +60,15 @@ guardian_end_forecast(Guardian *guardian, Vm *vm)
 {
     memory_watch_end(vm);
     if (guardian->memory_changed)
+        guardian->memory_changed(vm, guardian->memory_data);
+}
+
+static void
+guardian_follow_memory(Guardian *guardian, Vm *vm)
+{
+    if (memory_watch_follow(vm, guardian->vms, guardian->workers,
+                            host_realtime_us(guardian->host)) &&
+        guardian->memory_changed)
         guardian->memory_changed(vm, guardian->memory_data);
 }
 
@@ -69,10 +85,8 @@ guardian_sampled(Vm *vm, gpointer data)
     oom_watch_note(guardian->host_watch->oom, vm);
     if (vm->sample.process_is_gone)
         guardian_end_forecast(guardian, vm);
-    else if (memory_watch_follow(vm, guardian->vms, guardian->workers,
-                                 host_realtime_us(guardian->host)) &&
-             guardian->memory_changed)
-        guardian->memory_changed(vm, guardian->memory_data);
+    else
+        guardian_follow_memory(guardian, vm);
     neighbours_note(vm);
     neighbours_count(vm, guardian->vms);
     judge_sample(vm, guardian->changed, guardian->changed_data);
@@ -88,17 +102,23 @@ guardian_sampled(Vm *vm, gpointer data)
     guardian_plan_next(guardian, vm, host_monotonic_us(guardian->host));
 }
 
+static SampleContext
+context_of(const Guardian *guardian, const Vm *vm, gint64 now)
+{
+    return (SampleContext){.host = guardian->host,
+                           .context = guardian->context,
+                           .children = guardian->children,
+                           .now_us = now,
+                           .boottime_us = host_boottime_us(guardian->host),
+                           .period_us = vm_period_us(guardian, vm),
+                           .memory = guardian->host_watch->memory,
+                           .wants_all_evidence = guardian->wants_all_evidence};
+}
+
 void
 guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
 {
-    SampleContext context = {.host = guardian->host,
-                             .context = guardian->context,
-                             .children = guardian->children,
-                             .now_us = now,
-                             .boottime_us = host_boottime_us(guardian->host),
-                             .period_us = vm_period_us(guardian, vm),
-                             .memory = guardian->host_watch->memory,
-                             .wants_all_evidence = guardian->wants_all_evidence};
+    SampleContext context = context_of(guardian, vm, now);
 
     storage_look_up(vm, guardian->children); /* where there was no room when it was found */
     pve_look_go_on(vm, guardian->host, guardian->children, now);
@@ -108,6 +128,20 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
     vm->late_us = vm->next_us > 0 ? MAX(now - vm->next_us, 0) : 0; /* 0: it need not wait */
     guardian->samples_open++;
     sample_begin(vm, &context, guardian_sampled, guardian);
+}
+
+/* Memory fills up in seconds, also while a shared monitor is left alone for ten. */
+static void
+guardian_read_memory(Guardian *guardian, Vm *vm, gint64 now)
+{
+    SampleContext context = context_of(guardian, vm, now);
+    PressureLevel before = vm->memory_watch->pressure.verdict.level, after;
+
+    sample_read_memory(vm, &context);
+    guardian_follow_memory(guardian, vm);
+    after = vm->memory_watch->pressure.verdict.level;
+    if (after > before && after >= PRESSURE_DOOMED)
+        vm->next_us = now; /* what may be done about it follows a sample */
 }
 
 static void
@@ -135,14 +169,14 @@ guardian_sample_due(Guardian *guardian, gint64 now)
             guardian_hear_owner(guardian, i);
         else if (vm->next_us <= now)
             guardian_sample(guardian, vm, now); /* may end at once, and may remove the VM */
-        else
-            soonest = MIN(soonest, vm->next_us);
+        else if (memory_watch_due_us(vm) <= now)
+            guardian_read_memory(guardian, vm, now);
     }
     for (guint i = 0; i < guardian->vms->len; i++) {
         const Vm *vm = guardian->vms->pdata[i];
 
         if (!vm->sampling && !vm->monitor_is_lent)
-            soonest = MIN(soonest, vm->next_us);
+            soonest = MIN(soonest, vm_due_us(vm));
     }
     g_source_set_ready_time(guardian->tick, soonest);
 }

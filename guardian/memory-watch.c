@@ -11,6 +11,9 @@
 /* 1 TiB of touched 4 KiB pages takes three minutes at the pace of pagecount.c. */
 #define COUNT_DEADLINE_US (600 * (gint64)G_USEC_PER_SEC)
 
+/* A reading takes 40 us, and nobody else is bothered. */
+#define HURRY_US ((gint64)G_USEC_PER_SEC)
+
 MemoryWatch *
 memory_watch_new(void)
 {
@@ -45,8 +48,10 @@ reader_follow(Vm *vm, const char *group_path)
 {
     MemoryWatch *watch = vm->memory_watch;
 
-    if (watch->reader && g_strcmp0(group_reader_path(watch->reader), group_path) != 0)
+    if (watch->reader && g_strcmp0(group_reader_path(watch->reader), group_path) != 0) {
         g_clear_pointer(&watch->reader, group_reader_free);
+        pressure_forget_group(&watch->pressure);
+    }
     if (!watch->reader && vm->cgroup && group_path)
         watch->reader = group_reader_new(cgroup_mount_fd(vm->cgroup), group_path,
                                          cgroup_path(vm->cgroup)->is_v2);
@@ -227,6 +232,18 @@ memory_watch_reservation(const Vm *vm)
                            .is_guaranteed = is_guaranteed(vm->group_path)};
 
     return reservation_decide(&vm->memory_watch->reservation, &asked, &vm->limits);
+}
+
+gint64
+memory_watch_due_us(const Vm *vm)
+{
+    gint64 period_us = vm->limits.memory_period_us;
+
+    if (vm->memory_us == 0)
+        return 0;
+    if (pressure_is_hurried(&vm->memory_watch->pressure))
+        period_us = MIN(period_us, HURRY_US);
+    return vm->memory_us + period_us;
 }
 
 bool

@@ -31,6 +31,8 @@ void memory_watch_add_backend(MemoryWatch *watch, guint64 size_bytes);
 /* Completes vm->memory, which was just read, with what is remembered and what its group says.
  * group_path is raw, the one that vm->memory's limit is on, else its own; NULL none. */
 void memory_watch_complete(Vm *vm, const char *group_path, const HostMemory *host);
+/* When the next reading must come: in a period, or at once while its end is near. */
+gint64 memory_watch_due_us(const Vm *vm);
 /* Judges the newest reading, and begins a page count when that is worth its price. vms is all of
  * them, of Vm. true: the verdict's level or reason has changed. */
 bool memory_watch_follow(Vm *vm, const GPtrArray *vms, Workers *workers, gint64 realtime_us);

@@ -24,14 +24,30 @@ read_roles(Vm *vm, const Host *host, gint64 now_us, const char *limit_path)
     kill_order_look(vm, host);
 }
 
+/* Some time after its start, or at any time, somebody moves a process to a group with a limit.
+ * Asked as often as who is beside it, and when its group is gone. */
+static void
+follow_move(Vm *vm, const Host *host, gint64 now_us)
+{
+    bool is_due = vm->roles_us == 0 || now_us - vm->roles_us >= ROLES_PERIOD_US;
+
+    if (vm->cgroup && is_due && cgroup_is_left(vm->cgroup, vm->proc))
+        (void)vm_open_cgroup(vm, host);
+}
+
 static void
 read_group(Vm *vm, const Host *host, gint64 now_us, MemorySample *memory, char **ret_path)
 {
     CgroupReading reading = {0};
     const CgroupCharge *charge;
 
-    if (!vm->cgroup || !cgroup_read(vm->cgroup, &reading, NULL))
+    follow_move(vm, host, now_us);
+    if (!vm->cgroup)
         return;
+    if (!cgroup_read(vm->cgroup, &reading, NULL)) {
+        vm->roles_us = 0;
+        return;
+    }
     charge = reading.has_limit ? &reading.limit_charge : &reading.charge;
     memory->limited_usage_bytes = charge->usage_bytes;
     memory->kinds = charge->kinds;
@@ -54,8 +70,8 @@ read_group(Vm *vm, const Host *host, gint64 now_us, MemorySample *memory, char *
     cgroup_reading_clear(&reading);
 }
 
-static void
-read_memory(Vm *vm, const SampleContext *context)
+void
+sample_read_memory(Vm *vm, const SampleContext *context)
 {
     gint64 now_us = context->now_us;
     MemorySample memory = {.at_us = now_us};
@@ -132,7 +148,6 @@ sample_fill_process(Sampling *sampling)
     sample->has_main_cpu =
         guest_wants_main_cpu(&vm->track) && proc_read_main_cpu(vm->proc, &sample->main_cpu_us);
     fill_network(sampling);
-    if (vm->memory_us == 0 || now - vm->memory_us >= vm->limits.memory_period_us ||
-        !vm->memory.has_guest_ram)
-        read_memory(vm, &sampling->context);
+    if (now >= memory_watch_due_us(vm) || !vm->memory.has_guest_ram)
+        sample_read_memory(vm, &sampling->context);
 }

@@ -25,6 +25,8 @@ typedef void (*SampleDoneFunc)(Vm *vm, gpointer data);
 
 /* Not while vm->sampling. */
 void sample_begin(Vm *vm, const SampleContext *context, SampleDoneFunc done, gpointer data);
+/* Reads its memory only, between two samples: a few small files, nobody is asked. */
+void sample_read_memory(Vm *vm, const SampleContext *context);
 /* Ends a sample in the making without calling done. */
 void sample_cancel(Vm *vm);
 

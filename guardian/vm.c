@@ -132,6 +132,20 @@ vm_free(Vm *vm)
 }
 
 bool
+vm_open_cgroup(Vm *vm, const Host *host)
+{
+    Cgroup *cgroup = cgroup_open(host, vm->proc, NULL);
+
+    if (!cgroup)
+        return false;
+    cgroup_free(vm->cgroup);
+    vm->cgroup = cgroup;
+    g_free(vm->group_path);
+    vm->group_path = units_printable_path(cgroup_path(cgroup)->path);
+    return true;
+}
+
+bool
 vm_matches(const Vm *vm, const char *word)
 {
     char pid[32];

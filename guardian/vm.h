@@ -122,6 +122,9 @@ Vm *vm_new(Proc *proc, Argv *argv, const char *source);
 void vm_free(Vm *vm);
 /* Its host calls it otherwise than its command line. Only before its first sample. */
 void vm_rename(Vm *vm, const char *raw_name);
+/* Where the process is now, and its group_path; again after it was moved. false: it cannot be
+ * found, and what was known stays. */
+bool vm_open_cgroup(Vm *vm, const Host *host);
 /* Is it called that? By name, id, uuid or pid. */
 bool vm_matches(const Vm *vm, const char *word);
 /* The disk of the command line with that device id, drive id or node name; borrowed, NULL for none.

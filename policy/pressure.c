@@ -329,6 +329,14 @@ pressure_judge(PressureTrack *track, const MemorySample *memory, guint64 burst_b
     return &track->verdict;
 }
 
+void
+pressure_forget_group(PressureTrack *track)
+{
+    pressure_trend_clear(track);
+    track->has_last = false;
+    track->signal_us = 0;
+}
+
 bool
 pressure_is_hurried(const PressureTrack *track)
 {

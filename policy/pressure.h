@@ -76,6 +76,8 @@ void pressure_touched_private(const MemorySample *memory, guint64 ram_bytes, gui
  * growth seen within the reaction time (reservation.h), 0 unknown. Returns track->verdict. */
 const PressureVerdict *pressure_judge(PressureTrack *track, const MemorySample *memory,
                                       guint64 burst_bytes);
+/* From here on the readings are of another group: its counters and its growth are its own. */
+void pressure_forget_group(PressureTrack *track);
 /* Is the limit so near, at what was added since the reading before, that the next one must come at
  * once? */
 bool pressure_is_hurried(const PressureTrack *track);

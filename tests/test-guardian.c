@@ -392,6 +392,30 @@ an_announced_migration_is_in_the_samples_of_its_vm(void **state)
 
 #define row(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
+/* A shared monitor is left alone for long; memory can fill up meanwhile. */
+static void
+memory_is_read_between_two_samples(void **state)
+{
+    Fixture *fixture = *state;
+    gint64 end_us = g_get_monotonic_time() + PATIENT_US, sampled_us, first_us, last_us;
+    const Vm *vm;
+    guint n = 0;
+
+    reconfigure(fixture, "[monitor]\nperiod_shared = 1h\n[memory]\nperiod = 1s\n");
+    guardian_start(fixture->guardian);
+    run_until(fixture, "db", true);
+    vm = find_vm(fixture, "db");
+    sampled_us = vm->sample.now_us;
+    for (first_us = last_us = vm->memory_us; n < 2 && g_get_monotonic_time() < end_us;
+         last_us = vm->memory_us) {
+        g_main_context_iteration(fixture->context, TRUE);
+        n += vm->memory_us != last_us;
+    }
+    assert_int_equal(n, 2);
+    assert_true(vm->memory_us - first_us >= 2 * G_USEC_PER_SEC);
+    assert_int_equal(vm->sample.now_us, sampled_us);
+}
+
 int
 main(void)
 {
@@ -408,6 +432,8 @@ main(void)
         row(a_nameless_vm_keeps_what_was_judged_of_it),
         row(a_vm_that_ends_is_forgotten),
         row(the_end_in_mid_sample_is_clean),
+        cmocka_unit_test_setup_teardown(memory_is_read_between_two_samples, fixture_set_up,
+                                        fixture_tear_down),
         row(a_hook_makes_it_look_at_once),
         row(a_hook_tells_of_the_end_of_its_vm_only),
         row(an_announced_migration_is_in_the_samples_of_its_vm),
