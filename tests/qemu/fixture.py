@@ -137,10 +137,14 @@ class Group:
             with open(os.path.join(parent.directory, "cgroup.subtree_control"), "w") as file:
                 file.write("+memory")
         os.mkdir(self.directory)
+        self.knob = os.path.join(self.directory, knob)
         scratch.cleanups.append(self.remove)
         if limit:
-            with open(os.path.join(self.directory, knob), "w") as file:
-                file.write(str(limit))
+            self.limit(limit)
+
+    def limit(self, limit):
+        with open(self.knob, "w") as file:
+            file.write(str(limit))
 
     def remove(self):
         remove_group(self.directory)

@@ -297,5 +297,40 @@ def case_balloon(scratch):
     vm.check_asked()
 
 
-run({"balloon": case_balloon, "hugepages": case_hugepages, "memfd": case_memfd, "own": case_own,
+def case_moved(scratch):
+    """a VM with a DIMM that is moved to a group with a limit is followed, and so is the limit; the one that stays is fine"""
+    limit, dimm = 450, 64
+    group = group_of(scratch, "moved", limit)
+    # all of the first backend is touched, nothing of what was plugged in
+    backends = ("-object", "memory-backend-ram,id=base,size=128M,prealloc=on", "-machine", "memory-backend=base",
+                "-object", f"memory-backend-ram,id=dimm,size={dimm}M", "-device", "pc-dimm,memdev=dimm")
+    moved, stays = (Vm(scratch, f"memory-{i}", memory="128,slots=2,maxmem=1G", paused=True, extra=backends)
+                    for i in range(2))
+    guardian = Guardian(scratch, [moved, stays])
+    for vm in (moved, stays):
+        wait_for(lambda: guardian.vm(vm)["memory"]["guest_ram_bytes"] == (128 + dimm) * MIB, PATIENCE,
+                 f"not all of its RAM is known: {(guardian.vm(vm) or {}).get('memory')}")
+    check(guardian.vm(moved)["memory"]["limit_group"] != group.name, "it is there already")
+    with open(os.path.join(group.directory, "cgroup.procs"), "w") as file:
+        file.write(str(moved.pid))
+    wait_for(lambda: guardian.vm(moved)["memory"]["limit_bytes"] == limit * MIB, PATIENCE, "it is not followed")
+    check(guardian.vm(moved)["memory"]["limit_group"] == group.name, str(guardian.vm(moved)["memory"]))
+    # what it had touched is charged where it was
+    wait_level(guardian, moved, "ok", seconds=PATIENCE)
+    holder = hold(scratch, group)
+    wait_level(guardian, moved, "doomed", seconds=PATIENCE)
+    told = forecast(guardian, moved)
+    # what QEMU itself took since the count is taken for the guest's
+    check(dimm * MIB * 3 // 4 < told["guest_left_low_bytes"] <= dimm * MIB, f"nothing of the DIMM is touched: {told}")
+    check(moved.process.poll() is None and holder.poll() is None, "something died of it")
+    group.limit(2 * limit * MIB)
+    wait_level(guardian, moved, "ok", seconds=PATIENCE)
+    check(guardian.vm(moved)["memory"]["limit_bytes"] == 2 * limit * MIB, str(guardian.vm(moved)["memory"]))
+    check(guardian.vm(stays)["memory"]["limit_group"] != group.name, str(guardian.vm(stays)["memory"]))
+    check(forecast(guardian, stays)["level"] == "ok", f"the innocent: {forecast(guardian, stays)}")
+    for vm in (moved, stays):
+        vm.check_asked()
+
+
+run({"balloon": case_balloon, "hugepages": case_hugepages, "memfd": case_memfd, "moved": case_moved, "own": case_own,
      "doomed": case_doomed, "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted})
