@@ -200,6 +200,22 @@ on_intended(const char *problem, gpointer data)
     run_call(run, run->record, false, on_written);
 }
 
+/* Somebody has put back already what was to be: it is told, and not written. */
+static void
+on_found_undone(const char *problem, gpointer data)
+{
+    Run *run = data;
+
+    if (problem) {
+        run->record = NULL; /* the journal has let it go */
+        run_end(run, LEAVE_GO, false, problem);
+        return;
+    }
+    g_ptr_array_add(run->names, g_strdup(run->record->name));
+    act_journal_update(run->acts->journal, run->record, ACT_APPLIED, run->record->new_value, NULL,
+                       on_committed, run);
+}
+
 /* An intent says that the old value was in force when it was written down: what an interrupted
  * write finds afterwards is measured by it. */
 static void
@@ -207,10 +223,12 @@ on_checked(ActCall *call, bool was_written, const char *value, const char *probl
 {
     Run *run = call->data;
     const ActRecord *step = call->record;
+    const ActMeans *means = acts_find_means(run->acts, step->means);
+    bool is_undone =
+        step->undoes && value && act_is_same_value(means, step, value, step->new_value);
     g_autofree char *differs = NULL;
 
-    if (value &&
-        !act_is_same_value(acts_find_means(run->acts, step->means), step, value, step->old_value))
+    if (value && !is_undone && !act_is_same_value(means, step, value, step->old_value))
         differs = g_strdup_printf("%s was changed meanwhile, to %s", step->field, value);
     if (!value || differs || run->acts->is_ending) {
         run_end(run, LEAVE_GO, false, differs ? differs : problem ? problem : ENDING);
@@ -218,7 +236,8 @@ on_checked(ActCall *call, bool was_written, const char *value, const char *probl
     }
     run->record = g_steal_pointer(&run->steps->pdata[run->next]);
     run->next++;
-    act_journal_add(run->acts->journal, run->record, on_intended, run);
+    act_journal_add(run->acts->journal, run->record, is_undone ? on_found_undone : on_intended,
+                    run);
 }
 
 static void

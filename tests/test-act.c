@@ -111,6 +111,44 @@ after_an_administrators_undo_the_daemon_stays_away(void **state)
     limit_is(fixture, "/pod43/vm", ACT_NEW);
 }
 
+/* The pod is as it was already, its container is not: both are taken back, and one is written. */
+static void
+what_somebody_has_put_back_counts_as_undone(void **state)
+{
+    ActFixture *fixture = *state;
+    GPtrArray *undo;
+
+    act_fixture_run(fixture, &act_fixture_terms,
+                    act_fixture_plan(act_fixture_step(fixture, 42, "/pod42"),
+                                     act_fixture_step(fixture, 42, "/pod42/vm"), NULL));
+    act_fixture_set_limit(fixture, "/pod42", ACT_OLD);
+    undo = acts_undo_plan(fixture->acts, 42, ACT_START_TICKS, "limits");
+    assert_int_equal(undo->len, 2);
+    act_fixture_run(fixture, &act_fixture_terms, undo);
+    assert_null(fixture->problem);
+    limit_is(fixture, "/pod42", ACT_OLD);
+    limit_is(fixture, "/pod42/vm", ACT_OLD);
+    act_fixture_restart(fixture);
+    act_fixture_load(fixture);
+    undo = acts_undo_plan(fixture->acts, 42, ACT_START_TICKS, NULL);
+    assert_int_equal(undo->len, 0);
+    g_ptr_array_unref(undo);
+}
+
+/* A third value is somebody's own. */
+static void
+what_somebody_else_has_set_is_not_undone(void **state)
+{
+    ActFixture *fixture = *state;
+
+    act_fixture_run(fixture, &act_fixture_terms, one_step(fixture));
+    act_fixture_set_limit(fixture, "/pod42/vm", "100663296");
+    act_fixture_run(fixture, &act_fixture_terms,
+                    acts_undo_plan(fixture->acts, 42, ACT_START_TICKS, NULL));
+    assert_non_null(strstr(fixture->problem, "changed meanwhile, to 100663296"));
+    limit_is(fixture, "/pod42/vm", "100663296");
+}
+
 static void
 a_value_that_changed_meanwhile_is_not_overwritten(void **state)
 {
@@ -276,6 +314,8 @@ main(void)
         WITH_ACTS(observe_writes_nothing_not_even_the_intent),
         WITH_ACTS(a_suspect_vm_is_left_alone_even_when_commanded),
         WITH_ACTS(what_was_applied_is_undone_newest_first),
+        WITH_ACTS(what_somebody_has_put_back_counts_as_undone),
+        WITH_ACTS(what_somebody_else_has_set_is_not_undone),
         WITH_ACTS(after_an_administrators_undo_the_daemon_stays_away),
         WITH_ACTS(a_value_that_changed_meanwhile_is_not_overwritten),
         WITH_ACTS(the_daemon_cools_down_and_the_administrator_need_not),
