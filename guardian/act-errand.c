@@ -5,10 +5,14 @@
 
 /* Longer than any retry: what was not asked for so long is gone. */
 #define FORGET_US (3600 * (gint64)G_USEC_PER_SEC)
+/* A plan that is only told moves with each page: other numbers alone are told again after this. */
+#define OBSERVE_US (600 * (gint64)G_USEC_PER_SEC)
 
 /* What was last told of one VM and kind, and when it is worth looking again. */
 typedef struct {
     char *line;
+    char *places; /* where the plan of that line would write; NULL: it told of no plan */
+    gint64 told_us;
     char *problem;   /* that is alerted; NULL none */
     bool is_settled; /* whether there is one was told */
     gint64 due_us;
@@ -40,6 +44,7 @@ memory_free(gpointer data)
     Memory *memory = data;
 
     g_free(memory->line);
+    g_free(memory->places);
     g_free(memory->problem);
     g_free(memory);
 }
@@ -128,6 +133,8 @@ tell(Errands *errands, Memory *memory, const char *line, bool is_bad)
         return;
     g_free(memory->line);
     memory->line = g_strdup(line);
+    g_clear_pointer(&memory->places, g_free);
+    memory->told_us = host_monotonic_us(errands->host);
     errands->speak(line, is_bad, errands->data);
 }
 
@@ -247,6 +254,19 @@ errands_begin(Errands *errands, const Vm *vm, const GPtrArray *vms, const Errand
     acts_begin(errands->acts, terms, steps, on_done, errand);
 }
 
+static char *
+steps_places(const GPtrArray *steps)
+{
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < steps->len; i++) {
+        const ActRecord *step = steps->pdata[i];
+
+        g_string_append_printf(text, "%s %s\n", step->where, step->field);
+    }
+    return g_string_free(text, FALSE);
+}
+
 void
 errands_observe(Errands *errands, const Vm *vm, const char *kind, const GPtrArray *steps)
 {
@@ -254,6 +274,13 @@ errands_observe(Errands *errands, const Vm *vm, const char *kind, const GPtrArra
     g_autofree char *line = g_strdup_printf("%s: observe, not written: %s; to do it: guardianctl "
                                             "limits apply %s --yes",
                                             vm->name, summary, vm->name);
+    g_autofree char *places = steps_places(steps);
+    Memory *memory = memory_of_vm(errands, vm, kind);
 
-    errands_tell(errands, vm, kind, line, false);
+    if (g_strcmp0(memory->places, places) == 0 &&
+        host_monotonic_us(errands->host) - memory->told_us < OBSERVE_US)
+        return;
+    tell(errands, memory, line, false);
+    g_free(memory->places);
+    memory->places = g_steal_pointer(&places);
 }

@@ -34,6 +34,28 @@ observe_tells_the_plan_once_and_writes_nothing(void **state)
     }
 }
 
+/* What a VM holds moves by pages all the time, and the plan with it. */
+static void
+a_plan_that_moves_is_not_told_at_each_step(void **state)
+{
+    ActingFixture *fixture = acting_fixture_new("");
+
+    for (guint i = 0; i < 18; i++) {
+        acting_group_set(fixture, 42, 260 + i);
+        acting_look(fixture);
+        acting_clock_to(fixture, fixture->now + HOUR / 120);
+    }
+    if (fixture->n_told != 1)
+        fail_msg("told %u times: %s", fixture->n_told, fixture->told->str);
+    for (guint i = 0; i < 6; i++) {
+        acting_group_set(fixture, 42, 300 + i);
+        acting_look(fixture);
+        acting_clock_to(fixture, fixture->now + HOUR / 120);
+    }
+    assert_int_equal(fixture->n_told, 2);
+    acting_fixture_free(fixture);
+}
+
 static void
 a_doomed_vm_is_raised_by_one_write_for_each_group(void **state)
 {
@@ -168,6 +190,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(observe_tells_the_plan_once_and_writes_nothing),
+        cmocka_unit_test(a_plan_that_moves_is_not_told_at_each_step),
         cmocka_unit_test(a_doomed_vm_is_raised_by_one_write_for_each_group),
         cmocka_unit_test(what_was_rewritten_is_raised_again_until_it_is_a_fight),
         cmocka_unit_test(what_was_done_is_reported),
