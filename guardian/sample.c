@@ -227,9 +227,16 @@ ask_slow_round(Sampling *sampling)
     if (!vm->qemu_version)
         sampling_ask(sampling, QMP_QUERY_VERSION, NULL, take_version, 0);
     sampling_ask(sampling, QMP_QUERY_MEMDEV, NULL, take_memdev, 0);
-    if (vm->argv->has_balloon)
-        sampling_ask(sampling, QMP_QUERY_BALLOON, NULL, take_balloon, 0);
     sample_ask_groups(sampling);
+}
+
+/* What a balloon holds its guest can have back within seconds. */
+static bool
+holds_balloon(const Vm *vm)
+{
+    const MemoryWatch *watch = vm->memory_watch;
+
+    return watch->has_balloon && vm->has_guest_ram && watch->balloon_bytes < vm->guest_ram_bytes;
 }
 
 static void
@@ -237,13 +244,17 @@ ask_base(Sampling *sampling)
 {
     Vm *vm = sampling->vm;
     gint64 now = sampling->context.now_us;
+    bool is_slow_due;
 
     sampling_ask(sampling, QMP_QUERY_BLOCKSTATS, NULL, take_blockstats, 0);
     if (!vm->monitor_is_ours || !vm->has_fresh_status)
         sampling_ask(sampling, QMP_QUERY_STATUS, NULL, take_status, 0);
     sample_ask_jobs(sampling);
-    if (vm->slow_round_us == 0 || now - vm->slow_round_us >= SLOW_ROUND_US)
+    is_slow_due = vm->slow_round_us == 0 || now - vm->slow_round_us >= SLOW_ROUND_US;
+    if (is_slow_due)
         ask_slow_round(sampling);
+    if (vm->argv->has_balloon && (is_slow_due || holds_balloon(vm)))
+        sampling_ask(sampling, QMP_QUERY_BALLOON, NULL, take_balloon, 0);
 }
 
 static void

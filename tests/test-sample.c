@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "t.h"
 
+#include "memory-watch.h"
 #include "sample-fixture.h"
 
 #include <string.h>
@@ -62,6 +63,32 @@ a_monitor_of_our_own_stays_connected_and_is_asked_little(void **state)
     fixture->now_us += 60 * SECOND; /* what hardly ever changes, once a minute */
     sample_fixture_take(fixture);
     assert_asked(fixture, "query-blockstats query-block-jobs query-memdev ");
+}
+
+static void
+a_balloon_is_asked_each_time_while_it_holds_memory(void **state)
+{
+    SampleFixture *fixture = *state;
+
+    sample_fixture_vm(fixture, true, WORDS("kvm", "-device", "virtio-balloon-pci,id=b0"));
+    fake_monitor_answer(fixture->monitor, "x-query-virtio", "[]");
+    fake_monitor_answer(fixture->monitor, "query-balloon", "{\"actual\": 134217728}");
+    sample_fixture_take(fixture);
+    assert_asked(fixture, "query-blockstats query-status query-version query-memdev query-balloon "
+                          "x-query-virtio ");
+    sample_fixture_take(fixture);
+    assert_asked(fixture, "query-blockstats ");
+    fixture->now_us += 60 * SECOND;
+    fake_monitor_answer(fixture->monitor, "query-balloon", "{\"actual\": 67108864}");
+    sample_fixture_take(fixture);
+    assert_int_equal(fixture->vm->memory_watch->balloon_bytes, 67108864);
+    g_free(fake_monitor_take_asked(fixture->monitor));
+    fake_monitor_answer(fixture->monitor, "query-balloon", "{\"actual\": 134217728}");
+    sample_fixture_take(fixture);
+    assert_asked(fixture, "query-blockstats query-balloon ");
+    assert_int_equal(fixture->vm->memory_watch->balloon_bytes, 134217728);
+    sample_fixture_take(fixture);
+    assert_asked(fixture, "query-blockstats ");
 }
 
 static void
@@ -382,6 +409,7 @@ main(void)
     const struct CMUnitTest fixed[] = {
         WITH_SAMPLES(a_sample_holds_what_the_monitor_says),
         WITH_SAMPLES(a_monitor_of_our_own_stays_connected_and_is_asked_little),
+        WITH_SAMPLES(a_balloon_is_asked_each_time_while_it_holds_memory),
         WITH_SAMPLES(a_shared_monitor_is_left_within_the_sample),
         WITH_SAMPLES(a_socket_of_another_process_is_not_asked),
         WITH_SAMPLES(a_socket_that_is_gone_is_refused),
