@@ -15,6 +15,8 @@
 #define CMDLINE_DEADLINE_US (2 * G_USEC_PER_SEC)
 /* Each keeps four descriptors; those past it are looked at again in every scan. */
 #define IGNORED_MAX 1024
+/* It has one child, or a few. */
+#define CHILDREN_BYTES_MAX 4096
 
 struct Discovery {
     const Host *host;
@@ -218,6 +220,56 @@ witness_done(gpointer result, bool is_late, gpointer user_data)
         look_at_waiting(discovery);
 }
 
+static bool
+is_qemu_by_name(const Discovery *discovery, pid_t pid)
+{
+    g_autofree char *comm = proc_peek_comm(discovery->host, pid);
+
+    return comm && (g_str_has_prefix(comm, "qemu-system-") || argv_is_qemu(comm));
+}
+
+/* By its executable; by its name, which any process can take, only where that may not be seen.
+ * Without one it is a kernel's thread, as most processes of a host are, or is just ending. */
+static bool
+is_qemu(const Discovery *discovery, pid_t pid)
+{
+    char link_path[32], exe[PATH_MAX];
+    ssize_t length;
+
+    g_snprintf(link_path, sizeof link_path, "%d/exe", (int)pid);
+    length = readlinkat(host_root_fd(discovery->host, HOST_PROC), link_path, exe, sizeof exe - 1);
+    if (length < 0 && errno == ENOENT)
+        return false;
+    if (length < 0)
+        return is_qemu_by_name(discovery, pid);
+    exe[length] = '\0';
+    if (g_str_has_suffix(exe, " (deleted)")) /* upgraded under a running VM */
+        exe[length - (ssize_t)strlen(" (deleted)")] = '\0';
+    return argv_is_qemu(exe);
+}
+
+/* With -daemonize the QEMU that was started waits until its child's child runs, which is the VM;
+ * the child has ended then, and has its name left. */
+static bool
+is_starter(const Discovery *discovery, const Argv *argv, pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("%d/task/%d/children", (int)pid, (int)pid);
+    g_autofree char *text = NULL;
+    g_auto(GStrv) children = NULL;
+
+    if (!argv->is_daemonized)
+        return false;
+    text = host_read(discovery->host, HOST_PROC, path, CHILDREN_BYTES_MAX, NULL, NULL);
+    children = g_strsplit(text ? text : "", " ", -1);
+    for (guint i = 0; children[i]; i++) {
+        gint64 child = g_ascii_strtoll(children[i], NULL, 10);
+
+        if (child > 0 && child <= G_MAXINT32 && is_qemu_by_name(discovery, (pid_t)child))
+            return true;
+    }
+    return false;
+}
+
 /* libvirt starts a QEMU without a machine to ask what it can do: it never becomes a VM. */
 static bool
 is_probe(const Argv *argv)
@@ -240,6 +292,11 @@ make_vm(Reading *reading, char **words)
     if (is_probe(argv)) {
         argv_free(argv);
         ignore(discovery, reading->pid, reading->start_ticks);
+        g_hash_table_remove(discovery->pending, reading);
+        return;
+    }
+    if (is_starter(discovery, argv, reading->pid)) { /* a later scan finds it gone */
+        argv_free(argv);
         g_hash_table_remove(discovery->pending, reading);
         return;
     }
@@ -268,29 +325,6 @@ cmdline_done(gpointer result, bool is_late, gpointer user_data)
         g_hash_table_remove(discovery->pending, reading);
     if (!is_late)
         look_at_waiting(discovery);
-}
-
-/* By its executable; by its name, which any process can take, only where that may not be seen.
- * Without one it is a kernel's thread, as most processes of a host are, or is just ending. */
-static bool
-is_qemu(const Discovery *discovery, pid_t pid)
-{
-    g_autofree char *comm = NULL;
-    char link_path[32], exe[PATH_MAX];
-    ssize_t length;
-
-    g_snprintf(link_path, sizeof link_path, "%d/exe", (int)pid);
-    length = readlinkat(host_root_fd(discovery->host, HOST_PROC), link_path, exe, sizeof exe - 1);
-    if (length < 0 && errno == ENOENT)
-        return false;
-    if (length < 0) {
-        comm = proc_peek_comm(discovery->host, pid);
-        return comm && (g_str_has_prefix(comm, "qemu-system-") || argv_is_qemu(comm));
-    }
-    exe[length] = '\0';
-    if (g_str_has_suffix(exe, " (deleted)")) /* upgraded under a running VM */
-        exe[length - (ssize_t)strlen(" (deleted)")] = '\0';
-    return argv_is_qemu(exe);
 }
 
 /* Is there nothing more to be learned of it? */

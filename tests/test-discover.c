@@ -213,6 +213,28 @@ what_is_still_read_at_the_end_is_freed(void **state)
     assert_true(discovery_pending(fixture->discovery) > 0);
 }
 
+/* QEMU with -daemonize, while the one that was started waits for it: one VM. A child may be another
+ * program, as a helper is. */
+static void
+the_starter_of_a_daemon_is_no_second_vm(void **state)
+{
+    DiscoverFixture *fixture = *state;
+
+    fake_host_qemu(fixture->tree, 41, "web", WORDS("-daemonize"));
+    fake_host_qemu(fixture->tree, 42, "web", WORDS("-daemonize"));
+    fake_host_qemu(fixture->tree, 51, "db", WORDS("-daemonize"));
+    fake_host_process(fixture->tree, 52, 1000, "swtpm", WORDS("swtpm"));
+    fake_host_process(fixture->tree, 43, 1000, "qemu-system-x86", NULL);
+    tree_file(fixture->tree, "proc/41/task/41/children", "43 ");
+    tree_file(fixture->tree, "proc/42/task/42/children", "");
+    tree_file(fixture->tree, "proc/51/task/51/children", "52 ");
+    assert_int_equal(scan(fixture), 2);
+    for (guint i = 0; i < fixture->found->len; i++)
+        assert_int_not_equal(proc_pid(((Vm *)fixture->found->pdata[i])->proc), 41);
+    tree_remove(fixture->tree, "proc/41");
+    assert_int_equal(scan(fixture), 0);
+}
+
 int
 main(void)
 {
@@ -227,6 +249,7 @@ main(void)
         WITH_DISCOVERY(four_thousand_other_processes_are_no_vms),
         WITH_DISCOVERY(a_vm_has_the_limits_of_its_own_file),
         WITH_DISCOVERY(of_two_monitors_the_last_is_ours),
+        WITH_DISCOVERY(the_starter_of_a_daemon_is_no_second_vm),
         WITH_DISCOVERY(what_is_still_read_at_the_end_is_freed),
     };
 
