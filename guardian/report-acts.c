@@ -72,14 +72,24 @@ is_around(const ActJournal *journal, const ActRecord *record, const Vm *vm)
            group_holds(record->where, cgroup_path(vm->cgroup)->path);
 }
 
-void
-report_add_acts(JsonBuilder *builder, const ActJournal *journal, const Vm *vm,
-                const ReportClocks *clocks)
+/* vm NULL: what is about no VM, but a group. */
+static bool
+is_shown(const ActJournal *journal, const ActRecord *record, const Vm *vm)
+{
+    if (!vm)
+        return is_of_group(journal, record);
+    return act_record_is_of(record, proc_pid(vm->proc), proc_start_ticks(vm->proc)) ||
+           is_around(journal, record, vm);
+}
+
+static void
+add_acts(JsonBuilder *builder, const char *name, const ActJournal *journal, const Vm *vm,
+         const ReportClocks *clocks)
 {
     const GPtrArray *records = journal ? act_journal_records(journal) : NULL;
     guint n = 0;
 
-    json_builder_set_member_name(builder, "acts");
+    json_builder_set_member_name(builder, name);
     if (!records) {
         json_builder_add_null_value(builder);
         return;
@@ -88,8 +98,7 @@ report_add_acts(JsonBuilder *builder, const ActJournal *journal, const Vm *vm,
     for (guint i = records->len; i-- > 0 && n < SHOWN_MAX;) {
         const ActRecord *record = records->pdata[i];
 
-        if (!act_record_is_of(record, proc_pid(vm->proc), proc_start_ticks(vm->proc)) &&
-            !is_around(journal, record, vm))
+        if (!is_shown(journal, record, vm))
             continue;
         add_act(builder, record, clocks);
         n++;
@@ -98,26 +107,16 @@ report_add_acts(JsonBuilder *builder, const ActJournal *journal, const Vm *vm,
 }
 
 void
+report_add_acts(JsonBuilder *builder, const ActJournal *journal, const Vm *vm,
+                const ReportClocks *clocks)
+{
+    add_acts(builder, "acts", journal, vm, clocks);
+}
+
+void
 report_add_group_acts(JsonBuilder *builder, const ActJournal *journal, const ReportClocks *clocks)
 {
-    const GPtrArray *records = journal ? act_journal_records(journal) : NULL;
-    guint n = 0;
-
-    json_builder_set_member_name(builder, "group_acts");
-    if (!records) {
-        json_builder_add_null_value(builder);
-        return;
-    }
-    json_builder_begin_array(builder);
-    for (guint i = records->len; i-- > 0 && n < SHOWN_MAX;) {
-        const ActRecord *record = records->pdata[i];
-
-        if (!is_of_group(journal, record))
-            continue;
-        add_act(builder, record, clocks);
-        n++;
-    }
-    json_builder_end_array(builder);
+    add_acts(builder, "group_acts", journal, NULL, clocks);
 }
 
 /* In words: what of it is in force. */
