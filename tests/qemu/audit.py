@@ -101,6 +101,11 @@ def names(findings):
     return [f"{finding['name']} {finding['disk'] or '-'}" for finding in findings]
 
 
+def of_guests(found):
+    """The host's findings, without the one that is about what else runs on this machine."""
+    return [name for name in names(found[""]) if name != "uncapped-trees -"]
+
+
 def expect(found, vm, *wanted):
     check(names(found[vm.name]) == list(wanted), f"{vm.name}: {names(found[vm.name])}, not {list(wanted)}")
 
@@ -123,15 +128,15 @@ def case_running(scratch):
         check(finding["running"] and finding["configured"] is None, f"{finding}")
     expect(found, slow, "limit-without-burst disk0")
     check("shared-monitor-of-a-huge-guest -" in names(found[huge.name]), f"{names(found[huge.name])}")
-    check(names(found[""]) == ["host-overcommit -"], f"a guest of 64 GiB here: {names(found[''])}")
+    check(of_guests(found) == ["host-overcommit -"], f"a guest of 64 GiB here: {names(found[''])}")
     end(huge)
     huge = start(scratch, "huge-with-monitor", machine="pc,memory-backend=m0", memory="65536", extra=HUGE)
     found = auditor.audit(clean, huge)
     expect(found, huge)  # with a monitor of our own
-    check(names(found[""]) == ["host-overcommit -"], f"still 64 GiB here: {names(found[''])}")
+    check(of_guests(found) == ["host-overcommit -"], f"still 64 GiB here: {names(found[''])}")
     end(huge)
     found = auditor.audit(clean, start(scratch, "smaller"))
-    check(names(found[""]) == [], f"a smaller guest instead: {names(found[''])}")
+    check(of_guests(found) == [], f"a smaller guest instead: {names(found[''])}")
     # a site's own row of versions
     with open(os.path.join(auditor.config, "qemu-bugs.conf"), "w") as file:
         file.write("4.0.0 - throttle | seen here | ticket 7\n")

@@ -311,6 +311,32 @@ def case_balloon(scratch):
     vm.check_asked()
 
 
+def case_trees(scratch):
+    """a group at the top of the hierarchy is told with what it holds and its limit, a VM's part apart"""
+    names = ("free", "capped", "vm")
+    free, capped, own = (group_of(scratch, name, limit) for name, limit in zip(names, (0, 2 * HELD, GUEST + ROOM)))
+    hold(scratch, free)
+    hold(scratch, capped)
+    vm = vm_in(scratch, "memory-trees", own, paused=True)
+    guardian = Guardian(scratch, [vm])
+
+    def told():
+        trees = {tree["group"]: tree for tree in guardian.state()["host"]["trees"]}
+        return all(group.name in trees for group in (free, capped, own)) and trees
+    trees, _ = wait_for(told, PATIENCE, "the groups are not told")
+    for group, limit in ((free, None), (capped, 2 * HELD * MIB)):
+        tree = trees[group.name]
+        check(tree["held_bytes"] >= HELD * MIB and tree["vms_bytes"] == 0, str(tree))
+        check(tree["limit_bytes"] == limit, str(tree))
+
+    def apart():
+        tree = {tree["group"]: tree for tree in guardian.state()["host"]["trees"]}[own.name]
+        return tree["vms_bytes"] > 0 and tree
+    tree, _ = wait_for(apart, 2 * PATIENCE, "the VM's part is not told")
+    check(abs(tree["held_bytes"] - tree["vms_bytes"]) < 16 * MIB, str(tree))
+    vm.check_asked()
+
+
 def case_moved(scratch):
     """a VM with a DIMM that is moved to a group with a limit is followed, and so is the limit; the one that stays is fine"""
     limit, dimm = 450, 64
@@ -347,4 +373,5 @@ def case_moved(scratch):
 
 
 run({"balloon": case_balloon, "hugepages": case_hugepages, "memfd": case_memfd, "moved": case_moved, "own": case_own,
-     "doomed": case_doomed, "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted})
+     "doomed": case_doomed, "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted,
+     "trees": case_trees})
