@@ -207,12 +207,10 @@ reservation_learn(Vm *vm, gint64 realtime_us)
                            realtime_us / G_USEC_PER_SEC);
 }
 
-/* The kubelet puts pods of the other two QoS classes into groups of these names. */
 static bool
-is_guaranteed(const char *group_path)
+is_guaranteed(const Vm *vm)
 {
-    return group_path && strstr(group_path, "kubepods") && !strstr(group_path, "burstable") &&
-           !strstr(group_path, "besteffort");
+    return vm->cgroup && g_strcmp0(cgroup_group_place(vm->cgroup)->qos, "guaranteed") == 0;
 }
 
 ReservationResult
@@ -229,7 +227,7 @@ memory_watch_reservation(const Vm *vm)
                            .has_tpm = vm->argv->has_tpm,
                            .has_sev = vm->argv->has_sev,
                            .is_arm64 = vm->argv->is_arm64,
-                           .is_guaranteed = is_guaranteed(vm->group_path)};
+                           .is_guaranteed = is_guaranteed(vm)};
 
     return reservation_decide(&vm->memory_watch->reservation, &asked, &vm->limits);
 }

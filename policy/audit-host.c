@@ -56,16 +56,10 @@ is_slice(const char *label)
                strlen(label + 1);
 }
 
-static guint64
-beside_vms(const HostTree *tree)
-{
-    return tree->held_bytes - MIN(tree->vms_bytes, tree->held_bytes);
-}
-
 static bool
 is_uncapped(const HostTree *tree)
 {
-    return !tree->has_limit && beside_vms(tree) >= SMALL_BYTES;
+    return !tree->has_limit && host_tree_others(tree, 1) >= SMALL_BYTES;
 }
 
 /* "user.slice 2.1G, docker.slice 300M"; NULL: there is none. */
@@ -77,11 +71,11 @@ uncapped_names(const HostTree *trees, guint n_trees, const HostTree **ret_larges
 
     *ret_largest = NULL;
     for (guint i = 0; i < n_trees; i++) {
-        g_autofree char *held = units_format_size_short(beside_vms(&trees[i]));
+        g_autofree char *held = units_format_size_short(host_tree_others(&trees[i], 1));
 
         if (!is_uncapped(&trees[i]))
             continue;
-        if (!*ret_largest || beside_vms(&trees[i]) > beside_vms(*ret_largest))
+        if (!*ret_largest || host_tree_others(&trees[i], 1) > host_tree_others(*ret_largest, 1))
             *ret_largest = &trees[i];
         if (n++ < NAMED_MAX)
             g_string_append_printf(names, "%s%s %s", n > 1 ? ", " : "", trees[i].label, held);
@@ -95,7 +89,8 @@ uncapped_names(const HostTree *trees, guint n_trees, const HostTree **ret_larges
 static char *
 cap_of(const HostTree *tree)
 {
-    return g_strdup_printf("%" G_GUINT64_FORMAT "M", beside_vms(tree) * 3 / 2 / UNITS_MIB + 1);
+    return g_strdup_printf("%" G_GUINT64_FORMAT "M",
+                           host_tree_others(tree, 1) * 3 / 2 / UNITS_MIB + 1);
 }
 
 static char *
