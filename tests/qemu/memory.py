@@ -19,6 +19,8 @@ GUEST = 512
 # QEMU's own with TCG is some 100 MiB; so much is left when nobody else is in the group.
 ROOM = 300
 HELD = 400
+# Of a guest's memory, what a program in it can have.
+FILLED = 400
 HOLD = f"""
 import mmap, time
 held = mmap.mmap(-1, {HELD} << 20, mmap.MAP_PRIVATE)
@@ -122,6 +124,38 @@ def case_page_cache(scratch):
         cached = max(cached, guardian.vm(vm)["memory"]["kinds"]["reclaimable_bytes"])
         time.sleep(1)
     check(cached > ROOM * MIB // 2, f"only {cached} bytes were cached: it proves nothing")
+
+
+def huge_bytes(vm):
+    """Of the guest's RAM, in transparent huge pages; from smaps, in tests only."""
+    size = 0
+    with open(f"/proc/{vm.pid}/smaps") as file:
+        for line in file:
+            words = line.split()
+            if words[0] == "Size:":
+                size = int(words[1]) << 10
+            elif words[0] == "AnonHugePages:" and size == vm.memory << 20:
+                return int(words[1]) << 10
+    return 0
+
+
+def case_full(scratch):
+    """a guest that fills its RAM in transparent huge pages raises nothing where there is room for it"""
+    group = group_of(scratch, "full", GUEST + ROOM)
+    vm = vm_in(scratch, "memory-full", group, does=f"guardian.touch={FILLED}")
+    guardian = Guardian(scratch, [vm], settings="[memory]\nperiod = 1s\n")
+    wait_for(lambda: forecast(guardian, vm).get("level", "unknown") != "unknown", PATIENCE, "no forecast")
+    begin, full = time.monotonic(), None
+    while full is None or time.monotonic() < full + 15:
+        told = forecast(guardian, vm)
+        check(told["level"] == "ok", str(told))
+        check(vm.process.poll() is None, "the VM died")
+        if full is None and guardian.vm(vm)["memory"]["guest_touched_low_bytes"] >= FILLED * MIB:
+            full = time.monotonic()
+        check(full or time.monotonic() < begin + 3 * PATIENCE, f"it does not fill: {guardian.vm(vm)['memory']}")
+        time.sleep(0.5)
+    check(huge_bytes(vm) > FILLED * MIB // 2, f"only {huge_bytes(vm)} bytes are huge pages: it proves nothing")
+    check("alert" not in guardian.log(), guardian.log())
 
 
 SAID = ("guest_touched_low_bytes", "guest_touched_high_bytes", "qemu_own_low_bytes", "qemu_own_high_bytes")
@@ -373,5 +407,5 @@ def case_moved(scratch):
 
 
 run({"balloon": case_balloon, "hugepages": case_hugepages, "memfd": case_memfd, "moved": case_moved, "own": case_own,
-     "doomed": case_doomed, "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted,
+     "doomed": case_doomed, "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted, "full": case_full,
      "trees": case_trees})
