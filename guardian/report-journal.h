@@ -8,7 +8,7 @@
 #include "alerting.h"
 #include "guardian.h"
 
-/* What a line is about. README.md lists the ids. */
+/* What a line is about. contrib/doc/alerts.md lists the ids. */
 typedef enum {
     JOURNAL_ALERT,         /* an alert was raised, paged, reminded of or closed */
     JOURNAL_CHANGED,       /* a VM's or disk's state, without an alert */
