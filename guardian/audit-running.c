@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "audit-facts.h"
 
+#include "cgroup-place.h"
 #include "mountinfo.h"
 #include "overhead.h"
 #include "storage.h"
@@ -168,14 +169,13 @@ static char *
 group_read(const Vm *vm, const char *name)
 {
     const CgroupPath *path = vm->cgroup ? cgroup_path(vm->cgroup) : NULL;
-    g_autofree char *below = NULL;
-    auto_fd fd = -1;
+    char text[64];
 
-    if (!path || path->is_root || !path->is_v2)
+    if (!path || path->is_root || !path->is_v2 ||
+        !group_file_read(cgroup_mount_fd(vm->cgroup), path->path + strspn(path->path, "/"), name,
+                         text, sizeof text))
         return NULL;
-    below = g_strdup_printf("%s/%s", path->path + strspn(path->path, "/"), name);
-    fd = host_open_beneath(cgroup_mount_fd(vm->cgroup), below, O_RDONLY);
-    return fd < 0 ? NULL : host_read_fd(fd, name, 64, NULL, NULL);
+    return g_strdup(text);
 }
 
 static void

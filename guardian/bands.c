@@ -91,16 +91,6 @@ bands_list(const Bands *bands)
     return bands->list;
 }
 
-/* A file of a group; path is relative to the mount. false: absent, or not to be read. */
-static bool
-file_read(const Bands *bands, const char *path, const char *name, char text[TEXT_BYTES])
-{
-    g_autofree char *file = g_strconcat(path, "/", name, NULL);
-    auto_fd fd = host_open_beneath(bands->mount_fd, file, O_RDONLY | O_NONBLOCK);
-
-    return fd >= 0 && host_reread(fd, text, TEXT_BYTES, NULL) >= 0;
-}
-
 /* path begins with "/"; NULL: none. */
 static Band *
 band_find(const Bands *bands, const char *path)
@@ -146,8 +136,8 @@ group_consider(Bands *bands, const char *path)
     bool has_high = false;
     guint64 high;
 
-    if (file_read(bands, path, "memory.high", text) && cgroup_parse_limit(text, &has_high, &high) &&
-        has_high && bands->list->len < BANDS_MAX)
+    if (group_file_read(bands->mount_fd, path, "memory.high", text, sizeof text) &&
+        cgroup_parse_limit(text, &has_high, &high) && has_high && bands->list->len < BANDS_MAX)
         band_add(bands, path);
 }
 
@@ -265,7 +255,7 @@ on_group_of_band(Bands *bands, const char *path, gpointer data)
     char text[TEXT_BYTES];
     g_auto(GStrv) pids = NULL;
 
-    if (!file_read(bands, path, "cgroup.procs", text))
+    if (!group_file_read(bands->mount_fd, path, "cgroup.procs", text, sizeof text))
         return;
     pids = g_strsplit(text, "\n", -1);
     for (guint i = 0; pids[i] && look->left > 0; i++)
@@ -318,7 +308,8 @@ band_read(Bands *bands, Band *band, const HostMemory *memory, gint64 now_us)
         .has_stalled = signals.has_stalled,
         .stalled_us = signals.stalled_us,
     };
-    if (file_read(bands, group_reader_path(band->reader) + 1, "memory.stat", text) &&
+    if (group_file_read(bands->mount_fd, group_reader_path(band->reader) + 1, "memory.stat", text,
+                        sizeof text) &&
         cgroup_parse_stat_v2(text, &charge)) {
         band->sample.has_unreclaimable = true;
         band->sample.unreclaimable_bytes = charge.unreclaimable_bytes;

@@ -124,3 +124,12 @@ cgroup_mount_memory(const Host *host, bool *ret_is_v2)
     }
     return -1;
 }
+
+bool
+group_file_read(int mount_fd, const char *path, const char *name, char *text, gsize size)
+{
+    g_autofree char *file = g_strconcat(path, "/", name, NULL);
+    auto_fd fd = host_open_beneath(mount_fd, file, O_RDONLY | O_NONBLOCK);
+
+    return fd >= 0 && host_reread(fd, text, size, NULL) >= 0;
+}

@@ -18,6 +18,10 @@ int cgroup_mount_memory(const Host *host, bool *ret_is_v2);
 /* Where cgroup v2 is mounted, O_PATH, the caller's; -1: nowhere. */
 int cgroup_mount_v2(const Host *host);
 
+/* A file of the group at path, which is relative to the mount; text as host_reread() leaves it.
+ * false: absent, or not to be read. */
+bool group_file_read(int mount_fd, const char *path, const char *name, char *text, gsize size);
+
 /* The process's group of the memory controller as the kernel tells it, from the hierarchy's root: a
  * new string. NULL: it cannot be read. */
 char *cgroup_membership(const Proc *proc);

@@ -22,11 +22,11 @@ typedef struct {
 static bool
 kills_group(int mount_fd, const char *path, bool *ret_is_known)
 {
-    g_autofree char *file = g_strconcat(path + 1, "/memory.oom.group", NULL);
-    auto_fd fd = host_open_beneath(mount_fd, file, O_RDONLY | O_NONBLOCK);
-    char text[8];
+    char text[8] = "";
 
-    *ret_is_known = *ret_is_known && fd >= 0 && host_reread(fd, text, sizeof text, NULL) > 0;
+    *ret_is_known = *ret_is_known &&
+                    group_file_read(mount_fd, path + 1, "memory.oom.group", text, sizeof text) &&
+                    *text;
     return *ret_is_known && *text == '1';
 }
 

@@ -65,15 +65,6 @@ trees_list(const Trees *trees)
     return trees->list;
 }
 
-static bool
-text_read(int mount_fd, const char *group, const char *name, char text[TEXT_BYTES])
-{
-    g_autofree char *path = g_strconcat(group, "/", name, NULL);
-    auto_fd fd = host_open_beneath(mount_fd, path, O_RDONLY | O_NONBLOCK);
-
-    return fd >= 0 && host_reread(fd, text, TEXT_BYTES, NULL) >= 0;
-}
-
 /* false: no group of the memory controller. */
 static bool
 charge_read(int mount_fd, const char *group, bool is_v2, CgroupCharge *ret_charge)
@@ -81,9 +72,9 @@ charge_read(int mount_fd, const char *group, bool is_v2, CgroupCharge *ret_charg
     char text[TEXT_BYTES];
     guint64 kmem_bytes = 0;
 
-    if (!is_v2 && text_read(mount_fd, group, "memory.kmem.usage_in_bytes", text))
+    if (!is_v2 && group_file_read(mount_fd, group, "memory.kmem.usage_in_bytes", text, sizeof text))
         (void)!cgroup_parse_bytes(text, &kmem_bytes);
-    if (!text_read(mount_fd, group, "memory.stat", text))
+    if (!group_file_read(mount_fd, group, "memory.stat", text, sizeof text))
         return false;
     return is_v2 ? cgroup_parse_stat_v2(text, ret_charge)
                  : cgroup_parse_stat_v1(text, kmem_bytes, ret_charge);
@@ -127,7 +118,8 @@ tree_look(Trees *trees, int mount_fd, const char *group, bool is_v2, const GPtrA
 
     if (!charge_read(mount_fd, group, is_v2, &charge))
         return;
-    if (text_read(mount_fd, group, is_v2 ? "memory.max" : "memory.limit_in_bytes", text))
+    if (group_file_read(mount_fd, group, is_v2 ? "memory.max" : "memory.limit_in_bytes", text,
+                        sizeof text))
         (void)!cgroup_parse_limit(text, &tree.has_limit, &tree.limit_bytes);
     tree.label = units_printable_path(path);
     tree.held_bytes = charge.unreclaimable_bytes;
