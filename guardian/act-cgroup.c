@@ -11,18 +11,12 @@
  * given up before that may still write later, unseen. */
 #define CLIENT_DEADLINE_US (40 * G_USEC_PER_SEC)
 
-typedef struct {
-    ActCall *call;
-    Proc *proc;
-    CgroupPlace place;
-} Job;
-
 /* -1 after an answer. */
 static int
-group_open(int answer_fd, const Job *job)
+group_open(int answer_fd, const ActJob *job)
 {
     const ActRecord *record = job->call->record;
-    auto_fd fd = host_open_beneath(job->place.mount_fd, record->where + 1, O_PATH | O_DIRECTORY);
+    auto_fd fd = host_open_beneath(job->mount_fd, record->where + 1, O_PATH | O_DIRECTORY);
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0) {
@@ -40,7 +34,7 @@ group_open(int answer_fd, const Job *job)
 static void
 job_run(int answer_fd, gconstpointer data)
 {
-    const Job *job = data;
+    const ActJob *job = data;
     auto_fd group_fd = group_open(answer_fd, job);
 
     if (group_fd >= 0)
@@ -48,25 +42,6 @@ job_run(int answer_fd, gconstpointer data)
                                            .dir_fd = group_fd,
                                            .process_fd = proc_dir_fd(job->proc),
                                            .start_ticks = job->call->record->subject.start_ticks});
-}
-
-static void
-job_free(Job *job)
-{
-    proc_free(job->proc);
-    fd_clear(&job->place.mount_fd);
-    g_free(job->place.path);
-    g_free(job);
-}
-
-static void
-job_done(const char *text, gsize length, gpointer data)
-{
-    Job *job = data;
-    ActCall *call = job->call;
-
-    job_free(job);
-    act_file_done(call, text, length);
 }
 
 /* Is it the process's own group, or one above it? */
@@ -96,10 +71,12 @@ field_is_ours(const char *field)
 
 /* NULL, or why nothing may be written: static. */
 static const char *
-job_prepare(Job *job)
+job_prepare(ActJob *job)
 {
     const ActCall *call = job->call;
     const ActRecord *record = call->record;
+    g_autofree char *path = NULL;
+    CgroupPlace place;
 
     if (!field_is_ours(record->field))
         return "it is no file that is ever written";
@@ -108,9 +85,11 @@ job_prepare(Job *job)
     job->proc = proc_open(call->host, record->subject.pid, NULL);
     if (!job->proc || proc_start_ticks(job->proc) != record->subject.start_ticks)
         return "the VM's process is gone";
-    if (!cgroup_place_find(call->host, job->proc, &job->place, NULL))
+    if (!cgroup_place_find(call->host, job->proc, &place, NULL))
         return "the cgroup of the VM's process cannot be found";
-    if (!is_group_of(job->place.path, record->where))
+    job->mount_fd = place.mount_fd;
+    path = place.path;
+    if (!is_group_of(path, record->where))
         return "the VM's process is not in that cgroup any more";
     return NULL;
 }
@@ -118,24 +97,11 @@ job_prepare(Job *job)
 static void
 cgroup_run(ActCall *call)
 {
-    Job *job = g_new0(Job, 1);
-    const char *problem;
-    gint64 deadline_us;
+    bool is_by_client = act_client_failure(call->record) && !call->is_read_only;
+    ActJob *job = act_job_new(call);
 
-    job->call = call;
-    job->place.mount_fd = -1;
-    problem = job_prepare(job);
-    deadline_us = act_client_failure(call->record) && !call->is_read_only ? CLIENT_DEADLINE_US
-                                                                          : ACT_FILE_DEADLINE_US;
-    if (!problem && children_run(call->children, &(ChildCall){.run = job_run,
-                                                              .done = job_done,
-                                                              .data = job,
-                                                              .keep_fds = {proc_dir_fd(job->proc),
-                                                                           job->place.mount_fd},
-                                                              .deadline_us = deadline_us}))
-        return;
-    job_free(job);
-    act_call_end(call, false, NULL, problem ? problem : "too many processes of ours hang already");
+    act_job_begin(job, job_prepare(job), job_run,
+                  is_by_client ? CLIENT_DEADLINE_US : ACT_FILE_DEADLINE_US);
 }
 
 static bool

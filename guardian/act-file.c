@@ -160,8 +160,9 @@ act_file_run(int answer_fd, const ActFile *file)
         value_replace(answer_fd, file, fd, value);
 }
 
-void
-act_file_done(ActCall *call, const char *text, gsize length)
+/* What became of the child ends the call. */
+static void
+call_end(ActCall *call, const char *text, gsize length)
 {
     g_autofree char *rest = text && length > 0 ? units_printable(text + 1, -1) : NULL;
     char kind = rest ? *text : ANSWER_BROKEN;
@@ -172,4 +173,48 @@ act_file_done(ActCall *call, const char *text, gsize length)
     else
         act_call_end(call, kind == ANSWER_WRITTEN || kind == ANSWER_BROKEN, is_value ? rest : NULL,
                      is_value ? NULL : rest);
+}
+
+ActJob *
+act_job_new(ActCall *call)
+{
+    ActJob *job = g_new0(ActJob, 1);
+
+    job->call = call;
+    job->mount_fd = -1;
+    return job;
+}
+
+static void
+job_free(ActJob *job)
+{
+    proc_free(job->proc);
+    fd_clear(&job->mount_fd);
+    g_free(job);
+}
+
+static void
+job_done(const char *text, gsize length, gpointer data)
+{
+    ActJob *job = data;
+    ActCall *call = job->call;
+
+    job_free(job);
+    call_end(call, text, length);
+}
+
+void
+act_job_begin(ActJob *job, const char *problem, ChildFunc run, gint64 deadline_us)
+{
+    ActCall *call = job->call;
+
+    if (!problem && children_run(call->children,
+                                 &(ChildCall){.run = run,
+                                              .done = job_done,
+                                              .data = job,
+                                              .keep_fds = {proc_dir_fd(job->proc), job->mount_fd},
+                                              .deadline_us = deadline_us}))
+        return;
+    job_free(job);
+    act_call_end(call, false, NULL, problem ? problem : "too many processes of ours hang already");
 }

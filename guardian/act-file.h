@@ -23,5 +23,15 @@ void act_file_run(int answer_fd, const ActFile *file);
 /* Before anything was written: why nothing is; what and errno's text. */
 void act_file_refuse_errno(int answer_fd, const char *what);
 void act_file_refuse(int answer_fd, const char *why);
-/* What became of the child, as ChildDoneFunc has it, ends the call. */
-void act_file_done(ActCall *call, const char *text, gsize length);
+
+/* The act as a whole, which ends the call. */
+typedef struct {
+    ActCall *call;
+    Proc *proc;   /* owned: whose file or group it is; NULL: not found */
+    int mount_fd; /* owned: what the group is below; -1 none */
+} ActJob;
+
+ActJob *act_job_new(ActCall *call);
+/* Takes the job. problem: why nothing may be done, static; NULL: run has it in a child, with the
+ * descriptors of it that are there. */
+void act_job_begin(ActJob *job, const char *problem, ChildFunc run, gint64 deadline_us);

@@ -5,11 +5,6 @@
 
 #include <string.h>
 
-typedef struct {
-    ActCall *call;
-    Proc *proc;
-} Job;
-
 char *
 act_score_where(pid_t pid, guint64 start_ticks)
 {
@@ -46,30 +41,13 @@ process_is_gone(const Host *host, const ActRecord *record)
 static void
 job_run(int answer_fd, gconstpointer data)
 {
-    const Job *job = data;
+    const ActJob *job = data;
     int fd = proc_dir_fd(job->proc);
 
     act_file_run(answer_fd, &(ActFile){.call = job->call,
                                        .dir_fd = fd,
                                        .process_fd = fd,
                                        .start_ticks = proc_start_ticks(job->proc)});
-}
-
-static void
-job_free(Job *job)
-{
-    proc_free(job->proc);
-    g_free(job);
-}
-
-static void
-job_done(const char *text, gsize length, gpointer data)
-{
-    Job *job = data;
-    ActCall *call = job->call;
-
-    job_free(job);
-    act_file_done(call, text, length);
 }
 
 static bool
@@ -80,7 +58,7 @@ is_score(const char *value)
 
 /* NULL, or why nothing may be written: static. */
 static const char *
-job_prepare(Job *job)
+job_prepare(ActJob *job)
 {
     const ActRecord *record = job->call->record;
     g_autoptr(Proc) vm = NULL;
@@ -97,19 +75,9 @@ job_prepare(Job *job)
 static void
 process_run(ActCall *call)
 {
-    Job *job = g_new0(Job, 1);
-    const char *problem;
+    ActJob *job = act_job_new(call);
 
-    job->call = call;
-    problem = job_prepare(job);
-    if (!problem && children_run(call->children, &(ChildCall){.run = job_run,
-                                                              .done = job_done,
-                                                              .data = job,
-                                                              .keep_fds = {proc_dir_fd(job->proc)},
-                                                              .deadline_us = ACT_FILE_DEADLINE_US}))
-        return;
-    job_free(job);
-    act_call_end(call, false, NULL, problem ? problem : "too many processes of ours hang already");
+    act_job_begin(job, job_prepare(job), job_run, ACT_FILE_DEADLINE_US);
 }
 
 const ActMeans act_means_process = {
