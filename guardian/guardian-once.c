@@ -52,11 +52,12 @@ guardian_look_for_vms(Guardian *guardian)
 void
 guardian_look_twice(Guardian *guardian, gint64 apart_us)
 {
+    gint64 now;
+
     guardian->wants_all_evidence = true;
     (void)guardian_look_for_vms(guardian);
     for (guint round = 0; round < 2; round++) {
-        gint64 now = host_monotonic_us(guardian->host);
-
+        now = host_monotonic_us(guardian->host);
         guardian->ticked_us = now;
         host_watch_follow(guardian->host_watch, guardian->vms, &guardian->limits, now);
         for (guint i = guardian->vms->len; i-- > 0;)
@@ -64,9 +65,9 @@ guardian_look_twice(Guardian *guardian, gint64 apart_us)
                 guardian_sample(guardian, guardian->vms->pdata[i], now);
         guardian_wait(guardian, round == 0 ? apart_us : 0, LOOK_DEADLINE_US);
     }
-    trees_look(guardian->host_watch->trees, guardian->vms);
-    host_watch_look(guardian->host_watch, guardian->vms, &guardian->limits,
-                    host_monotonic_us(guardian->host));
+    now = host_monotonic_us(guardian->host);
+    trees_look(guardian->host_watch->trees, guardian->vms, now);
+    host_watch_look(guardian->host_watch, guardian->vms, &guardian->limits, now);
 }
 
 void

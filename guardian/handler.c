@@ -10,6 +10,12 @@
 
 static const char handler_name[] = "virt-handler";
 
+/* Reading the names of a node's thousands of processes takes some 10 ms: not each time the trees
+ * are looked at, where its VMs have no virt-handler beside them for hours. */
+#define PAUSE_FIRST_US (30 * (gint64)G_USEC_PER_SEC)
+/* One that comes late is told of so much later. */
+#define PAUSE_MAX_US (600 * (gint64)G_USEC_PER_SEC)
+
 static bool
 is_handler(const Host *host, pid_t pid)
 {
@@ -46,16 +52,32 @@ handler_clear(Handler *handler)
     *handler = (Handler){0};
 }
 
-void
-handler_look(const Host *host, Handler *handler)
+/* The known one, or one that is found now; 0. */
+static pid_t
+pid_now(const Host *host, Handler *handler, gint64 now_us)
 {
-    pid_t pid = is_handler(host, handler->pid) ? handler->pid : find(host);
+    pid_t pid = handler->pid;
+
+    if (is_handler(host, pid))
+        return pid;
+    if (now_us < handler->due_us)
+        return 0;
+    pid = find(host);
+    handler->pause_us = pid > 0 ? 0 : CLAMP(2 * handler->pause_us, PAUSE_FIRST_US, PAUSE_MAX_US);
+    handler->due_us = pid > 0 ? 0 : now_us + handler->pause_us;
+    return pid;
+}
+
+void
+handler_look(const Host *host, Handler *handler, gint64 now_us)
+{
+    pid_t pid = pid_now(host, handler, now_us);
     g_autoptr(Proc) proc = pid > 0 ? proc_open(host, pid, NULL) : NULL;
     g_autoptr(Cgroup) cgroup = proc ? cgroup_open(host, proc, NULL) : NULL;
     CgroupReading reading;
 
-    handler_clear(handler);
-    handler->pid = pid;
+    g_free(handler->group);
+    *handler = (Handler){.pid = pid, .due_us = handler->due_us, .pause_us = handler->pause_us};
     if (!cgroup || !cgroup_read(cgroup, &reading, NULL))
         return;
     handler->group = units_printable_path(cgroup_path(cgroup)->path);

@@ -15,8 +15,11 @@ typedef struct {
     guint64 held_bytes;  /* cannot be reclaimed */
     bool has_limit;
     guint64 limit_bytes; /* the tightest, of its container, its pod or above */
+    gint64 due_us;       /* while there is none: when it is looked for again, monotonic */
+    gint64 pause_us;     /* up to then; twice as long each time */
 } Handler;
 
-/* Reads what the known one holds; looks for it where none is known. Never blocks. */
-void handler_look(const Host *host, Handler *handler);
+/* Reads what the known one holds. Where none is known it is looked for: at once, later in growing
+ * pauses up to ten minutes. Never blocks. */
+void handler_look(const Host *host, Handler *handler, gint64 now_us);
 void handler_clear(Handler *handler);

@@ -162,7 +162,7 @@ others_of(const Trees *trees, const GPtrArray *vms)
 }
 
 void
-trees_look(Trees *trees, const GPtrArray *vms)
+trees_look(Trees *trees, const GPtrArray *vms, gint64 now_us)
 {
     bool is_v2;
     auto_fd mount_fd = cgroup_mount_memory(trees->host, &is_v2);
@@ -180,7 +180,7 @@ trees_look(Trees *trees, const GPtrArray *vms)
         fd_clear(&fd);
     g_array_sort(trees->list, compare);
     if (has_kubevirt(vms))
-        handler_look(trees->host, &trees->handler);
+        handler_look(trees->host, &trees->handler, now_us);
     else
         handler_clear(&trees->handler);
     trees->others_bytes[1] = trees->others_bytes[0];
@@ -193,7 +193,7 @@ trees_follow(Trees *trees, const GPtrArray *vms, gint64 now_us)
     if (trees->read_us > 0 && now_us - trees->read_us < PERIOD_US)
         return;
     trees->read_us = now_us;
-    trees_look(trees, vms);
+    trees_look(trees, vms, now_us);
 }
 
 guint64

@@ -15,7 +15,7 @@ typedef struct Trees Trees;
 Trees *trees_new(const Host *host);
 void trees_free(Trees *trees);
 /* vms: of Vm. Reads three small files of each. */
-void trees_look(Trees *trees, const GPtrArray *vms);
+void trees_look(Trees *trees, const GPtrArray *vms, gint64 now_us);
 /* The same, now and then. */
 void trees_follow(Trees *trees, const GPtrArray *vms, gint64 now_us);
 /* Of HostTree, the largest first. Borrowed, until the next look. */

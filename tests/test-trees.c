@@ -117,7 +117,7 @@ each_tree_is_told_with_limit_and_vms(void **state)
     tree_file(fixture->tree, "sys/fs/cgroup/memory.stat", "anon 1\n");
     (void)add_vm(fixture, 7, "machine.slice/vm.scope", MIB(1400), true);
     (void)add_vm(fixture, 8, "user.slice", MIB(500), false); /* in somebody's session */
-    trees_look(trees, fixture->vms);
+    trees_look(trees, fixture->vms, 1);
     assert_int_equal(trees_list(trees)->len, 3);
     assert_string_equal(g_array_index(trees_list(trees), HostTree, 0).label, "/user.slice");
     assert_int_equal(tree_called(trees, "/user.slice")->held_bytes, MIB(2000));
@@ -165,7 +165,7 @@ v1_is_told_by_its_own_files(void **state)
     tree_file(fixture->tree, "sys/fs/cgroup/memory/docker/memory.kmem.usage_in_bytes", "1048576\n");
     tree_file(fixture->tree, "sys/fs/cgroup/memory/docker/memory.limit_in_bytes",
               "9223372036854771712\n");
-    trees_look(trees, fixture->vms);
+    trees_look(trees, fixture->vms, 1);
     assert_int_equal(trees_list(trees)->len, 1);
     assert_int_equal(tree_called(trees, "/docker")->held_bytes, MIB(101));
     assert_false(tree_called(trees, "/docker")->has_limit);
@@ -180,10 +180,10 @@ a_part_of_the_hierarchy_says_nothing_of_the_host(void **state)
 
     group_v2(fixture, "user.slice", 2000, "max\n");
     tree_file(fixture->tree, "proc/self/mountinfo", mount);
-    trees_look(trees, fixture->vms);
+    trees_look(trees, fixture->vms, 1);
     assert_int_equal(trees_list(trees)->len, 0);
     tree_file(fixture->tree, "proc/self/mountinfo", "nonsense\n");
-    trees_look(trees, fixture->vms);
+    trees_look(trees, fixture->vms, 1);
     assert_int_equal(trees_list(trees)->len, 0);
 }
 
@@ -210,10 +210,10 @@ virt_handler_is_found_in_its_own_pod(void **state)
     fake_host_process(fixture->tree, 91, 1000, "virt-handler-x", words);
     tree_file(fixture->tree, "proc/90/cgroup", membership);
     vm = add_vm(fixture, 7, vm_group, MIB(900), true);
-    trees_look(trees, fixture->vms);
+    trees_look(trees, fixture->vms, 1);
     assert_int_equal(trees_handler(trees)->pid, 0);
     vm->source = "kubevirt";
-    trees_look(trees, fixture->vms);
+    trees_look(trees, fixture->vms, 1);
     assert_int_equal(trees_handler(trees)->pid, 90);
     assert_int_equal(trees_handler(trees)->held_bytes, MIB(3000));
     assert_int_equal(trees_handler(trees)->usage_bytes, 9000000000);
@@ -221,8 +221,49 @@ virt_handler_is_found_in_its_own_pod(void **state)
     assert_int_equal(trees_handler(trees)->limit_bytes, 8589934592);
     assert_true(g_str_has_suffix(trees_handler(trees)->group, "cri-containerd-1.scope"));
     tree_remove(fixture->tree, "proc/90"); /* the DaemonSet starts another one */
-    trees_look(trees, fixture->vms);
+    trees_look(trees, fixture->vms, 1);
     assert_int_equal(trees_handler(trees)->pid, 0);
+}
+
+static void
+put_handler(Fixture *fixture, pid_t pid)
+{
+    fake_host_process(fixture->tree, pid, 1000, "virt-handler", NULL);
+}
+
+/* A node whose VMs outlive KubeVirt, or whose virt-handler another name has. */
+static void
+a_missing_virt_handler_is_looked_for_more_and_more_rarely(void **state)
+{
+    static const gint64 pauses_s[] = {30, 60, 120, 240, 480, 600, 600};
+    Fixture *fixture = *state;
+    Handler handler = {0};
+    gint64 now_us = 1;
+
+    for (guint i = 0; i < G_N_ELEMENTS(pauses_s); i++) {
+        gint64 pause_us = pauses_s[i] * (gint64)G_USEC_PER_SEC;
+
+        handler_look(fixture->host, &handler, now_us);
+        assert_int_equal(handler.pid, 0);
+        put_handler(fixture, 90);
+        handler_look(fixture->host, &handler, now_us + pause_us - 1);
+        assert_int_equal(handler.pid, 0);
+        tree_remove(fixture->tree, "proc/90");
+        now_us += pause_us;
+    }
+    put_handler(fixture, 91);
+    handler_look(fixture->host, &handler, now_us);
+    assert_int_equal(handler.pid, 91);
+    tree_remove(fixture->tree, "proc/91"); /* the next one is found at once */
+    put_handler(fixture, 92);
+    handler_look(fixture->host, &handler, now_us + 1);
+    assert_int_equal(handler.pid, 92);
+    tree_remove(fixture->tree, "proc/92"); /* and the pauses are short again */
+    handler_look(fixture->host, &handler, now_us + 2);
+    put_handler(fixture, 93);
+    handler_look(fixture->host, &handler, now_us + 2 + PERIOD_US);
+    assert_int_equal(handler.pid, 93);
+    handler_clear(&handler);
 }
 
 #define WITH_TREES(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
@@ -235,6 +276,7 @@ main(void)
         WITH_TREES(others_are_what_two_looks_agree_on),
         WITH_TREES(v1_is_told_by_its_own_files),
         WITH_TREES(virt_handler_is_found_in_its_own_pod),
+        WITH_TREES(a_missing_virt_handler_is_looked_for_more_and_more_rarely),
         WITH_TREES(a_part_of_the_hierarchy_says_nothing_of_the_host),
     };
 
