@@ -5,6 +5,7 @@
 #include "config-disk.h"
 #include "freeze.h"
 #include "libvirt-domain.h"
+#include "lookup.h"
 #include "media.h"
 #include "message.h"
 #include "pairs.h"
@@ -20,16 +21,10 @@
 /* A VM whose samples do not come is not waited for. */
 #define WANT_US (15 * G_USEC_PER_SEC)
 
-/* What a child that is under way belongs to. */
-typedef struct {
-    Vm *vm; /* NULL: the VM has ended */
-    const Host *host;
-} Lookup;
-
 struct DriftLook {
     GPtrArray *policies; /* of ConfigDisk */
     Writers *writers;
-    Lookup *stat; /* in flight, owned by its child; NULL */
+    Lookup *stat; /* of the media */
 
     GHashTable *groups; /* id -> char **, names and values of its limits */
     gint64 groups_us;   /* wall clock of the newest answer */
@@ -77,16 +72,6 @@ drift_look_set_policies(DriftLook *look, GPtrArray *policies)
     look->policies = policies;
 }
 
-static Lookup *
-lookup_new(Vm *vm, const Host *host)
-{
-    Lookup *lookup = g_new0(Lookup, 1);
-
-    lookup->vm = vm;
-    lookup->host = host;
-    return lookup;
-}
-
 static void
 want_end(DriftLook *look, char *why_not)
 {
@@ -112,25 +97,21 @@ doubt(const Vm *vm)
 static void
 media_looked_at(const char *wrong, gpointer data)
 {
-    Lookup *lookup = data;
-    Vm *vm = lookup->vm;
+    const Host *host = ((const Lookup *)data)->host;
+    Vm *vm = lookup_end(data);
 
-    if (vm && vm->drift->wanted_us > 0) {
-        vm->drift->stat = NULL;
-        if (wrong) {
-            want_end(vm->drift, g_strdup_printf("not every file it has open let itself be looked "
-                                                "at (%s), and query-block could hang it",
-                                                wrong));
-        } else {
-            vm->drift->media_good_us = host_monotonic_us(lookup->host);
-            vm->next_us = 0;
-            if (vm->tick)
-                g_source_set_ready_time(vm->tick, 0);
-        }
-    } else if (vm) {
-        vm->drift->stat = NULL;
+    if (!vm || vm->drift->wanted_us <= 0)
+        return;
+    if (wrong) {
+        want_end(vm->drift, g_strdup_printf("not every file it has open let itself be looked at "
+                                            "(%s), and query-block could hang it",
+                                            wrong));
+        return;
     }
-    g_free(lookup);
+    vm->drift->media_good_us = host_monotonic_us(host);
+    vm->next_us = 0;
+    if (vm->tick)
+        g_source_set_ready_time(vm->tick, 0);
 }
 
 /* Begins with the media of a VM about which there is no doubt. */
@@ -147,12 +128,10 @@ want_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
         want_end(look, g_strdup(why ? why : "no sample came in time"));
         return;
     }
-    lookup = lookup_new(vm, host);
-    look->stat = lookup;
+    lookup = lookup_begin(&look->stat, vm, host);
     if (media_look(vm->proc, children, MEDIA_DEADLINE_US, media_looked_at, lookup))
         return;
-    look->stat = NULL;
-    g_free(lookup);
+    (void)lookup_end(lookup);
     want_end(look, g_strdup("its open files cannot be looked at"));
 }
 
@@ -183,9 +162,7 @@ drift_look_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
 void
 drift_look_forget(Vm *vm)
 {
-    if (vm->drift->stat)
-        vm->drift->stat->vm = NULL;
-    vm->drift->stat = NULL;
+    lookup_forget(&vm->drift->stat);
 }
 
 void

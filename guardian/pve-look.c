@@ -2,6 +2,7 @@
 #include "pve-look.h"
 
 #include "drift-look.h"
+#include "lookup.h"
 #include "owner-look.h"
 #include "pve-log.h"
 #include "pve-read.h"
@@ -13,19 +14,13 @@
 /* /etc/pve answers within milliseconds while the cluster has a quorum. */
 #define READ_DEADLINE_US (5 * G_USEC_PER_SEC)
 
-/* What a child that is under way belongs to. */
-typedef struct {
-    Vm *vm; /* NULL: the VM has ended */
-    const Host *host;
-} Lookup;
-
 struct PveLook {
     PveConf *conf;
     char *problem;
     gint64 due_us; /* next read, monotonic */
     gint64 read_us, written_us;
     char *canonical; /* as it was read last; NULL before the first time */
-    Lookup *reading; /* in flight, owned by its child; NULL */
+    Lookup *reading;
 };
 
 PveLook *
@@ -70,37 +65,36 @@ configuration_compare(PveLook *look, const PveRead *read, Writers *writers)
 }
 
 static void
-configuration_take(PveLook *look, const PveRead *read, const Lookup *lookup)
+configuration_take(Vm *vm, const PveRead *read, const Host *host)
 {
-    Writers *writers = drift_look_writers(lookup->vm->drift);
+    PveLook *look = vm->pve;
+    Writers *writers = drift_look_writers(vm->drift);
 
     look_set_problem(look, NULL);
     look->conf = pveconf_parse(read->text, read->length);
-    look->read_us = host_realtime_us(lookup->host);
+    look->read_us = host_realtime_us(host);
     configuration_compare(look, read, writers);
     look->written_us = read->written_us;
     if (read->log)
-        pve_log_take(read->log, read->log_length, lookup->vm->id, writers);
+        pve_log_take(read->log, read->log_length, vm->id, writers);
 }
 
 static void
 on_read(const PveRead *read, gpointer data)
 {
-    Lookup *lookup = data;
-    PveLook *look = lookup->vm ? lookup->vm->pve : NULL;
+    const Host *host = ((const Lookup *)data)->host;
+    Vm *vm = lookup_end(data);
 
-    if (look) {
-        look->reading = NULL;
-        if (!read) {
-            look_set_problem(look, g_strdup("reading it hangs: is the cluster without a quorum?"));
-        } else if (read->error_number != 0) {
-            look_set_problem(look, g_strdup(g_strerror(read->error_number)));
-        } else {
-            configuration_take(look, read, lookup);
-            owner_look_proxmox(lookup->vm, look->conf);
-        }
+    if (!vm)
+        return;
+    if (!read) {
+        look_set_problem(vm->pve, g_strdup("reading it hangs: is the cluster without a quorum?"));
+    } else if (read->error_number != 0) {
+        look_set_problem(vm->pve, g_strdup(g_strerror(read->error_number)));
+    } else {
+        configuration_take(vm, read, host);
+        owner_look_proxmox(vm, vm->pve->conf);
     }
-    g_free(lookup);
 }
 
 void
@@ -111,24 +105,19 @@ pve_look_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
 
     if (!g_str_equal(vm->source, "proxmox") || look->reading || now_us < look->due_us)
         return;
-    lookup = g_new0(Lookup, 1);
-    lookup->vm = vm;
-    lookup->host = host;
+    lookup = lookup_begin(&look->reading, vm, host);
     if (pve_read(host, children, vm->id, READ_DEADLINE_US, on_read, lookup)) {
-        look->reading = lookup;
         look->due_us = now_us + CONFIGURATION_US;
         return;
     }
-    g_free(lookup);
+    (void)lookup_end(lookup);
     look->due_us = 0; /* too many children: at the next sample */
 }
 
 void
 pve_look_forget(Vm *vm)
 {
-    if (vm->pve->reading)
-        vm->pve->reading->vm = NULL;
-    vm->pve->reading = NULL;
+    lookup_forget(&vm->pve->reading);
 }
 
 void

@@ -2,6 +2,7 @@
 #include "unit-look.h"
 
 #include "files-read.h"
+#include "lookup.h"
 #include "meminfo.h"
 
 #include <string.h>
@@ -34,19 +35,13 @@ static const struct {
 /* Of one VM: its scope, and perhaps a slice of its own. */
 #define UNITS_MAX (FILES_READ_MAX / N_PLACES)
 
-/* What a child that is under way belongs to. */
-typedef struct {
-    Vm *vm; /* NULL: the VM has ended */
-    const Host *host;
-    GPtrArray *units; /* of char *, in the order of the files */
-} Lookup;
-
 struct UnitLook {
     GHashTable *limits; /* unit -> MemoryLimit */
     const char *problem;
     gint64 due_us; /* monotonic */
     bool is_wanted;
-    Lookup *reading; /* in flight, owned by its child; NULL */
+    Lookup *reading;
+    GPtrArray *units; /* of char *, being read, in the order of the files; NULL none yet */
 };
 
 UnitLook *
@@ -65,14 +60,8 @@ unit_look_free(UnitLook *look)
     if (!look)
         return;
     g_hash_table_unref(look->limits);
+    g_clear_pointer(&look->units, g_ptr_array_unref);
     g_free(look);
-}
-
-static void
-lookup_free(Lookup *lookup)
-{
-    g_ptr_array_unref(lookup->units);
-    g_free(lookup);
 }
 
 static const char *
@@ -121,16 +110,16 @@ limit_of_files(const FileRead *files, guint64 total_bytes)
 }
 
 static void
-look_take(UnitLook *look, const Lookup *lookup, const FileRead *files)
+look_take(UnitLook *look, const Host *host, const FileRead *files)
 {
     HostMemory total = {0};
-    guint64 total_bytes = meminfo_read(lookup->host, &total) ? total.total_bytes : 0;
+    guint64 total_bytes = meminfo_read(host, &total) ? total.total_bytes : 0;
 
-    for (guint i = 0; i < lookup->units->len; i++) {
+    for (guint i = 0; i < look->units->len; i++) {
         MemoryLimit *limit = limit_of_files(files + i * N_PLACES, total_bytes);
 
         if (limit)
-            g_hash_table_replace(look->limits, g_strdup(lookup->units->pdata[i]), limit);
+            g_hash_table_replace(look->limits, g_strdup(look->units->pdata[i]), limit);
     }
 }
 
@@ -145,17 +134,16 @@ look_clear(UnitLook *look, const char *problem)
 static void
 on_files(const FileRead *files, gpointer data)
 {
-    Lookup *lookup = data;
-    UnitLook *look = lookup->vm ? lookup->vm->units : NULL;
+    const Host *host = ((const Lookup *)data)->host;
+    Vm *vm = lookup_end(data);
 
-    if (look) {
-        look->reading = NULL;
-        look->is_wanted = look->is_wanted && look->due_us == 0; /* wanted after it had begun */
-        look_clear(look, files ? NULL : "reading its unit hangs");
-        if (files)
-            look_take(look, lookup, files);
-    }
-    lookup_free(lookup);
+    if (!vm)
+        return;
+    vm->units->is_wanted =
+        vm->units->is_wanted && vm->units->due_us == 0; /* wanted after it had begun */
+    look_clear(vm->units, files ? NULL : "reading its unit hangs");
+    if (files)
+        look_take(vm->units, host, files);
 }
 
 /* Of char *, new: the units among the VM's groups. */
@@ -179,7 +167,7 @@ look_begin(Vm *vm, const Host *host, Children *children, GPtrArray *units)
 {
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
     FileWanted wanted[FILES_READ_MAX];
-    Lookup *lookup = g_new0(Lookup, 1);
+    Lookup *lookup;
 
     for (guint i = 0; i < units->len * N_PLACES; i++) {
         guint place = i % N_PLACES;
@@ -189,15 +177,13 @@ look_begin(Vm *vm, const Host *host, Children *children, GPtrArray *units)
             paths, g_strdup_printf("%s/%s%s", places[place].directory, unit, places[place].file));
         wanted[i] = (FileWanted){places[place].root, paths->pdata[i], UNIT_BYTES_MAX, false};
     }
-    lookup->vm = vm;
-    lookup->host = host;
-    lookup->units = g_ptr_array_ref(units);
-    vm->units->reading = lookup;
+    g_clear_pointer(&vm->units->units, g_ptr_array_unref);
+    vm->units->units = g_ptr_array_ref(units);
+    lookup = lookup_begin(&vm->units->reading, vm, host);
     if (children_running(children) < ROOM &&
         files_read(host, children, wanted, paths->len, READ_DEADLINE_US, on_files, lookup))
         return true;
-    vm->units->reading = NULL;
-    lookup_free(lookup);
+    (void)lookup_end(lookup);
     return false;
 }
 
@@ -221,9 +207,7 @@ unit_look_go_on(Vm *vm, const Host *host, Children *children, gint64 now_us)
 void
 unit_look_forget(Vm *vm)
 {
-    if (vm->units->reading)
-        vm->units->reading->vm = NULL;
-    vm->units->reading = NULL;
+    lookup_forget(&vm->units->reading);
 }
 
 void
