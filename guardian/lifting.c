@@ -6,6 +6,7 @@
 #include "lift.h"
 #include "lifting-look.h"
 #include "meminfo.h"
+#include "unit-ask.h"
 #include "units.h"
 
 #include <fcntl.h>
@@ -267,8 +268,8 @@ look(Errand *errand)
         errand_end(errand);
         return;
     }
-    unit = lifting_look_unit(lifting->host, group, &errand->facts.is_unit);
-    if (!unit || !lifting_look_ask(lifting->children, unit, on_shown, errand))
+    unit = unit_around(lifting->host, group, &errand->facts.is_unit);
+    if (!unit || !unit_ask(lifting->children, unit, on_shown, errand))
         errand_decide(errand);
 }
 
