@@ -45,20 +45,26 @@ unit_around(const Host *host, const char *group, bool *ret_is_unit)
     return g_strdup(*unit == '_' ? unit + 1 : unit); /* so that it is no file of the cgroup */
 }
 
-void
+bool
 unit_words_parse(const char *text, UnitWords *ret_words)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    const char *policy = "";
+    UnitWords words = {0};
+    bool has_id = false;
 
-    *ret_words = (UnitWords){0};
     for (guint i = 0; lines[i]; i++) {
+        has_id = has_id || g_str_has_prefix(lines[i], "Id=");
         if (g_str_has_prefix(lines[i], "MainPID="))
-            ret_words->main_pid = g_ascii_strtoll(lines[i] + strlen("MainPID="), NULL, 10);
-        if (!ret_words->oom_policy && g_str_has_prefix(lines[i], "OOMPolicy="))
-            ret_words->oom_policy = g_strdup(lines[i] + strlen("OOMPolicy="));
+            words.main_pid = g_ascii_strtoll(lines[i] + strlen("MainPID="), NULL, 10);
+        if (!*policy && g_str_has_prefix(lines[i], "OOMPolicy="))
+            policy = lines[i] + strlen("OOMPolicy=");
     }
-    if (!ret_words->oom_policy)
-        ret_words->oom_policy = g_strdup("");
+    if (!has_id)
+        return false;
+    words.oom_policy = g_strdup(policy);
+    *ret_words = words;
+    return true;
 }
 
 /* In the child: the answer is its output. */
@@ -80,10 +86,9 @@ ask_done(const char *answer, gsize length, gpointer data)
 {
     Ask *ask = data;
     UnitWords words = {0};
+    bool is_told = answer && unit_words_parse(answer, &words);
 
-    if (answer)
-        unit_words_parse(answer, &words);
-    ask->func(answer ? &words : NULL, ask->data);
+    ask->func(is_told ? &words : NULL, ask->data);
     g_free(words.oom_policy);
     for (guint i = 0; ask->argv[i]; i++)
         g_free(ask->argv[i]);
@@ -97,7 +102,7 @@ unit_ask(Children *children, const char *unit, UnitWordsFunc func, gpointer data
 
     ask->argv[0] = g_strdup("systemctl");
     ask->argv[1] = g_strdup("show");
-    ask->argv[2] = g_strdup("--property=OOMPolicy,MainPID");
+    ask->argv[2] = g_strdup("--property=Id,OOMPolicy,MainPID");
     ask->argv[3] = g_strdup("--");
     ask->argv[4] = g_strdup(unit);
     ask->func = func;

@@ -11,13 +11,14 @@
 char *unit_around(const Host *host, const char *group, bool *ret_is_unit);
 
 typedef struct {
-    char *oom_policy; /* "" it has none; NULL not told */
+    char *oom_policy; /* "" it has none */
     gint64 main_pid;  /* 0 none */
 } UnitWords;
 
-/* words: NULL when systemd did not answer; borrowed. */
+/* words: NULL when systemd did not answer, or could not be asked; borrowed. */
 typedef void (*UnitWordsFunc)(const UnitWords *words, gpointer data);
 /* `systemctl show`, by a child; false: it cannot be run now. */
 bool unit_ask(Children *children, const char *unit, UnitWordsFunc func, gpointer data);
-/* "OOMPolicy=stop\nMainPID=12\n"; the caller frees oom_policy. */
-void unit_words_parse(const char *text, UnitWords *ret_words);
+/* "Id=a.service\nOOMPolicy=stop\nMainPID=12\n"; the caller frees oom_policy. false: it is no
+ * answer, which has an Id in any case. */
+bool unit_words_parse(const char *text, UnitWords *ret_words);

@@ -4,6 +4,8 @@
 #include "fake-host.h"
 #include "unit-ask.h"
 
+#include <sys/stat.h>
+
 static void
 the_unit_is_the_one_that_this_systemd_keeps(void **state)
 {
@@ -47,17 +49,73 @@ words_of_systemd_are_read(void **state)
 {
     UnitWords words;
 
-    unit_words_parse("OOMPolicy=stop\nMainPID=12\n", &words);
+    assert_true(unit_words_parse("Id=a.service\nOOMPolicy=stop\nMainPID=12\n", &words));
     assert_string_equal(words.oom_policy, "stop");
     assert_int_equal(words.main_pid, 12);
     g_free(words.oom_policy);
-    unit_words_parse("MainPID=\nOOMPolicy=kill\nOOMPolicy=continue", &words);
+    assert_true(unit_words_parse("MainPID=\nOOMPolicy=kill\nOOMPolicy=continue\nId=a", &words));
     assert_string_equal(words.oom_policy, "kill");
     assert_int_equal(words.main_pid, 0);
     g_free(words.oom_policy);
-    unit_words_parse("", &words); /* a scope of systemd 252 */
+    assert_true(unit_words_parse("Id=a.scope\n", &words)); /* a scope of an older systemd */
     assert_string_equal(words.oom_policy, "");
     g_free(words.oom_policy);
+    assert_false(unit_words_parse("", &words));
+    assert_false(unit_words_parse("OOMPolicy=continue\n", &words));
+}
+
+typedef struct {
+    bool is_answered, is_told;
+    char *oom_policy;
+} Answer;
+
+static void
+on_words(const UnitWords *words, gpointer data)
+{
+    Answer *answer = data;
+
+    answer->is_answered = true;
+    answer->is_told = words != NULL;
+    answer->oom_policy = words ? g_strdup(words->oom_policy) : NULL;
+}
+
+/* script: what systemctl is. */
+static Answer
+ask(const char *script)
+{
+    g_autoptr(Tree) tree = tree_new();
+    g_autoptr(GMainContext) context = g_main_context_new();
+    g_autoptr(Children) children = children_new(context);
+    g_autofree char *path = g_strdup(g_getenv("PATH"));
+    g_autofree char *with_fake = g_strconcat(tree_path(tree, "bin"), ":", path, NULL);
+    Answer answer = {0};
+
+    tree_file(tree, "bin/systemctl", script);
+    assert_int_equal(chmod(tree_path(tree, "bin/systemctl"), 0755), 0);
+    g_setenv("PATH", with_fake, TRUE);
+    assert_true(unit_ask(children, "a.scope", on_words, &answer));
+    g_setenv("PATH", path, TRUE);
+    while (!answer.is_answered)
+        g_main_context_iteration(context, TRUE);
+    return answer;
+}
+
+static void
+systemctl_is_asked_about_that_unit(void **state)
+{
+    Answer answer = ask("#!/bin/sh\n[ \"$1 $3 $4\" = 'show -- a.scope' ] && echo Id=$4 && "
+                        "echo OOMPolicy=stop\n");
+
+    assert_true(answer.is_told);
+    assert_string_equal(answer.oom_policy, "stop");
+    g_free(answer.oom_policy);
+}
+
+/* Its bus is away, or it says no: nobody may take that for a unit without a policy. */
+static void
+a_systemctl_that_fails_is_no_answer(void **state)
+{
+    assert_false(ask("#!/bin/sh\necho 'Failed to connect to bus' >&2\nexit 1\n").is_told);
 }
 
 int
@@ -66,6 +124,8 @@ main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_unit_is_the_one_that_this_systemd_keeps),
         cmocka_unit_test(words_of_systemd_are_read),
+        cmocka_unit_test(systemctl_is_asked_about_that_unit),
+        cmocka_unit_test(a_systemctl_that_fails_is_no_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
