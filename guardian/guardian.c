@@ -13,6 +13,7 @@
 #include "sample.h"
 #include "storage.h"
 #include "unit-look.h"
+#include "unit-policy.h"
 
 /* Command lines of hung processes are read here; more hung VMs than this and new ones wait to be
  * found. */
@@ -124,6 +125,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
     pve_look_go_on(vm, guardian->host, guardian->children, now);
     drift_look_go_on(vm, guardian->host, guardian->children, now);
     unit_look_go_on(vm, guardian->host, guardian->children, now);
+    unit_policy_go_on(vm, guardian->host, guardian->children, now);
     limits_request_check(vm, now);
     vm->late_us = vm->next_us > 0 ? MAX(now - vm->next_us, 0) : 0; /* 0: it need not wait */
     guardian->samples_open++;

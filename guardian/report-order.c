@@ -4,10 +4,30 @@
 #include "message.h"
 #include "report-line.h"
 #include "report-read.h"
+#include "unit-policy.h"
+
+#include <string.h>
+
+static void
+add_unit(JsonBuilder *builder, const Vm *vm)
+{
+    const char *unit, *policy = unit_policy_word(vm->unit_policy, &unit);
+
+    json_builder_set_member_name(builder, "oom_unit");
+    if (!vm->kill_order || !policy) {
+        json_builder_add_null_value(builder);
+        return;
+    }
+    json_builder_begin_object(builder);
+    build_text(builder, "name", unit);
+    build_text(builder, "policy", policy);
+    json_builder_end_object(builder);
+}
 
 void
 report_add_order(JsonBuilder *builder, const Vm *vm)
 {
+    add_unit(builder, vm);
     json_builder_set_member_name(builder, "kill_order");
     if (!vm->kill_order) {
         json_builder_add_null_value(builder);
@@ -39,6 +59,22 @@ consequence(gint64 value, gint64 wanted, bool is_group)
     return value < wanted ? "others die before it" : "it dies before others";
 }
 
+/* The kernel kills whom it is told to, and systemd the rest. */
+static void
+append_unit(GString *text, JsonObject *vm, bool is_first)
+{
+    JsonObject *unit = message_get_object(vm, "oom_unit");
+    const char *policy = report_text_of(unit, "policy", "continue");
+    Line line = line_begin("; ");
+
+    if (strcmp(policy, "continue") != 0)
+        line_say(&line,
+                 "OOMPolicy=%s of %s: after any OOM kill in it systemd ends the rest, QEMU too; "
+                 "the order helps only with OOMPolicy=continue",
+                 policy, report_text_of(unit, "name", "its unit"));
+    line_end(&line, text, is_first ? "order" : "");
+}
+
 void
 report_append_order(GString *text, JsonObject *vm)
 {
@@ -61,4 +97,5 @@ report_append_order(GString *text, JsonObject *vm)
             line_say(&line, "other VMs share it, so that it is never written");
         line_end(&line, text, i == 0 ? "order" : "");
     }
+    append_unit(text, vm, drifts->len == 0);
 }

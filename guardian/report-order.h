@@ -6,7 +6,7 @@
 #include "kill-order.h"
 #include "report-build.h"
 
-/* Member "kill_order" of an open object: null where nothing is asked for. */
+/* Members "kill_order" and "oom_unit" of an open object: null where nothing is asked for. */
 void report_add_order(JsonBuilder *builder, const Vm *vm);
 /* For explain. */
 void report_append_order(GString *text, JsonObject *vm);

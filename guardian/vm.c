@@ -11,6 +11,7 @@
 #include "pve-look.h"
 #include "storage.h"
 #include "unit-look.h"
+#include "unit-policy.h"
 #include "units.h"
 
 #include <string.h>
@@ -63,6 +64,7 @@ vm_new(Proc *proc, Argv *argv, const char *source)
     vm->pve = pve_look_new();
     vm->drift = drift_look_new();
     vm->units = unit_look_new();
+    vm->unit_policy = unit_policy_new();
     track_init(&vm->track);
     return vm;
 }
@@ -97,6 +99,8 @@ vm_free(Vm *vm)
     drift_look_free(vm->drift);
     unit_look_forget(vm);
     unit_look_free(vm->units);
+    unit_policy_forget(vm);
+    unit_policy_free(vm->unit_policy);
     qmp_client_free(vm->client);
     recorder_free(vm->recorder);
     track_clear(&vm->track);

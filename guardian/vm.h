@@ -107,6 +107,7 @@ typedef struct Vm {
     struct PveLook *pve;                  /* what is known of its Proxmox configuration */
     struct DriftLook *drift;              /* what is known of its disks' limits */
     struct UnitLook *units;               /* what systemd holds of its memory limits */
+    struct UnitPolicy *unit_policy;       /* what it does after a kill in its unit */
     struct LimitsRequest *limits_request; /* about them, under way; NULL */
     gint64 limits_asked_us;  /* QEMU itself was asked about them, by the clock of samples */
     gint64 calm_since_us;    /* running, and nothing suspect, without a break; 0 it is not */
