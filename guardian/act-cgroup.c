@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* libvirtd waits 30 s for a job that another holds, systemd's client 25 s for an answer: who is
- * given up before that may still write later, unseen. */
-#define CLIENT_DEADLINE_US (40 * G_USEC_PER_SEC)
+/* libvirtd waits 30 s for a job that another holds, systemd's client 25 s for each of two answers:
+ * who is given up before that may still write later, unseen. */
+#define CLIENT_DEADLINE_US (60 * G_USEC_PER_SEC)
 
 /* -1 after an answer. */
 static int

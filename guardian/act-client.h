@@ -3,8 +3,8 @@
 
 /* A memory limit that somebody else keeps is written by its owner's own client, in the child of the
  * act (act-cgroup.c): systemd by `systemctl set-property --runtime`, which is SetUnitProperties and
- * outlives a daemon-reload; libvirt by `virsh memtune --live`, which is
- * virDomainSetMemoryParameters. What came of it is read from the kernel.
+ * outlives a daemon-reload, as MemoryLimit= where that is what the unit has (v1); libvirt by `virsh
+ * memtune --live`, which is virDomainSetMemoryParameters. What came of it is read from the kernel.
  *
  * Programs, not libraries: the child is the fork of a process with threads, in which neither sd-bus
  * nor libvirt may be called before an exec, and a call of either that hangs in a thread of ours

@@ -9,90 +9,118 @@
 
 /* Who keeps a limit is told by its own client. */
 typedef struct {
+    const char *name;
     const char *means, *program, *group;
-    const char *obey; /* the shell's way from its arguments to bytes */
+    bool is_v1;
+    const char *field;
+    const char *shown; /* what it says when it is asked; NULL: it is not asked */
+    const char *obey;  /* the shell's way from its arguments to bytes; NULL: it does not */
     const char *told;
-    const char *failure;
+    const char *problem; /* NULL: it was done */
 } Client;
 
+#define UNIT "/machine.slice/_vm42.scope"
 #define NESTED "/machine.slice/machine-qemu\\x2d1\\x2dweb.scope/libvirt"
 #define UUID "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+#define V1_LIMIT "memory.limit_in_bytes"
+#define SET(property) "set-property --runtime -- vm42.scope " property "=" ACT_NEW "\n"
+#define ASK "show --property=MemoryMax,MemoryLimit -- vm42.scope\n"
 
-static const Client by_systemd = {
-    "systemd",
-    "systemctl",
-    "/machine.slice/_vm42.scope",
-    "${5#MemoryMax=}",
-    "set-property --runtime -- vm42.scope MemoryMax=" ACT_NEW "\n",
-    "systemctl set-property failed",
-};
-static const Client by_libvirt = {
-    "libvirt",
-    "virsh",
-    NESTED,
-    "$(($7 * 1024))",
-    "--connect qemu:///system memtune " UUID " --live --hard-limit 131072\n",
-    "virsh memtune failed",
+static const Client clients[] = {
+    {"a unit is written through systemd", "systemd", "systemctl", UNIT, false, "memory.max", NULL,
+     "${5#*=}", SET("MemoryMax"), NULL},
+    {"a systemd that refuses has done nothing", "systemd", "systemctl", UNIT, false, "memory.max",
+     NULL, NULL, SET("MemoryMax"), "systemctl set-property failed"},
+    {"a unit of v1 with MemoryMax keeps to it", "systemd", "systemctl", UNIT, true, V1_LIMIT,
+     "MemoryLimit=infinity\nMemoryMax=67108864", "${5#*=}", ASK SET("MemoryMax"), NULL},
+    {"a unit of v1 with MemoryLimit keeps to it", "systemd", "systemctl", UNIT, true, V1_LIMIT,
+     "MemoryLimit=67108864\nMemoryMax=infinity", "${5#*=}", ASK SET("MemoryLimit"), NULL},
+    {"of both MemoryMax is what counts", "systemd", "systemctl", UNIT, true, V1_LIMIT,
+     "MemoryLimit=33554432\nMemoryMax=67108864", "${5#*=}", ASK SET("MemoryMax"), NULL},
+    {"without either it is MemoryMax", "systemd", "systemctl", UNIT, true, V1_LIMIT,
+     "MemoryLimit=infinity\nMemoryMax=infinity", "${5#*=}", ASK SET("MemoryMax"), NULL},
+    {"a systemd that knows of no MemoryLimit has MemoryMax", "systemd", "systemctl", UNIT, true,
+     V1_LIMIT, "MemoryMax=infinity", "${5#*=}", ASK SET("MemoryMax"), NULL},
+    {"a systemd that does not say is not written to", "systemd", "systemctl", UNIT, true, V1_LIMIT,
+     NULL, NULL, ASK, "systemctl set-property failed"},
+    {"a hard limit is written through libvirt", "libvirt", "virsh", NESTED, false, "memory.max",
+     NULL, "$(($7 * 1024))",
+     "--connect qemu:///system memtune " UUID " --live --hard-limit 131072\n", NULL},
+    {"a libvirt that refuses has done nothing", "libvirt", "virsh", NESTED, false, "memory.max",
+     NULL, NULL, "--connect qemu:///system memtune " UUID " --live --hard-limit 131072\n",
+     "virsh memtune failed"},
 };
 
-/* It does, or does not, what it is told. */
+/* It notes what it is told, says what it shows, and does it, or does not. */
 static void
-client_writes(ActFixture *fixture, const Client *client, bool obeys)
+make_program(ActFixture *fixture, const Client *client, const char *limit, const char *log)
 {
-    ActRecord *step;
-    g_autofree char *file = g_strconcat("sys/fs/cgroup", client->group, "/memory.max", NULL);
-    g_autofree char *program = g_strconcat("bin/", client->program, NULL);
-    g_autofree char *membership = g_strconcat("0::", client->group, "/emulator\n", NULL);
-    g_autofree char *limit = g_strdup(tree_path(fixture->tree, file));
-    g_autofree char *log = g_strdup(tree_path(fixture->tree, "log"));
+    g_autofree char *file = g_strconcat("bin/", client->program, NULL);
+    g_autofree char *asked =
+        client->shown
+            ? g_strdup_printf("if [ $1 = show ]; then echo '%s'; exit; fi\n", client->shown)
+            : g_strdup("");
+    g_autofree char *obeyed = client->obey
+                                  ? g_strdup_printf("echo \"%s\" > '%s'\n", client->obey, limit)
+                                  : g_strdup("exit 1\n");
     g_autofree char *script =
-        g_strdup_printf("#!/bin/sh\necho \"$@\" > %s\n%s echo \"%s\" > '%s'\n", log,
-                        obeys ? "" : "exit 1;", client->obey, limit);
-    g_autofree char *path = g_strdup(g_getenv("PATH")), *told = NULL;
-    g_autofree char *with_fake = g_strconcat(tree_path(fixture->tree, "bin"), ":", path, NULL);
+        g_strdup_printf("#!/bin/sh\necho \"$@\" >> %s\n%s%s", log, asked, obeyed);
 
-    tree_file(fixture->tree, program, script);
-    assert_int_equal(chmod(tree_path(fixture->tree, program), 0755), 0);
+    tree_file(fixture->tree, file, script);
+    assert_int_equal(chmod(tree_path(fixture->tree, file), 0755), 0);
+}
+
+static void
+make_group(ActFixture *fixture, const Client *client, const char *file)
+{
+    g_autofree char *membership =
+        g_strconcat(client->is_v1 ? "5:memory:" : "0::", client->group, "/emulator\n", NULL);
+
+    if (client->is_v1)
+        tree_file(fixture->tree, "proc/self/mountinfo",
+                  "41 31 0:38 / /sys/fs/cgroup rw - cgroup cgroup rw,memory\n");
     tree_file(fixture->tree, "proc/42/cgroup", membership);
     tree_file(fixture->tree, file, ACT_OLD "\n");
-    step = act_fixture_step(fixture, 42, client->group);
-    set_text(&step->means, client->means);
-    set_text(&step->subject.uuid, UUID);
+}
+
+static void
+run_with_path(ActFixture *fixture, ActRecord *step)
+{
+    g_autofree char *path = g_strdup(g_getenv("PATH"));
+    g_autofree char *with_fake = g_strconcat(tree_path(fixture->tree, "bin"), ":", path, NULL);
+
     g_setenv("PATH", with_fake, TRUE);
     act_fixture_run(fixture, &act_fixture_terms, act_fixture_plan(step, NULL));
     g_setenv("PATH", path, TRUE);
+}
+
+static void
+an_owner_is_told(void **state)
+{
+    const Client *client = *state;
+    ActFixture *fixture = act_fixture_new(NULL);
+    g_autofree char *file = g_strconcat("sys/fs/cgroup", client->group, "/", client->field, NULL);
+    g_autofree char *limit = g_strdup(tree_path(fixture->tree, file));
+    g_autofree char *log = g_strdup(tree_path(fixture->tree, "log"));
+    g_autofree char *told = NULL, *left = NULL;
+    ActRecord *step;
+
+    make_group(fixture, client, file);
+    make_program(fixture, client, limit, log);
+    step = act_fixture_step(fixture, 42, client->group);
+    set_text(&step->means, client->means);
+    set_text(&step->field, client->field);
+    set_text(&step->subject.uuid, UUID);
+    run_with_path(fixture, step);
     assert_true(g_file_get_contents(log, &told, NULL, NULL));
     assert_string_equal(told, client->told);
-    limit_is(fixture, client->group, obeys ? ACT_NEW : ACT_OLD);
-    if (!obeys)
-        assert_non_null(strstr(fixture->problem, client->failure));
-    else if (fixture->problem)
-        fail_msg("%s", fixture->problem);
-    assert_int_equal(newest(fixture)->state, obeys ? ACT_APPLIED : ACT_NOT_DONE);
-}
-
-static void
-a_unit_is_written_through_systemd(void **state)
-{
-    client_writes(*state, &by_systemd, true);
-}
-
-static void
-a_systemd_that_refuses_has_done_nothing(void **state)
-{
-    client_writes(*state, &by_systemd, false);
-}
-
-static void
-a_hard_limit_is_written_through_libvirt(void **state)
-{
-    client_writes(*state, &by_libvirt, true);
-}
-
-static void
-a_libvirt_that_refuses_has_done_nothing(void **state)
-{
-    client_writes(*state, &by_libvirt, false);
+    assert_true(g_file_get_contents(limit, &left, NULL, NULL));
+    assert_string_equal(left, client->problem ? ACT_OLD "\n" : ACT_NEW "\n");
+    if (g_strcmp0(client->problem, fixture->problem) != 0 &&
+        !(client->problem && fixture->problem && strstr(fixture->problem, client->problem)))
+        fail_msg("the problem is %s", fixture->problem);
+    assert_int_equal(newest(fixture)->state, client->problem ? ACT_NOT_DONE : ACT_APPLIED);
+    act_fixture_free(fixture, false);
 }
 
 /* Refusals of the means: each changes one thing about the only step. */
@@ -219,16 +247,11 @@ nothing_is_written(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest fixed[] = {
-        WITH_ACTS(a_unit_is_written_through_systemd),
-        WITH_ACTS(a_systemd_that_refuses_has_done_nothing),
-        WITH_ACTS(a_hard_limit_is_written_through_libvirt),
-        WITH_ACTS(a_libvirt_that_refuses_has_done_nothing),
-    };
-    struct CMUnitTest tests[G_N_ELEMENTS(fixed) + G_N_ELEMENTS(rows)];
+    struct CMUnitTest tests[G_N_ELEMENTS(clients) + G_N_ELEMENTS(rows)];
 
-    memcpy(tests, fixed, sizeof fixed);
+    for (guint i = 0; i < G_N_ELEMENTS(clients); i++)
+        tests[i] = t_row(clients[i].name, an_owner_is_told, &clients[i]);
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
-        tests[G_N_ELEMENTS(fixed) + i] = t_row(rows[i].name, nothing_is_written, &rows[i]);
+        tests[G_N_ELEMENTS(clients) + i] = t_row(rows[i].name, nothing_is_written, &rows[i]);
     return cmocka_run_group_tests_name("means of acts", tests, NULL, NULL);
 }
