@@ -133,10 +133,13 @@ unit_write(const ActRecord *record)
 static bool
 domain_write(const ActRecord *record)
 {
+    /* of v1, where libvirt takes no limit above that one */
+    bool is_with_swap = strcmp(record->field, "memory.memsw.limit_in_bytes") == 0;
+    const char *option = is_with_swap ? "--swap-hard-limit" : "--hard-limit";
     char limit[WORD_BYTES];
     const char *const argv[WORDS_MAX] = {
-        "virsh",        "--connect", "qemu:///system", "memtune", record->subject.uuid, "--live",
-        "--hard-limit", limit,
+        "virsh", "--connect", "qemu:///system", "memtune", record->subject.uuid, "--live",
+        option,  limit,
     };
 
     snprintf(limit, sizeof limit, "%" G_GUINT64_FORMAT, /* KiB */

@@ -102,10 +102,10 @@ means_of(const CgroupLimit *limit)
 }
 
 static ActRecord *
-step_new(const Vm *vm, const CgroupLimit *limit, const char *field, guint64 old_bytes,
-         guint64 new_bytes)
+step_new(const Vm *vm, const ActMeans *means, const CgroupLimit *limit, const char *field,
+         guint64 old_bytes, guint64 new_bytes)
 {
-    ActRecord *record = act_record_new(vm, ACT_KIND_LIMITS, means_of(limit)->name);
+    ActRecord *record = act_record_new(vm, ACT_KIND_LIMITS, means->name);
 
     record->where = g_strdup(limit->path);
     record->field = g_strdup(field);
@@ -116,22 +116,23 @@ step_new(const Vm *vm, const CgroupLimit *limit, const char *field, guint64 old_
 }
 
 /* v1: memory and swap together may never be less than memory alone, so that limit is raised before
- * and lowered after it. Absent where swap is not accounted. */
+ * and lowered after it. Absent where swap is not accounted. systemd has no such property, and keeps
+ * its hands off: in its units the file is runc's. */
 static ActRecord *
 step_with_swap(const Vm *vm, int group_fd, const CgroupLimit *limit, const LimitsStep *step)
 {
     static const char field[] = "memory.memsw.limit_in_bytes";
     auto_fd fd = host_open_beneath(group_fd, field, O_RDONLY | O_NONBLOCK);
     g_autofree char *text = fd < 0 ? NULL : host_read_fd(fd, field, 256, NULL, NULL);
+    const ActMeans *means = means_of(limit);
     bool has_limit = false;
     guint64 bytes;
 
-    if (means_of(limit) != &act_means_cgroup) /* systemd has no such property */
-        return NULL;
     if (!text || !cgroup_parse_limit(text, &has_limit, &bytes) || !has_limit ||
         bytes >= step->new_bytes)
         return NULL;
-    return step_new(vm, limit, field, bytes, step->new_bytes);
+    return step_new(vm, means == &act_means_systemd ? &act_means_cgroup : means, limit, field,
+                    bytes, step->new_bytes);
 }
 
 static char *
@@ -172,8 +173,9 @@ steps_add(GPtrArray *steps, const Vm *vm, const LimitsInput *input, const Limits
     with_swap = is_v2 ? NULL : step_with_swap(vm, fd, limit, step);
     if (with_swap)
         g_ptr_array_add(steps, with_swap);
-    g_ptr_array_add(steps, step_new(vm, limit, is_v2 ? "memory.max" : "memory.limit_in_bytes",
-                                    step->old_bytes, step->new_bytes));
+    g_ptr_array_add(steps, step_new(vm, means_of(limit), limit,
+                                    is_v2 ? "memory.max" : "memory.limit_in_bytes", step->old_bytes,
+                                    step->new_bytes));
     for (guint i = before; i < steps->len; i++) {
         ((ActRecord *)steps->pdata[i])->group_id = st.st_ino;
         ((ActRecord *)steps->pdata[i])->why = why_of(vm, input, step);

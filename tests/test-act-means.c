@@ -49,6 +49,9 @@ static const Client clients[] = {
     {"a libvirt that refuses has done nothing", "libvirt", "virsh", NESTED, false, "memory.max",
      NULL, NULL, "--connect qemu:///system memtune " UUID " --live --hard-limit 131072\n",
      "virsh memtune failed"},
+    {"so is the one with swap, of v1", "libvirt", "virsh", NESTED, true,
+     "memory.memsw.limit_in_bytes", NULL, "$(($7 * 1024))",
+     "--connect qemu:///system memtune " UUID " --live --swap-hard-limit 131072\n", NULL},
 };
 
 /* It notes what it is told, says what it shows, and does it, or does not. */
