@@ -13,23 +13,30 @@
 #define READ_DEADLINE_US (5 * G_USEC_PER_SEC)
 /* A drop-in has three lines, a unit a page; what is longer than this is not read. */
 #define UNIT_BYTES_MAX (16 * 1024)
-#define KEY "MemoryMax="
 /* On a dead disk of the host one child of each VM would be stuck: half of the room stays for those
  * who look at the VMs' storage. */
 #define ROOM (CHILD_STUCK_MAX / 2)
 
-/* `systemctl set-property` and the manager of transient units write drop-ins of this name; the
+/* MemoryLimit= is the older one, of cgroup v1; systemd takes it on v2, too, and MemoryMax= before
+ * it. */
+static const char *const keys[] = {"MemoryMax=", "MemoryLimit="};
+/* `systemctl set-property` and the manager of transient units write drop-ins of these names; the
  * first directory that has one counts (systemd.unit(5)). Without one it is the unit's own file. */
 static const struct {
     HostRoot root;
     const char *directory, *file;
+    const char *key; /* whose drop-in it is; NULL: the unit's own file */
 } places[] = {
-    {HOST_ETC, "systemd/system.control", ".d/50-MemoryMax.conf"},
-    {HOST_RUN, "systemd/system.control", ".d/50-MemoryMax.conf"},
-    {HOST_RUN, "systemd/transient", ".d/50-MemoryMax.conf"},
-    {HOST_ETC, "systemd/system", ".d/50-MemoryMax.conf"},
-    {HOST_RUN, "systemd/transient", ""},
-    {HOST_ETC, "systemd/system", ""},
+    {HOST_ETC, "systemd/system.control", ".d/50-MemoryMax.conf", "MemoryMax="},
+    {HOST_RUN, "systemd/system.control", ".d/50-MemoryMax.conf", "MemoryMax="},
+    {HOST_RUN, "systemd/transient", ".d/50-MemoryMax.conf", "MemoryMax="},
+    {HOST_ETC, "systemd/system", ".d/50-MemoryMax.conf", "MemoryMax="},
+    {HOST_ETC, "systemd/system.control", ".d/50-MemoryLimit.conf", "MemoryLimit="},
+    {HOST_RUN, "systemd/system.control", ".d/50-MemoryLimit.conf", "MemoryLimit="},
+    {HOST_RUN, "systemd/transient", ".d/50-MemoryLimit.conf", "MemoryLimit="},
+    {HOST_ETC, "systemd/system", ".d/50-MemoryLimit.conf", "MemoryLimit="},
+    {HOST_RUN, "systemd/transient", "", NULL},
+    {HOST_ETC, "systemd/system", "", NULL},
 };
 #define N_PLACES G_N_ELEMENTS(places)
 /* Of one VM: its scope, and perhaps a slice of its own. */
@@ -78,35 +85,57 @@ unit_look_is_unit(const CgroupLimit *limit)
     return limit->is_own && g_strcmp0(limit->owner, "systemd") == 0;
 }
 
-/* The last assignment in the text; NULL: there is none, or it cannot be read. */
+/* The last assignment to key in the text; NULL: there is none, or it cannot be read. */
 static MemoryLimit *
-last_assignment(const char *text, guint64 total_bytes)
+last_assignment(const char *text, const char *key, guint64 total_bytes)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     const char *last = NULL;
     g_autofree char *wrong = NULL;
 
     for (guint i = 0; lines[i]; i++)
-        if (g_str_has_prefix(g_strstrip(lines[i]), KEY))
+        if (g_str_has_prefix(g_strstrip(lines[i]), key))
             last = lines[i];
-    return last ? memory_limit_parse(MEMORY_LIMIT_SYSTEMD, last, NULL, total_bytes, &wrong) : NULL;
+    return last ? memory_limit_parse(MEMORY_LIMIT_SYSTEMD, last + strlen(key), NULL, total_bytes,
+                                     &wrong)
+                : NULL;
+}
+
+/* What the files say of one key. NULL: nothing, or it cannot be read; *ret_has_unit: the unit's own
+ * file was read then. */
+static MemoryLimit *
+limit_of_key(const FileRead *files, const char *key, guint64 total_bytes, bool *ret_has_unit)
+{
+    for (guint i = 0; i < N_PLACES; i++) {
+        bool is_whole = files[i].text && files[i].length < UNIT_BYTES_MAX;
+        g_autofree char *text = is_whole ? g_strndup(files[i].text, files[i].length) : NULL;
+        MemoryLimit *limit = NULL;
+
+        if (!text || (places[i].key && strcmp(places[i].key, key) != 0))
+            continue;
+        limit = last_assignment(text, key, total_bytes);
+        *ret_has_unit = !places[i].key && !strstr(text, key);
+        if (limit || *ret_has_unit)
+            return limit;
+    }
+    return NULL;
 }
 
 /* Of its N_PLACES files; NULL: nothing is written down, or it cannot be read. */
 static MemoryLimit *
 limit_of_files(const FileRead *files, guint64 total_bytes)
 {
-    for (guint i = 0; i < N_PLACES; i++) {
-        bool is_whole = files[i].text && files[i].length < UNIT_BYTES_MAX;
-        g_autofree char *text = is_whole ? g_strndup(files[i].text, files[i].length) : NULL;
-        MemoryLimit *limit = text ? last_assignment(text, total_bytes) : NULL;
+    bool has_unit = false, is_none = false;
 
-        if (limit)
+    for (guint i = 0; i < G_N_ELEMENTS(keys); i++) {
+        MemoryLimit *limit = limit_of_key(files, keys[i], total_bytes, &has_unit);
+
+        if (limit && limit->is_limited)
             return limit;
-        if (text && !*places[i].file && !strstr(text, KEY))
-            return memory_limit_absent(MEMORY_LIMIT_SYSTEMD);
+        is_none = is_none || limit || has_unit;
+        memory_limit_free(limit);
     }
-    return NULL;
+    return is_none ? memory_limit_absent(MEMORY_LIMIT_SYSTEMD) : NULL;
 }
 
 static void

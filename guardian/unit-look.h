@@ -2,8 +2,8 @@
 #pragma once
 
 /* What systemd has written down of the memory limits of a VM's own groups, which it keeps as units:
- * MemoryMax= of their files below /run and /etc, read in a child once a minute, because the host's
- * own disk may be the dead one. A VM without such a group costs nothing. */
+ * MemoryMax= or MemoryLimit= of their files below /run and /etc, read in a child once a minute,
+ * because the host's own disk may be the dead one. A VM without such a group costs nothing. */
 
 #include "child.h"
 #include "memory-limit.h"

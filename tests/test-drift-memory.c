@@ -133,6 +133,28 @@ a_unit_says_its_limit_in_files_of_which_one_counts(void **state)
     assert_looked(fixture, "1073741824");
 }
 
+/* The older word: alone it counts, on v2 as on v1. */
+static void
+memory_limit_counts_where_memory_max_is_not_set(void **state)
+{
+    Fixture *fixture = *state;
+
+    add_group(fixture, "/qemu.slice/" UNIT, true, GIB);
+    tree_file(fixture->tree, TRANSIENT, "[Scope]\nMemoryLimit=2G\n");
+    assert_looked(fixture, "2147483648");
+    tree_file(fixture->tree, "run/systemd/transient/" UNIT ".d/50-MemoryLimit.conf",
+              "[Scope]\nMemoryLimit=3G\n");
+    assert_looked(fixture, "3221225472");
+    tree_file(fixture->tree, CONTROL("run"), "[Scope]\nMemoryMax=infinity\n");
+    assert_looked(fixture, "3221225472");
+    tree_file(fixture->tree, CONTROL("run"), "[Scope]\nMemoryMax=1G\n");
+    assert_looked(fixture, "1073741824");
+    tree_remove(fixture->tree, CONTROL("run"));
+    tree_file(fixture->tree, "run/systemd/transient/" UNIT ".d/50-MemoryLimit.conf",
+              "[Scope]\nMemoryLimit=infinity\n");
+    assert_looked(fixture, "unlimited");
+}
+
 static void
 a_unit_is_read_once_a_minute_and_when_somebody_wants_it(void **state)
 {
@@ -280,6 +302,7 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         WITH_GROUPS(a_unit_says_its_limit_in_files_of_which_one_counts),
+        WITH_GROUPS(memory_limit_counts_where_memory_max_is_not_set),
         WITH_GROUPS(a_unit_is_read_once_a_minute_and_when_somebody_wants_it),
         WITH_GROUPS(a_vm_without_a_unit_costs_nothing),
         WITH_GROUPS(a_read_that_hangs_holds_nobody_and_is_told),
