@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "oomblame.h"
+#include "oomevent.h"
 #include "oomline.h"
 #include "oomparts.h"
 #include "units.h"
@@ -174,6 +175,9 @@ why_strangers(const Case *judged)
     g_autofree char *held = units_format_size_short(worst->held_bytes);
     g_autofree char *limit = units_format_size_short(judged->report->limit.bytes);
 
+    if (!judged->has_qemu && oomevent_has_qemu(judged->report))
+        return g_strdup_printf("%s holds %s, the most beside a QEMU that was killed before it",
+                               label, held);
     if (!judged->has_qemu && !judged->report->vm)
         return g_strdup_printf("%s holds the most in a domain without a VM", label);
     if (judged->n_strangers > 1)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "oomevent.h"
 #include "oomreader-private.h"
 
 #include <string.h>
@@ -304,33 +305,14 @@ drafts_drop_copies(GPtrArray *drafts)
     }
 }
 
-static bool
-report_continues(const OomReport *report, const OomReport *before)
+/* The last one before i that ran into the same limit; NULL. */
+static OomReport *
+last_beside(const GPtrArray *drafts, guint i)
 {
-    return report->constraint == before->constraint && report->has_victim && before->has_victim &&
-           strcmp(report->source, before->source) == 0 &&
-           (report->domain && before->domain ? strcmp(report->domain, before->domain) == 0
-                                             : report->domain == before->domain) &&
-           oomtime_is_near(before->time, report->time, false);
-}
-
-/* The reports from first to end - 1 are one event: they share all victims. */
-static void
-event_join(GPtrArray *drafts, guint first, guint end)
-{
-    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(OomTask));
-
-    for (guint i = first; i < end; i++) {
-        const GArray *own = ((OomReport *)drafts->pdata[i])->victims;
-
-        g_array_append_vals(all, own->data, MIN(own->len, OOM_VICTIMS_MAX - all->len));
-    }
-    for (guint i = first; i < end; i++) {
-        OomReport *report = drafts->pdata[i];
-
-        g_array_unref(report->victims);
-        report->victims = g_array_ref(all);
-    }
+    for (guint j = i; j-- > 0;)
+        if (oomevent_is_beside(drafts->pdata[i], drafts->pdata[j]))
+            return drafts->pdata[j];
+    return NULL;
 }
 
 void
@@ -344,12 +326,11 @@ oomdrafts_join(GPtrArray *drafts)
             g_ptr_array_remove_index(drafts, i);
     }
     drafts_drop_copies(drafts);
-    for (guint first = 0, end; first < drafts->len; first = end) {
-        for (end = first + 1; end < drafts->len; end++)
-            if (!report_continues(drafts->pdata[end], drafts->pdata[end - 1]))
-                break;
-        if (end > first + 1)
-            event_join(drafts, first, end);
+    for (guint i = 0; i < drafts->len; i++) {
+        OomReport *before = last_beside(drafts, i);
+
+        if (before && oomevent_continues(drafts->pdata[i], before))
+            oomevent_join(drafts->pdata[i], before);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "oomstory.h"
 
 #include "group.h"
+#include "oomevent.h"
 #include "units.h"
 
 #include <string.h>
@@ -105,7 +106,7 @@ oomstory_remedy(const OomReport *report)
     g_autofree char *limit = units_format_size(blame->suggested_limit.bytes);
     g_autofree char *printable = units_printable(blame->name, -1);
     const char *name = *printable ? printable : "it";
-    bool is_beside_vm = report->vm || report->parts.qemu.bytes > 0;
+    bool is_beside_vm = report->vm || report->parts.qemu.bytes > 0 || oomevent_has_qemu(report);
     GString *text;
 
     if (report->constraint == OOM_CONSTRAINT_GLOBAL)
@@ -127,12 +128,44 @@ oomstory_remedy(const OomReport *report)
     return NULL;
 }
 
+/* Of a group that dies at once more is not worth a line. */
+#define NAMED_VICTIMS 3
+
+/* ", then python3[95]": the victims from..end - 1 of the event; nothing where there are none. */
+static void
+append_victims(GString *text, const char *word, const OomReport *report, guint from, guint end)
+{
+    for (guint i = from; i < MIN(end, from + NAMED_VICTIMS); i++) {
+        g_autofree char *name = task_name(&g_array_index(report->victims, OomTask, i));
+
+        g_string_append_printf(text, "%s%s", i == from ? word : ", ", name);
+    }
+    if (end > from + NAMED_VICTIMS)
+        g_string_append_printf(text, " and %u more", end - from - NAMED_VICTIMS);
+}
+
+/* "qemu-system-x86[70] was OOM-killed, then python3[95]: " */
+static void
+append_kills(GString *text, const OomReport *report)
+{
+    g_autofree char *victim = report->has_victim ? task_name(&report->victim) : g_strdup("a task");
+    guint at = 0, n = report->victims->len;
+
+    while (at < n && g_array_index(report->victims, OomTask, at).pid != report->victim.pid)
+        at++;
+    g_string_append_printf(text, "%s was OOM-killed", victim);
+    if (at < n) {
+        append_victims(text, " after ", report, 0, at);
+        append_victims(text, ", then ", report, at + 1, n);
+    }
+    g_string_append(text, ": ");
+}
+
 char *
 oomstory_line(const OomReport *report, bool is_death)
 {
     GString *text = g_string_new(NULL);
     g_autofree char *remedy = oomstory_remedy(report);
-    g_autofree char *victim = report->has_victim ? task_name(&report->victim) : g_strdup("a task");
     g_autofree char *domain = units_printable_path(report->domain);
     g_autofree char *usage = units_format_size_short(report->usage.bytes);
     g_autofree char *limit = units_format_size_short(report->limit.bytes);
@@ -140,7 +173,7 @@ oomstory_line(const OomReport *report, bool is_death)
     if (report->outcome == OOM_OUTCOME_NOBODY)
         g_string_append(text, "out of memory, and no process could be killed: ");
     else
-        g_string_append_printf(text, "%s was OOM-killed: ", victim);
+        append_kills(text, report);
     if (report->constraint == OOM_CONSTRAINT_GLOBAL)
         g_string_append(text, "the whole host had no memory left");
     else

@@ -22,6 +22,7 @@ int oomstory_find(const OomReport *report, const OomSubject *subjects, guint n);
 bool oomstory_is_death(const OomReport *report, const OomSubject *subject);
 /* What to do about it: "keep memhold out of the VM's group, or ..."; new string, NULL = nothing. */
 char *oomstory_remedy(const OomReport *report);
-/* "qemu-system-x86[70] was OOM-killed: /a used 96M of its limit 96M; ..., do: ..."; printable, new
- * string. is_death: of the VM that it is told of. */
+/* "qemu-system-x86[70] was OOM-killed, then memhold[95]: /a used 96M of its limit 96M; ..., do:
+ * ..."; all victims of its event are in it; printable, new string. is_death: of the VM that it is
+ * told of. */
 char *oomstory_line(const OomReport *report, bool is_death);
