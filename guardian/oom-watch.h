@@ -3,18 +3,16 @@
 
 /* OOM kills as they happen, and those that happened in this boot while nobody watched: follows the
  * kernel's log (kmsg.h), has its reports read (oomreader.h), finds the VM, also when it died of it
- * (policy/oomstory.h), and keeps what came out for those who ask later, over a restart of the
- * daemon, too. Reads nothing but the log, writes one small file below HOST_RUN after a kill. */
+ * (policy/oomstory.h), and keeps what came out for those who ask later (oom-telling.h), over a
+ * restart of the daemon, too. Reads nothing but the log, writes one small file below HOST_RUN after
+ * a kill. */
 
 #include "kmsg.h"
-#include "oom-store.h"
+#include "oom-telling.h"
 #include "vm.h"
 
 typedef struct OomWatch OomWatch;
 
-/* Of a VM: newly killed, told again after a restart (both is_open), or long enough ago that it is
- * no news any more. */
-typedef void (*OomWatchFunc)(const OomStory *story, bool is_open, gpointer data);
 /* One sentence about the watching itself, printable. */
 typedef void (*OomWatchWarnFunc)(const char *line, gpointer data);
 
@@ -22,7 +20,7 @@ typedef void (*OomWatchWarnFunc)(const char *line, gpointer data);
 OomWatch *oom_watch_new(const Host *host);
 void oom_watch_free(OomWatch *watch);
 /* Tells of what is open, and follows the log from now on. */
-void oom_watch_start(OomWatch *watch, GMainContext *context, OomWatchFunc told,
+void oom_watch_start(OomWatch *watch, GMainContext *context, OomToldFunc told,
                      OomWatchWarnFunc warn, gpointer data);
 /* A VM that is watched, with its newest sample if it has one: it is known for a while after its
  * end. */

@@ -127,8 +127,8 @@ kernel_says(OomFixture *fixture, const char *text)
     oom_fixture_flush(fixture);
 }
 
-void
-oom_fixture_kill(OomFixture *fixture, int pod, const char *task, int pid, bool has_kill)
+static void
+kill_one(OomFixture *fixture, int pod, const char *task, int pid, const char *rows, bool has_kill)
 {
     g_autofree char *group = g_strdup_printf(POD "/vm", pod);
     g_autofree char *report = g_strdup_printf(
@@ -138,11 +138,11 @@ oom_fixture_kill(OomFixture *fixture, int pod, const char *task, int pid, bool h
         "anon 99999744\\x0afile 0\\x0akernel 663552\\x0ashmem 0\n"
         "Tasks state (memory values in pages):\n"
         "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name\n"
-        "[    107]     0   107     6666    14297    90112        0           872 memhold\n"
+        "%s"
         "[    %d]     0   %d    26379    10754   155648        0           872 %s\n"
         "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,"
         "oom_memcg=%s,task_memcg=%s,task=%s,pid=%d,uid=0\n",
-        group, pid, pid, task, group, group, task, pid);
+        group, rows, pid, pid, task, group, group, task, pid);
     g_autofree char *kill =
         g_strdup_printf("Memory cgroup out of memory: Killed process %d (%s) total-vm:105516kB, "
                         "anon-rss:43108kB, file-rss:4kB, shmem-rss:0kB, UID:0 pgtables:152kB "
@@ -154,6 +154,26 @@ oom_fixture_kill(OomFixture *fixture, int pod, const char *task, int pid, bool h
     if (has_kill)
         kernel_says(fixture, kill);
     kernel_says(fixture, "eth0: link is down\n");
+}
+
+void
+oom_fixture_kill(OomFixture *fixture, int pod, const char *task, int pid, bool has_kill)
+{
+    static const char holder[] =
+        "[    107]     0   107     6666    14297    90112        0           872 memhold\n";
+
+    kill_one(fixture, pod, task, pid, pid != 107 ? holder : "", has_kill);
+}
+
+void
+oom_fixture_kill_beside(OomFixture *fixture, int pod, const char *task, int pid, const char *beside,
+                        int beside_pid)
+{
+    g_autofree char *row =
+        g_strdup_printf("[    %d]     0   %d    6666    14297    90112        0           872 %s\n",
+                        beside_pid, beside_pid, beside);
+
+    kill_one(fixture, pod, task, pid, row, true);
 }
 
 void

@@ -34,6 +34,9 @@ void oom_fixture_wait(OomFixture *fixture, gint64 seconds);
 void oom_fixture_flush(OomFixture *fixture);
 /* A whole report of the pod of VM `pod`; the last line too where it has_kill. */
 void oom_fixture_kill(OomFixture *fixture, int pod, const char *task, int pid, bool has_kill);
+/* The same of a pod in which "beside" runs, too. */
+void oom_fixture_kill_beside(OomFixture *fixture, int pod, const char *task, int pid,
+                             const char *beside, int beside_pid);
 /* status and explain as people see them; a new string. */
 char *oom_fixture_status(OomFixture *fixture, int *ret_exit);
 bool oom_fixture_is_told(OomFixture *fixture, const char *vm);

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One event, one story: kills that follow each other, before and after the first one was told. */
+
+#include "t.h"
+
+#include "alerting-private.h"
+#include "oom-fixture.h"
+
+#include <string.h>
+
+static const OomStory *
+story_at(const OomFixture *fixture, guint i)
+{
+    const GPtrArray *stories = oom_watch_stories(fixture->oom);
+
+    assert_true(i < stories->len);
+    return stories->pdata[i];
+}
+
+static guint
+count_chain(const OomStory *story)
+{
+    return json_array_get_length(json_object_get_array_member(story->report, "chain"));
+}
+
+/* What a QEMU held is charged until it is gone, which may take seconds. */
+static void
+assert_is_one_story(const OomFixture *fixture, guint n_told)
+{
+    const OomStory *story = story_at(fixture, 0);
+
+    assert_int_equal(oom_watch_stories(fixture->oom)->len, 1);
+    assert_int_equal(fixture->n_told, n_told);
+    assert_true(g_str_has_prefix(
+        story->line, "qemu-system-x86[42] was OOM-killed, then memhold[107]: /kubepods/pod"));
+    assert_non_null(
+        strstr(story->line, "; the VM died of it; blame: stranger, memhold[107] holds "));
+    assert_null(strstr(story->line, "a loop"));
+    assert_non_null(strstr(story->text, "killed   2 in this event, in order: qemu-system-x86[42]"));
+    assert_int_equal(story->n_kills, 1);
+    assert_int_equal(count_chain(story), 2);
+    assert_true(story->is_death);
+}
+
+static void
+a_stranger_that_dies_with_qemu_is_in_its_story(void **state)
+{
+    OomFixture *fixture = *state;
+
+    oom_fixture_kill(fixture, 42, "qemu-system-x86", 42, true);
+    oom_fixture_wait(fixture, 1);
+    oom_fixture_kill(fixture, 42, "memhold", 107, true);
+    oom_fixture_wait(fixture, 3);
+    assert_is_one_story(fixture, 1);
+    assert_false(oom_fixture_is_told(fixture, "innocent"));
+}
+
+static void
+a_story_that_was_told_gets_its_further_victims(void **state)
+{
+    OomFixture *fixture = *state;
+    gint64 seen_us;
+
+    oom_fixture_kill(fixture, 42, "qemu-system-x86", 42, true);
+    oom_fixture_wait(fixture, 3);
+    assert_int_equal(fixture->n_told, 1);
+    assert_int_equal(count_chain(story_at(fixture, 0)), 1);
+    seen_us = story_at(fixture, 0)->seen_us;
+    tree_remove(fixture->tree, "proc/42");
+    guardian_look_twice(fixture->guardian, 0);
+    oom_fixture_wait(fixture, 5);
+    oom_fixture_kill(fixture, 42, "memhold", 107, true);
+    oom_fixture_wait(fixture, 3);
+    assert_is_one_story(fixture, 2);
+    assert_int_equal(story_at(fixture, 0)->seen_us, seen_us); /* when it began */
+    /* the daemon after this one knows that all of it was told */
+    guardian_free(fixture->guardian);
+    oom_fixture_daemon(fixture);
+    assert_is_one_story(fixture, 3);
+}
+
+/* Of the VM alone, and counted once: whoever is killed before QEMU is part of its death. */
+static void
+a_stranger_first_and_then_qemu_is_a_death(void **state)
+{
+    OomFixture *fixture = *state;
+    const OomStory *story;
+
+    oom_fixture_kill_beside(fixture, 42, "memhold", 107, "qemu-system-x86", 42);
+    oom_fixture_wait(fixture, 3);
+    assert_false(story_at(fixture, 0)->is_death);
+    oom_fixture_kill(fixture, 42, "qemu-system-x86", 42, true);
+    oom_fixture_wait(fixture, 3);
+    story = story_at(fixture, 0);
+    assert_int_equal(oom_watch_stories(fixture->oom)->len, 1);
+    assert_true(story->is_death);
+    assert_true(g_str_has_prefix(
+        story->line, "memhold[107] was OOM-killed, then qemu-system-x86[42]: /kubepods/pod"));
+    assert_non_null(strstr(story->line, "; the VM died of it; "));
+}
+
+static void
+a_vm_that_begins_again_is_a_loop(void **state)
+{
+    OomFixture *fixture = *state;
+
+    for (int i = 0; i < 3; i++) {
+        oom_fixture_kill(fixture, 42, "qemu-system-x86", 42 + 1000 * i, true);
+        oom_fixture_wait(fixture, 6);
+    }
+    assert_int_equal(oom_watch_stories(fixture->oom)->len, 3);
+    assert_int_equal(count_chain(story_at(fixture, 2)), 1);
+    assert_non_null(strstr(fixture->told, "; kill 3 of this VM within an hour: a loop"));
+}
+
+static void
+kills_of_others_in_between_are_theirs(void **state)
+{
+    OomFixture *fixture = *state;
+
+    oom_fixture_kill(fixture, 42, "qemu-system-x86", 42, true);
+    oom_fixture_kill(fixture, 43, "qemu-system-x86", 43, true);
+    oom_fixture_kill(fixture, 99, "java", 500, true);
+    oom_fixture_wait(fixture, 4);
+    oom_fixture_kill(fixture, 42, "memhold", 107, true);
+    oom_fixture_wait(fixture, 4);
+    assert_int_equal(oom_watch_stories(fixture->oom)->len, 3);
+    assert_non_null(
+        strstr(story_at(fixture, 0)->line, "qemu-system-x86[42] was OOM-killed, then memhold"));
+    for (guint i = 0; i < 3; i++) {
+        assert_int_equal(count_chain(story_at(fixture, i)), i == 0 ? 2 : 1);
+        assert_int_equal(story_at(fixture, i)->n_kills, 1);
+    }
+    assert_true(
+        g_str_has_prefix(story_at(fixture, 1)->line, "qemu-system-x86[43] was OOM-killed: "));
+}
+
+/* More stories than are kept, and further victims of one that is not. */
+static void
+a_flood_of_events_is_bounded(void **state)
+{
+    OomFixture *fixture = *state;
+
+    for (int i = 0; i < 3 * OOM_STORIES_MAX; i++) {
+        oom_fixture_kill(fixture, 100 + i, "java", 500 + i, true);
+        oom_fixture_wait(fixture, i % 3);
+    }
+    oom_fixture_kill(fixture, 100, "memhold", 107, true);
+    oom_fixture_wait(fixture, 3);
+    assert_int_equal(oom_watch_stories(fixture->oom)->len, OOM_STORIES_MAX);
+    assert_int_equal(count_chain(story_at(fixture, OOM_STORIES_MAX - 1)), 1);
+}
+
+typedef struct {
+    guint n_raised, n_paged;
+} Heard;
+
+static void
+hear(const AlertingNews *news, gpointer data)
+{
+    Heard *heard = data;
+
+    heard->n_raised += strcmp(news->step, "raised") == 0;
+    heard->n_paged += strcmp(news->step, "paged") == 0;
+}
+
+static void
+no_warning(const char *line, gpointer data)
+{
+    fail_msg("%s", line);
+}
+
+static void
+a_story_with_a_further_victim_is_one_page(void **state)
+{
+    OomFixture *fixture = *state;
+    Heard heard = {0};
+    AlertingFuncs funcs = {.speak = hear, .warn = no_warning, .data = &heard};
+    g_autoptr(GMainContext) context = g_main_context_new();
+    g_autoptr(Alerting) alerting = alerting_new(fixture->host, context, &funcs);
+
+    oom_fixture_kill(fixture, 42, "qemu-system-x86", 42, true);
+    oom_fixture_wait(fixture, 3);
+    alerting_follow_oom(alerting, story_at(fixture, 0), true);
+    oom_fixture_wait(fixture, 5);
+    alerting_speak_due(alerting, false);
+    assert_int_equal(heard.n_paged, 1);
+    oom_fixture_kill(fixture, 42, "memhold", 107, true);
+    oom_fixture_wait(fixture, 3);
+    assert_int_equal(fixture->n_told, 2);
+    alerting_follow_oom(alerting, story_at(fixture, 0), true);
+    oom_fixture_wait(fixture, 60);
+    alerting_speak_due(alerting, false);
+    assert_int_equal(heard.n_raised, 1);
+    assert_int_equal(heard.n_paged, 1);
+}
+
+int
+main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        WITH_OOM(a_stranger_that_dies_with_qemu_is_in_its_story),
+        WITH_OOM(a_story_that_was_told_gets_its_further_victims),
+        WITH_OOM(a_stranger_first_and_then_qemu_is_a_death),
+        WITH_OOM(a_vm_that_begins_again_is_a_loop),
+        WITH_OOM(kills_of_others_in_between_are_theirs),
+        WITH_OOM(a_flood_of_events_is_bounded),
+        WITH_OOM(a_story_with_a_further_victim_is_one_page),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
