@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Without the loop: what a tool does that looks and ends. */
 #include "guardian-private.h"
+#include "memory-watch.h"
 #include "storage.h"
 
 /* Without the loop, how long a look may take in all before what is there is shown. */
 #define LOOK_DEADLINE_US (8 * G_USEC_PER_SEC)
+
+/* Between two looks whether the pages are counted. */
+#define COUNT_LOOK_US (G_USEC_PER_SEC / 5)
 
 static gboolean
 set_flag(gpointer data)
@@ -68,6 +72,34 @@ guardian_look_twice(Guardian *guardian, gint64 apart_us)
     now = host_monotonic_us(guardian->host);
     trees_look(guardian->host_watch->trees, guardian->vms, now);
     host_watch_look(guardian->host_watch, guardian->vms, &guardian->limits, now);
+}
+
+/* false: all that are wanted are there. A count that waits for others' gets its turn at a reading.
+ */
+static bool
+counts_go_on(Guardian *guardian, const char *word)
+{
+    bool lacks = false;
+
+    for (guint i = 0; i < guardian->vms->len; i++) {
+        Vm *vm = guardian->vms->pdata[i];
+
+        if (!vm_matches(vm, word) || !memory_watch_lacks_count(vm))
+            continue;
+        lacks = true;
+        if (vm->memory_watch->counted_us == 0)
+            guardian_read_memory(guardian, vm, host_monotonic_us(guardian->host));
+    }
+    return lacks;
+}
+
+void
+guardian_await_count(Guardian *guardian, const char *word, gint64 at_most_us)
+{
+    gint64 end_us = host_monotonic_us(guardian->host) + at_most_us;
+
+    while (counts_go_on(guardian, word) && host_monotonic_us(guardian->host) < end_us)
+        guardian_wait(guardian, COUNT_LOOK_US, COUNT_LOOK_US);
 }
 
 void

@@ -42,6 +42,8 @@ struct Guardian {
 
 /* Begins a sample of the VM; may end at once, and may remove the VM. */
 void guardian_sample(Guardian *guardian, Vm *vm, gint64 now);
+/* Reads its memory and nothing else. */
+void guardian_read_memory(Guardian *guardian, Vm *vm, gint64 now);
 /* Nothing is forecast of this VM any more. */
 void guardian_end_forecast(Guardian *guardian, Vm *vm);
 

@@ -133,7 +133,7 @@ guardian_sample(Guardian *guardian, Vm *vm, gint64 now)
 }
 
 /* Memory fills up in seconds, also while a shared monitor is left alone for ten. */
-static void
+void
 guardian_read_memory(Guardian *guardian, Vm *vm, gint64 now)
 {
     SampleContext context = context_of(guardian, vm, now);

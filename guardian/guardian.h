@@ -40,6 +40,8 @@ void guardian_start(Guardian *guardian);
 guint guardian_look_for_vms(Guardian *guardian);
 /* Without the loop: discovers, takes two samples of every VM `apart_us` apart, and returns. */
 void guardian_look_twice(Guardian *guardian, gint64 apart_us);
+/* After it: waits until the pages of the VMs that word names are counted, at most so long. */
+void guardian_await_count(Guardian *guardian, const char *word, gint64 at_most_us);
 /* After either: does each VM still hold the block devices that its paths lead to? */
 void guardian_look_at_devices(Guardian *guardian);
 /* A hook said so at at_us (monotonic): looks at once, and expects silence where it was announced.

@@ -191,6 +191,15 @@ begin_count(Vm *vm, const GPtrArray *vms, Workers *workers)
         vm->memory_watch->counted_us = vm->memory.at_us;
 }
 
+bool
+memory_watch_lacks_count(const Vm *vm)
+{
+    const MemoryWatch *watch = vm->memory_watch;
+
+    return vm->limits.memory_page_count && watch->count.pid == 0 &&
+           (watch->counted_us > 0 || pressure_wants_count(&vm->memory, 0, 0));
+}
+
 /* Bounds that are far apart say nothing of the overhead; the upper one is what a limit must hold.
  */
 static void

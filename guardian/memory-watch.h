@@ -36,6 +36,8 @@ gint64 memory_watch_due_us(const Vm *vm);
 /* Judges the newest reading, and begins a page count when that is worth its price. vms is all of
  * them, of Vm. true: the verdict's level or reason has changed. */
 bool memory_watch_follow(Vm *vm, const GPtrArray *vms, Workers *workers, gint64 realtime_us);
+/* Its pages would be told apart by a count, the first of which is under way or still to begin. */
+bool memory_watch_lacks_count(const Vm *vm);
 /* What should be set aside beside the guest's RAM, by the policy of this VM. */
 ReservationResult memory_watch_reservation(const Vm *vm);
 /* The VM has ended, or is not watched any more: nothing is forecast of it. */

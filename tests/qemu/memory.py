@@ -98,6 +98,12 @@ def case_doomed(scratch):
     status = guardian.ctl("status")
     check(status.returncode == 1 and "DOOMED" in status.stdout, status.stdout)
     wait_for(lambda: "alert: memory: DOOMED" in guardian.log(), PATIENCE, "nobody was told")
+    # the lowest that suffices: the tool, too, has counted what the guest may still touch
+    wait_for(lambda: forecast(guardian, lost)["missing_high_bytes"] < forecast(guardian, lost)["missing_low_bytes"]
+             + 32 * MIB, PATIENCE, f"the pages are not counted: {forecast(guardian, lost)}")
+    (step,) = json.loads(guardian.ctl("limits", "plan", "--json", lost.name).stdout)["steps"]
+    raised, told = int(step["new"]) - int(step["old"]), forecast(guardian, lost)
+    check(told["missing_low_bytes"] < raised < told["missing_high_bytes"] + (64 + 32) * MIB, f"{step}: {told}")
     check(forecast(guardian, fine)["level"] == "ok", f"the innocent: {forecast(guardian, fine)}")
     holder.kill()
     holder.wait()
