@@ -5,6 +5,7 @@
 #include "alert-results.h"
 #include "alert-run.h"
 #include "child.h"
+#include "ready-source.h"
 #include "units.h"
 
 #include <string.h>
@@ -286,14 +287,6 @@ on_pump(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-pump_dispatch(GSource *source, GSourceFunc callback, gpointer data)
-{
-    return callback(data);
-}
-
-static GSourceFuncs pump_funcs = {.dispatch = pump_dispatch};
-
 AlertHooks *
 alert_hooks_new(const Host *host, GMainContext *context, AlertHooksTellFunc tell, gpointer data)
 {
@@ -314,8 +307,7 @@ alert_hooks_new(const Host *host, GMainContext *context, AlertHooksTellFunc tell
     hooks->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     hooks->results = alert_results_new();
     hooks->deadline_us = DEADLINE_DEFAULT_US;
-    hooks->pump = g_source_new(&pump_funcs, sizeof(GSource));
-    g_source_set_callback(hooks->pump, on_pump, hooks, NULL);
+    hooks->pump = ready_source_new(on_pump, hooks);
     g_source_attach(hooks->pump, context);
     return hooks;
 }

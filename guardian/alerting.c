@@ -4,6 +4,7 @@
 #include "act-limit.h"
 #include "act-order.h"
 #include "memory-watch.h"
+#include "ready-source.h"
 #include "report-forecast.h"
 #include "report.h"
 #include "storage-name.h"
@@ -223,14 +224,6 @@ on_timer(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-timer_dispatch(GSource *source, GSourceFunc callback, gpointer data)
-{
-    return callback(data);
-}
-
-static GSourceFuncs timer_funcs = {.dispatch = timer_dispatch};
-
 Alerting *
 alerting_new(const Host *host, GMainContext *context, const AlertingFuncs *funcs)
 {
@@ -245,8 +238,7 @@ alerting_new(const Host *host, GMainContext *context, const AlertingFuncs *funcs
     alerting->past = past_alerts_new();
     memory = memory_of(alerting, NULL);
     alerting_store_load(host, &memory);
-    alerting->timer = g_source_new(&timer_funcs, sizeof(GSource));
-    g_source_set_callback(alerting->timer, on_timer, alerting, NULL);
+    alerting->timer = ready_source_new(on_timer, alerting);
     g_source_attach(alerting->timer, context);
     plan_next(alerting);
     return alerting;

@@ -9,6 +9,7 @@
 #include "neighbour.h"
 #include "owner-look.h"
 #include "pve-look.h"
+#include "ready-source.h"
 #include "reconciler.h"
 #include "sample.h"
 #include "storage.h"
@@ -196,12 +197,6 @@ guardian_tick(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-tick_dispatch(GSource *source, GSourceFunc callback, gpointer data)
-{
-    return callback(data);
-}
-
 static void
 vm_end(gpointer data)
 {
@@ -213,7 +208,6 @@ Guardian *
 guardian_new(const Host *host, GMainContext *context, Config *config)
 {
     Guardian *guardian = g_new0(Guardian, 1);
-    static const GSourceFuncs tick_funcs = {.dispatch = tick_dispatch};
     DiscoverFuncs funcs = {.found = guardian_found, .find = guardian_find, .data = guardian};
 
     guardian->host = host;
@@ -231,8 +225,7 @@ guardian_new(const Host *host, GMainContext *context, Config *config)
     guardian->vms = g_ptr_array_new_with_free_func(vm_end);
     guardian->libvirt = libvirt_new(host, context, guardian->vms, NULL);
     libvirt_configure(guardian->libvirt, &guardian->limits);
-    guardian->tick = g_source_new((GSourceFuncs *)&tick_funcs, sizeof(GSource));
-    g_source_set_callback(guardian->tick, guardian_tick, guardian, NULL);
+    guardian->tick = ready_source_new(guardian_tick, guardian);
     return guardian;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libvirt-events.h"
 
+#include "ready-source.h"
+
 struct LibvirtEvents {
     gint references;
     GMutex lock;
@@ -36,16 +38,9 @@ deliver(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-wake_dispatch(GSource *source, GSourceFunc callback, gpointer data)
-{
-    return callback(data);
-}
-
 LibvirtEvents *
 libvirt_events_new(GMainContext *context, LibvirtEventFunc func, gpointer data)
 {
-    static const GSourceFuncs funcs = {.dispatch = wake_dispatch};
     LibvirtEvents *events = g_new0(LibvirtEvents, 1);
 
     events->references = 1;
@@ -53,8 +48,7 @@ libvirt_events_new(GMainContext *context, LibvirtEventFunc func, gpointer data)
     events->data = data;
     g_mutex_init(&events->lock);
     g_queue_init(&events->waiting);
-    events->wake = g_source_new((GSourceFuncs *)&funcs, sizeof(GSource));
-    g_source_set_callback(events->wake, deliver, events, NULL);
+    events->wake = ready_source_new(deliver, events);
     g_source_attach(events->wake, context);
     return events;
 }

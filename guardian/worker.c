@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "worker.h"
 
+#include "ready-source.h"
+
 #include <pthread.h>
 
 /* Reading a file and splitting a string; 8 MiB would be locked memory for nothing. */
@@ -134,16 +136,9 @@ workers_free(Workers *workers)
     g_free(workers);
 }
 
-static gboolean
-returned_dispatch(GSource *source, GSourceFunc callback, gpointer data)
-{
-    return callback(data);
-}
-
 static Job *
 job_new(Workers *workers, const char *target, const WorkerCall *call)
 {
-    static const GSourceFuncs funcs = {.dispatch = returned_dispatch};
     Job *job = g_new0(Job, 1);
 
     job->references = 2;
@@ -151,8 +146,7 @@ job_new(Workers *workers, const char *target, const WorkerCall *call)
     job->target = g_strdup(target);
     job->call = *call;
     job->context = g_main_context_ref(workers->context);
-    job->returned = g_source_new((GSourceFuncs *)&funcs, sizeof(GSource));
-    g_source_set_callback(job->returned, job_returned, job, NULL);
+    job->returned = ready_source_new(job_returned, job);
     g_source_attach(job->returned, job->context);
     return job;
 }
