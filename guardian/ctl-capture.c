@@ -16,8 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Two samples far enough apart that a VM that writes once a second is seen to move. */
-#define LOOK_APART_US (2 * G_USEC_PER_SEC)
 /* How often the daemon is asked whether it is done. */
 #define POLL_US (300 * 1000)
 
@@ -80,7 +78,7 @@ capture_ourselves(const Host *host, const Request *request, GError **error)
         return NULL;
     guardian = guardian_new(host, context, config);
     guardian_set_only(guardian, request->vm);
-    guardian_look_twice(guardian, LOOK_APART_US);
+    guardian_look_twice(guardian, GUARDIAN_LOOK_APART_US);
     captures = guardian_captures(guardian);
     if (!captures_begin_named(captures, guardian_vms(guardian), request->vm, &options, &name,
                               error))

@@ -17,8 +17,6 @@
 /* A look is over within a sample or two. */
 #define POLL_US (100 * G_GINT64_CONSTANT(1000))
 #define POLLS_MAX 200
-/* As for the other verbs. */
-#define LOOK_APART_US (2 * G_USEC_PER_SEC)
 /* The child that looks at the media ends within this, and the next sample asks. */
 #define ASK_APART_US (500 * G_GINT64_CONSTANT(1000))
 
@@ -72,7 +70,7 @@ look_ourselves(const Host *host, const char *vm, GError **error)
     guardian = guardian_new(host, context, config);
     if (vm)
         guardian_set_only(guardian, vm);
-    guardian_look_twice(guardian, LOOK_APART_US);
+    guardian_look_twice(guardian, GUARDIAN_LOOK_APART_US);
     if (vm) {
         if (!drift_want(guardian, vm, error))
             return NULL;

@@ -18,8 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Two readings, so that what moves is seen. */
-#define LOOK_APART_US (2 * G_USEC_PER_SEC)
 /* Without its pages counted a guest's whole RAM would be taken for what it may still take. 64 GiB
  * that are touched take 12 s, on a busy host more. */
 #define COUNT_US (30 * G_USEC_PER_SEC)
@@ -346,7 +344,7 @@ limits_of(const Arguments *arguments, const Host *host, Config *config)
     int status;
 
     /* all VMs are looked at: one beside it on a suspect storage holds a write back */
-    guardian_look_twice(guardian, LOOK_APART_US);
+    guardian_look_twice(guardian, GUARDIAN_LOOK_APART_US);
     guardian_await_count(guardian, arguments->word, COUNT_US);
     vms = guardian_vms(guardian);
     for (guint i = 0; i < vms->len; i++)

@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-/* Two samples far enough apart that a VM that writes once a second is seen to move. */
-#define LOOK_APART_US (2 * G_USEC_PER_SEC)
-
 static JsonNode *
 look_ourselves(Host *host, GError **error)
 {
@@ -21,7 +18,7 @@ look_ourselves(Host *host, GError **error)
     if (!config)
         return NULL;
     guardian = guardian_new(host, context, config);
-    guardian_look_twice(guardian, LOOK_APART_US);
+    guardian_look_twice(guardian, GUARDIAN_LOOK_APART_US);
     return report_state(guardian, false);
 }
 

@@ -38,6 +38,8 @@ void guardian_set_only(Guardian *guardian, const char *word);
 void guardian_start(Guardian *guardian);
 /* Without the loop: looks for VMs, and returns how many are watched. */
 guint guardian_look_for_vms(Guardian *guardian);
+/* Two samples far enough apart that a VM that writes once a second is seen to move. */
+#define GUARDIAN_LOOK_APART_US (2 * G_USEC_PER_SEC)
 /* Without the loop: discovers, takes two samples of every VM `apart_us` apart, and returns. */
 void guardian_look_twice(Guardian *guardian, gint64 apart_us);
 /* After it: waits until the pages of the VMs that word names are counted, at most so long. */

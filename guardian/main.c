@@ -13,8 +13,6 @@
 /* About 15 descriptors a VM: its /proc files, cgroup chain, monitor. The default 1024 ends at 60
  * VMs. */
 #define DESCRIPTORS_WANTED 65536
-/* --once takes two samples, so that it can tell what moves. */
-#define ONCE_APART_US (2 * G_USEC_PER_SEC)
 
 typedef struct {
     char *roots[HOST_N_ROOTS];
@@ -42,7 +40,7 @@ run_once(Guardian *guardian, const Options *options)
     g_autofree char *text = NULL;
     JsonObject *object;
 
-    guardian_look_twice(guardian, ONCE_APART_US);
+    guardian_look_twice(guardian, GUARDIAN_LOOK_APART_US);
     state = report_state(guardian, false);
     object = json_node_get_object(state);
     text = options->is_json ? json_to_string(state, TRUE) : report_status_text(object, false);
