@@ -9,6 +9,7 @@
 
 #include "capture-private.h"
 
+#include "arguments.h"
 #include "hold.h"
 #include "message.h"
 #include "monitor.h"

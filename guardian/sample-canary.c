@@ -2,6 +2,7 @@
 #include "canary.h"
 #include "sample-private.h"
 
+#include "arguments.h"
 #include "query.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "arguments.h"
 #include "block.h"
 #include "drift-look.h"
 #include "limits-request.h"

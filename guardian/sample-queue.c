@@ -5,6 +5,7 @@
 
 #include "sample-private.h"
 
+#include "arguments.h"
 #include "query.h"
 
 #include <string.h>

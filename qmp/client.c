@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client.h"
 
+#include "arguments.h"
 #include "frame.h"
 #include "question.h"
 #include "set-limits.h"

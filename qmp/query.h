@@ -110,14 +110,3 @@ typedef struct {
     guint64 bps, iops;
 } QmpThrottle;
 bool qmp_parse_throttle_limits(JsonNode *result, QmpThrottle *ret_throttle);
-
-/* Argument objects as text, new strings; whatever bytes are in path come out as valid JSON. */
-char *qmp_arguments_path(const char *path); /* {"path": ...} */
-char *qmp_arguments_path_property(const char *path, const char *property);
-char *qmp_arguments_path_queue(const char *path, guint queue); /* {"path": ..., "queue": n} */
-/* qemu-io "aio_read 0 512" on a drive id, or with is_qdev on a device path. NULL for an id with
- * other characters than QEMU's own ids and paths have: it would become part of a command line.
- * Never a node name: that hangs QEMU. */
-char *qmp_arguments_canary(const char *id, bool is_qdev);
-/* Is this what qmp_arguments_canary() makes? Nothing else goes to the human monitor. */
-bool qmp_arguments_are_canary(const char *arguments);

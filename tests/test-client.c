@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "t.h"
 
+#include "arguments.h"
 #include "client-fixture.h"
 
 #include <string.h>

@@ -86,27 +86,6 @@ test_unknown_commands(void **state)
 }
 
 static void
-test_canary(void **state)
-{
-    g_autofree char *drive = qmp_arguments_canary("drive-scsi0", false);
-    g_autofree char *qdev = qmp_arguments_canary("/machine/peripheral-anon/device[3]", true);
-
-    assert_string_equal(drive, "{\"command-line\":\"qemu-io drive-scsi0 \\\"aio_read 0 512\\\"\"}");
-    assert_true(qmp_arguments_are_canary(drive));
-    assert_true(qmp_arguments_are_canary(qdev));
-    assert_null(qmp_arguments_canary("a b", false));
-    assert_null(qmp_arguments_canary("a\" quit", false));
-    assert_null(qmp_arguments_canary("-d", false));
-    assert_null(qmp_arguments_canary("", true));
-    assert_false(qmp_arguments_are_canary(NULL));
-    assert_false(qmp_arguments_are_canary("{\"command-line\":\"quit\"}"));
-    assert_false(
-        qmp_arguments_are_canary("{\"command-line\":\"qemu-io drive-0 \\\"read 0 512\\\"\"}"));
-    assert_false(
-        qmp_arguments_are_canary("{\"command-line\":\"qemu-io x\\ny \\\"aio_read 0 512\\\"\"}"));
-}
-
-static void
 test_disks(void **state)
 {
     g_autoptr(Message) reply = read_reply("blockstats.json");
@@ -362,20 +341,6 @@ test_other_shape(void **state)
     assert_int_equal(throttle.bps + throttle.iops, 2 * 77);
 }
 
-static void
-test_arguments(void **state)
-{
-    g_autofree char *path = qmp_arguments_path("/machine/a");
-    g_autofree char *property = qmp_arguments_path_property("/objects/tg0", "limits");
-    g_autofree char *queue = qmp_arguments_path_queue("/machine/a", 3);
-    g_autofree char *odd = qmp_arguments_path("\"\\\n\x1f/\xff\xc3\xa4");
-
-    assert_string_equal(path, "{\"path\":\"/machine/a\"}");
-    assert_string_equal(property, "{\"path\":\"/objects/tg0\",\"property\":\"limits\"}");
-    assert_string_equal(queue, "{\"path\":\"/machine/a\",\"queue\":3}");
-    assert_string_equal(odd, "{\"path\":\"\\\"\\\\\\u000a\\u001f/\xef\xbf\xbd\xc3\xa4\"}");
-}
-
 int
 main(void)
 {
@@ -384,7 +349,6 @@ main(void)
         {"what stats images is for captures only, and not safe",
          test_what_stats_images_is_for_captures, NULL, NULL, NULL},
         {"what is not in the table is not found", test_unknown_commands, NULL, NULL, NULL},
-        {"the human monitor is for the canary alone", test_canary, NULL, NULL, NULL},
         {"disks are known by qdev, an empty CD has no medium", test_disks, NULL, NULL, NULL},
         {"counters of a recorded disk come out exactly", test_counters, NULL, NULL, NULL},
         {"failed writes are counted apart", test_failed_writes, NULL, NULL, NULL},
@@ -403,7 +367,6 @@ main(void)
         {"absurd numbers are no answer", test_other_shape, NULL, NULL,
          (void *)"{\"status\": 1, \"qemu\": {\"major\": -1, \"minor\": 2, \"micro\": 3}, "
                  "\"num-vqs\": 1025, \"inuse\": 4294967296, \"used-idx\": 65536}"},
-        {"arguments are JSON whatever the name", test_arguments, NULL, NULL, NULL},
     };
     enum { N_TESTS = G_N_ELEMENTS(tests), N_HOSTILE = G_N_ELEMENTS(hostile) };
     struct CMUnitTest all[N_TESTS + N_HOSTILE];
