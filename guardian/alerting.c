@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "alerting-private.h"
 
-#include "act-limit.h"
-#include "act-order.h"
-#include "memory-watch.h"
 #include "ready-source.h"
-#include "report-forecast.h"
 #include "report.h"
 #include "storage-name.h"
 #include "units.h"
@@ -15,8 +11,8 @@
 /* A line names this many VMs of a storage; the rest is a number. */
 #define NAMES_MAX 8
 
-static char *
-key_of(const Vm *vm, const char *disk_id)
+char *
+alerting_key(const Vm *vm, const char *disk_id)
 {
     return g_strdup_printf("%d:%" G_GUINT64_FORMAT "%s%s", (int)proc_pid(vm->proc),
                            proc_start_ticks(vm->proc), disk_id ? "/" : "", disk_id ? disk_id : "");
@@ -274,7 +270,7 @@ is_known(const Alerting *alerting, const char *key)
 static bool
 has_disk_alert(const Alerting *alerting, const Vm *vm)
 {
-    g_autofree char *prefix = key_of(vm, "");
+    g_autofree char *prefix = alerting_key(vm, "");
     g_autoptr(GPtrArray) open = alerts_open(alerting->alerts);
 
     for (guint i = 0; i < open->len; i++)
@@ -303,8 +299,8 @@ bool
 alerting_is_page(const Alerting *alerting, const GuardianChange *change)
 {
     bool is_vm_wide = report_is_vm_wide(&change->after);
-    g_autofree char *key = key_of(change->vm, change->disk ? change->disk->id : NULL);
-    g_autofree char *prefix = key_of(change->vm, "");
+    g_autofree char *key = alerting_key(change->vm, change->disk ? change->disk->id : NULL);
+    g_autofree char *prefix = alerting_key(change->vm, "");
 
     if (!change->after.is_paged || change->before.is_paged || is_vm_wide == (change->disk != NULL))
         return false;
@@ -316,7 +312,7 @@ alerting_follow(Alerting *alerting, const GuardianChange *change)
 {
     const Vm *vm = change->vm;
     const DiskSample *disk = change->disk ? sample_find_disk(&vm->sample, change->disk->id) : NULL;
-    g_autofree char *key = key_of(vm, change->disk ? change->disk->id : NULL);
+    g_autofree char *key = alerting_key(vm, change->disk ? change->disk->id : NULL);
     gint64 now = host_monotonic_us(alerting->host);
     bool is_vm_wide = report_is_vm_wide(&change->after);
     Alert identity = {.key = key,
@@ -349,106 +345,4 @@ AlertHooks *
 alerting_hooks(const Alerting *alerting)
 {
     return alerting->hooks;
-}
-
-static void
-follow_memory(Alerting *alerting, const Alert *identity, PressureLevel level, const char *cause,
-              gint64 since_us)
-{
-    Verdict verdict = {.state = level >= PRESSURE_DOOMED ? STATE_SUSPECT : STATE_OK,
-                       .layer = LAYER_MEMORY,
-                       .cause = cause,
-                       .since_us = since_us,
-                       .has_alert = level >= PRESSURE_DOOMED,
-                       .is_paged = level >= PRESSURE_IMMINENT};
-
-    alerts_update(alerting->alerts, identity, &verdict, host_monotonic_us(alerting->host));
-    alerting_speak_due(alerting, false);
-}
-
-void
-alerting_follow_act(Alerting *alerting, const Vm *vm, const char *kind, const char *problem)
-{
-    bool is_limits = strcmp(kind, ACT_KIND_LIMITS) == 0;
-    g_autofree char *process = key_of(vm, NULL);
-    g_autofree char *key = g_strconcat(process, "#act", is_limits ? "" : kind, NULL);
-    g_autofree char *text =
-        problem ? g_strdup_printf("its %s: %s",
-                                  is_limits ? "memory limits could not be raised"
-                                            : "kill order is not as [memory] asks for",
-                                  problem)
-                : NULL;
-    Alert identity = {.key = key, .vm = vm->name, .text = text};
-
-    follow_memory(alerting, &identity, problem ? PRESSURE_DOOMED : PRESSURE_OK, "act-failed",
-                  host_monotonic_us(alerting->host));
-}
-
-void
-alerting_follow_memory(Alerting *alerting, const Vm *vm)
-{
-    const PressureVerdict *forecast = &vm->memory_watch->pressure.verdict;
-    g_autoptr(JsonNode) told = report_vm(alerting->host, vm);
-    g_autofree char *text = report_forecast_text(json_node_get_object(told));
-    /* not below the key of the VM's disks: it is a trouble of its own */
-    g_autofree char *process = key_of(vm, NULL), *key = g_strconcat(process, "#memory", NULL);
-    Alert identity = {.key = key, .vm = vm->name, .text = text};
-
-    follow_memory(alerting, &identity, forecast->level, pressure_level_name(forecast->level),
-                  forecast->since_us);
-    if (forecast->level < PRESSURE_DOOMED) /* or it has ended: nothing is to be saved */
-        alerting_follow_act(alerting, vm, ACT_KIND_LIMITS, NULL);
-    if (vm->sample.process_is_gone) {
-        alerting_follow_act(alerting, vm, ACT_KIND_GROUP, NULL);
-        alerting_follow_act(alerting, vm, ACT_KIND_SCORE, NULL);
-    }
-}
-
-void
-alerting_follow_host(Alerting *alerting, const HostWatch *watch)
-{
-    Alert identity = {
-        .key = (char *)"host#memory", .vm = (char *)"host", .text = (char *)watch->verdict.reason};
-
-    follow_memory(alerting, &identity, watch->verdict.level,
-                  pressure_level_name(watch->verdict.level), watch->since_us);
-}
-
-void
-alerting_follow_lift(Alerting *alerting, const char *label, const char *problem)
-{
-    g_autofree char *key = g_strconcat("group:", label, "#act", NULL);
-    g_autofree char *text =
-        problem ? g_strdup_printf("its memory.high could not be lifted: %s", problem) : NULL;
-    Alert identity = {.key = key, .vm = (char *)label, .text = text};
-
-    follow_memory(alerting, &identity, problem ? PRESSURE_DOOMED : PRESSURE_OK, "act-failed",
-                  host_monotonic_us(alerting->host));
-}
-
-void
-alerting_follow_band(Alerting *alerting, const Band *band)
-{
-    g_autofree char *key = g_strconcat("group:", band->label, NULL);
-    g_autofree char *text = band_text(band);
-    Alert identity = {.key = key, .vm = band->label, .text = text};
-    bool is_livelock = band->track.verdict.is_livelock;
-
-    /* people wait for what stands still, so it is a page at once */
-    follow_memory(alerting, &identity, is_livelock ? PRESSURE_IMMINENT : PRESSURE_OK, "livelock",
-                  band->track.verdict.since_us);
-    if (!is_livelock)
-        alerting_follow_lift(alerting, band->label, NULL);
-}
-
-void
-alerting_follow_oom(Alerting *alerting, const OomStory *story, bool is_open)
-{
-    g_autofree char *key = g_strconcat("oom:", story->vm, NULL);
-    Alert identity = {.key = key, .vm = story->vm, .text = story->line};
-    PressureLevel level = !is_open          ? PRESSURE_OK
-                          : story->is_death ? PRESSURE_IMMINENT
-                                            : PRESSURE_DOOMED;
-
-    follow_memory(alerting, &identity, level, "oom-killed", story->seen_us);
 }
