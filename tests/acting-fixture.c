@@ -165,13 +165,7 @@ acting_look(ActingFixture *fixture)
 guint
 acting_files(ActingFixture *fixture)
 {
-    GDir *directory = g_dir_open(tree_path(fixture->tree, "var/" ACT_JOURNAL_DIRECTORY), 0, NULL);
-    guint n = 0;
-
-    while (directory && g_dir_read_name(directory))
-        n++;
-    g_clear_pointer(&directory, g_dir_close);
-    return n;
+    return tree_count(fixture->tree, "var/" ACT_JOURNAL_DIRECTORY);
 }
 
 guint

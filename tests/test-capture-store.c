@@ -240,20 +240,13 @@ static void
 memory_keeps_only_the_newest(void **state)
 {
     CaptureFixture *fixture = *state;
-    guint n = 0;
-    const char *name;
-    GDir *dir;
 
     tree_file(fixture->tree, "var/vm-guardian", "in the way");
     for (guint i = 0; i < 5; i++) {
         host_set_clock(fixture->host, CAPTURE_SECOND, CAPTURE_SECOND, THEN_US + i * CAPTURE_SECOND);
         json_node_unref(capture_fixture_run(fixture, NULL));
     }
-    dir = g_dir_open(tree_path(fixture->tree, "run/" CAPTURE_DIRECTORY), 0, NULL);
-    while ((name = g_dir_read_name(dir)))
-        n++;
-    g_dir_close(dir);
-    assert_int_equal(n, 3);
+    assert_int_equal(tree_count(fixture->tree, "run/" CAPTURE_DIRECTORY), 3);
     assert_true(exists(fixture, "run/" CAPTURE_DIRECTORY "/web-20260730T152111Z/manifest.json"));
 }
 

@@ -132,6 +132,17 @@ tree_fifo(Tree *tree, const char *path)
     must(mkfifo(full, 0600) == 0, "make", full);
 }
 
+guint
+tree_count(Tree *tree, const char *path)
+{
+    g_autoptr(GDir) directory = g_dir_open(tree_path(tree, path), 0, NULL);
+    guint n = 0;
+
+    while (directory && g_dir_read_name(directory))
+        n++;
+    return n;
+}
+
 void
 tree_remove(Tree *tree, const char *path)
 {

@@ -24,6 +24,8 @@ void tree_file(Tree *tree, const char *path, const char *text);
 void tree_bytes(Tree *tree, const char *path, const void *bytes, gsize length);
 void tree_link(Tree *tree, const char *path, const char *target);
 void tree_fifo(Tree *tree, const char *path);
+/* How many names a directory has; 0 where it is not there. */
+guint tree_count(Tree *tree, const char *path);
 /* A file, or a directory with all in it. */
 void tree_remove(Tree *tree, const char *path);
 
