@@ -8,7 +8,8 @@
 #
 # and needs no cleaning up: VMs, units below qemu.slice, machine.slice and kubepods.slice, and
 # whatever is in /etc/vm-guardian are gone before the next case. A case that fails in a line outside
-# of a check ends there, as a failure. "# limit: SECONDS" in it is its time; 180 without.
+# of a check ends there, as a failure. "# limit: SECONDS" in it is its time; 180 without. "# cgroup:
+# v1" is for a host with that hierarchy, in a boot of its own; it is v2 without.
 
 check() {
     local title=$1 output

@@ -2,16 +2,20 @@
 # shellcheck shell=bash
 # VMs under memory limits and somebody beside them who takes the room, for cases that read this after
 # vms.sh. The group of a VM is group[NAME], the one above it that is its own and has a limit, too, is
-# outer[NAME]: scope fills them in, other VMs are the case's.
+# outer[NAME]: scope fills them in, other VMs are the case's. On cgroup v1 as well as on v2.
 #
-#   scope ID NAME LIMIT MIB BACKEND [ARGUMENT...]     a VM in qemu.slice/ID.scope that never runs
+#   scope ID NAME LIMIT MIB BACKEND [ARGUMENT...]     a VM in qemu.slice/ID.scope that never runs; of
+#                              systemd's property, which is MemoryMax, or says $limit_property
 #   hold NAME MIB              memhold takes so much, and keeps it, in the VM's group
 #   grow NAME MIB              takes a MiB a second, up to so much, and keeps it
 #   fill NAME MIB              the guest of a scope touches all of its so many MiB
 #   inflate NAME, deflate NAME the balloon of a guest of 160 MiB: down to 32, and given back
 
 # shellcheck disable=SC2154 # programs is in vms.sh
-root=/sys/fs/cgroup
+root=/sys/fs/cgroup limit_file=memory.max usage_file=memory.current
+if [ -e $root/memory ]; then
+    root=$root/memory limit_file=memory.limit_in_bytes usage_file=memory.usage_in_bytes
+fi
 journal=/var/lib/vm-guardian/acts
 declare -A group outer
 
@@ -55,7 +59,7 @@ holders_end() { # NAME...
 scope() {
     group[$2]=/qemu.slice/$1.scope
     mkdir -p /run/qemu-server
-    systemd-run --quiet --scope --slice=qemu.slice --unit="$1" --property="MemoryMax=$3" \
+    systemd-run --quiet --scope --slice=qemu.slice --unit="$1" --property="${limit_property:-MemoryMax}=$3" \
         qemu-system-x86_64 -name "$2" -machine pc,memory-backend=ram -accel tcg -m "$4" \
         -nodefaults -display none -no-user-config -S -daemonize -pidfile "/run/qemu-server/$1.pid" \
         -qmp "unix:/run/qemu-server/$1.qmp,server=on,wait=off" -object "$5,id=ram,size=$4M" \
@@ -107,11 +111,11 @@ groups_of() { # NAME...: of each, and the one above
 }
 limits() { # NAME...: of each group and of the one above, in bytes
     groups_of "$@" | while read -r path; do
-        cat "$root$path/memory.max"
+        cat "$root$path/$limit_file"
     done | xargs
 }
 holds_more_than() { # NAME BYTES
-    [ "$(cat "$root${group[$1]}/memory.current")" -gt "$2" ]
+    [ "$(cat "$root${group[$1]}/$usage_file")" -gt "$2" ]
 }
 # levels_match PATTERN NAME...: of each, "level: reason"
 levels_match() {
