@@ -2,6 +2,7 @@
 #include "ctl-daemon.h"
 #include "ctl.h"
 #include "message.h"
+#include "oom-before.h"
 #include "oom-log.h"
 #include "oom-text.h"
 #include "oomreader.h"
@@ -25,7 +26,8 @@ static const char help_text[] =
     "Usage: guardianctl oom [FILE|-] [--guest SIZE]\n"
     "Explains the kernel's OOM reports in a log: who died, in which VM and domain,\n"
     "who was to blame, and what limit would have been enough. Without a log: those\n"
-    "that the daemon has seen since the boot, the last 32, with the VM each was of.\n\n"
+    "that the daemon has seen since the boot, the last 32, with the VM each was of\n"
+    "and the minutes before: who held what (rest: nobody was seen to hold it).\n\n"
     "  FILE          any log with kernel messages, JSON too; - is standard input\n"
     "  --guest SIZE  RAM of the VM's guest, to tell it from QEMU's own: 16G, 1948Mi\n"
     "  --json        for programs\n\n"
@@ -134,6 +136,7 @@ print_seen(JsonObject *report)
 {
     JsonArray *lines = message_get_array(report, "text");
     const char *forecast = message_get_string(report, "forecast");
+    g_autoptr(GString) before = g_string_new(NULL);
     bool is_death = false;
 
     (void)message_get_bool(report, "death", &is_death);
@@ -146,6 +149,8 @@ print_seen(JsonObject *report)
         if (json_node_get_value_type(node) == G_TYPE_STRING)
             printf("%s\n", json_node_get_string(node));
     }
+    oom_before_append(before, report, 2);
+    printf("%s", before->str);
 }
 
 /* What the daemon has seen. */

@@ -72,6 +72,7 @@ guardian_follow_memory(Guardian *guardian, Vm *vm)
                             host_realtime_us(guardian->host)) &&
         guardian->memory_changed)
         guardian->memory_changed(vm, guardian->memory_data);
+    oom_watch_note(guardian->host_watch->oom, vm);
 }
 
 static void
@@ -84,11 +85,12 @@ guardian_sampled(Vm *vm, gpointer data)
     incoming_note(vm);
     owner_look_libvirt(vm);
     recorder_add(vm->recorder, &vm->sample);
-    oom_watch_note(guardian->host_watch->oom, vm);
-    if (vm->sample.process_is_gone)
+    if (vm->sample.process_is_gone) {
+        oom_watch_note(guardian->host_watch->oom, vm);
         guardian_end_forecast(guardian, vm);
-    else
+    } else {
         guardian_follow_memory(guardian, vm);
+    }
     neighbours_note(vm);
     neighbours_count(vm, guardian->vms);
     judge_sample(vm, guardian->changed, guardian->changed_data);

@@ -143,6 +143,8 @@ oom_json(const OomReport *report)
     size_set(object, "qemu_own_bytes", report->parts.guest.is_known ? report->parts.qemu : unknown);
     json_object_set_object_member(object, "blame", blame_to_json(&report->blame));
     json_object_set_array_member(object, "chain", tasks_to_json(report->victims, victim_to_json));
+    json_object_set_array_member(object, "before",
+                                 json_array_new()); /* a log knows nothing of it */
     json_object_set_boolean_member(object, "complete", report->is_complete);
     return object;
 }

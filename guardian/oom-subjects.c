@@ -149,6 +149,7 @@ oom_subjects_note(OomSubjects *subjects, const Vm *vm, gint64 now_us)
     known->guest = guest_of(vm);
     known->level = verdict->level;
     known->level_age_us = MAX(vm->sample.now_us - verdict->since_us, 0);
+    memory_trail_add(&known->trail, &vm->memory, &vm->roles, verdict->level);
     known->seen_us = now_us;
     known->subject =
         (OomSubject){.pid = proc_pid(vm->proc), .own = known->own, .pod_uid = known->pod_uid};

@@ -4,6 +4,7 @@
 /* The VMs a kernel's OOM report may be about: those that are watched, and those that were until a
  * while ago, because the log of a VM's death may be read after its end. */
 
+#include "memory-trail.h"
 #include "oomparts.h"
 #include "oomstory.h"
 #include "pressure.h"
@@ -17,6 +18,7 @@ typedef struct {
     OomSize guest; /* its RAM */
     PressureLevel level;
     gint64 level_age_us; /* when seen */
+    MemoryTrail trail;   /* of this daemon's own readings */
     gint64 seen_us;      /* CLOCK_MONOTONIC */
 } OomKnown;
 

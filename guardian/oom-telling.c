@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "oom-telling.h"
 
+#include "oom-before.h"
 #include "oom-text.h"
 #include "oomevent.h"
 #include "units.h"
@@ -152,24 +153,25 @@ static void
 story_fill(OomStory *story, const OomReport *report)
 {
     const OomSubject subject = {.pid = story->pid};
+    g_autoptr(JsonObject) old = story->report;
 
     g_free(story->line);
     g_free(story->text);
-    g_clear_pointer(&story->report, json_object_unref);
     story->is_death = story->vm && oomstory_is_death(report, &subject);
     story->line = story_line(story, report);
     story->text = oom_text(report);
     story->report = json_of(report);
+    if (old)
+        json_object_set_member(story->report, "before", json_object_dup_member(old, "before"));
 }
 
 static OomStory *
-story_new(const OomTelling *telling, const OomReport *report, const OomKnown *known, gint64 log_us)
+story_new(const OomTelling *telling, const OomHeard *heard, const OomKnown *known)
 {
     OomStory *story = oom_story_new();
     gint64 now_us = host_monotonic_us(telling->host);
-    gint64 said_us = report->time.clock == OOM_CLOCK_BOOT ? report->time.us : log_us;
 
-    story->seen_us = said_us >= 0 ? MIN(said_us, now_us) : now_us;
+    story->seen_us = heard->said_us >= 0 ? MIN(heard->said_us, now_us) : now_us;
     story->seen_realtime_us = host_realtime_us(telling->host) - (now_us - story->seen_us);
     if (known) {
         story->vm = g_strdup(known->name);
@@ -180,7 +182,10 @@ story_new(const OomTelling *telling, const OomReport *report, const OomKnown *kn
         story->is_open = now_us - story->seen_us < NEWS_US;
     }
     story->n_kills = count_kills(telling, story->vm, story->seen_us);
-    story_fill(story, report);
+    story_fill(story, heard->report);
+    if (known)
+        json_object_set_array_member(story->report, "before",
+                                     oom_before_json(&known->trail, story->seen_us));
     return story;
 }
 
@@ -197,9 +202,9 @@ story_drop_oldest(OomTelling *telling)
 }
 
 static OomStory *
-story_begin(OomTelling *telling, const OomReport *report, const OomKnown *known, gint64 log_us)
+story_begin(OomTelling *telling, const OomHeard *heard, const OomKnown *known)
 {
-    OomStory *story = story_new(telling, report, known, log_us);
+    OomStory *story = story_new(telling, heard, known);
 
     if (telling->stories->len == OOM_STORIES_MAX)
         story_drop_oldest(telling);
@@ -252,13 +257,13 @@ event_tell(const OomTelling *telling, guint event, gint64 log_us)
 }
 
 void
-oom_telling_take(OomTelling *telling, OomReader *reader, OomReport *report, const OomKnown *known,
-                 gint64 log_us)
+oom_telling_take(OomTelling *telling, const OomHeard *heard, const OomKnown *known)
 {
+    OomReport *report = heard->report;
     Recent *recent = g_new0(Recent, 1), *before = last_beside(telling, report);
     bool is_new;
 
-    recent->reader = reader;
+    recent->reader = heard->reader;
     recent->report = report;
     recent->at_us = host_monotonic_us(telling->host);
     if (before && oomevent_continues(report, before->report)) {
@@ -270,12 +275,12 @@ oom_telling_take(OomTelling *telling, OomReader *reader, OomReport *report, cons
     recent->story = story_of_event(telling, recent->event, known);
     is_new = recent->story == NULL;
     if (is_new)
-        recent->story = story_begin(telling, report, known, log_us);
+        recent->story = story_begin(telling, heard, known);
     recent->is_told = is_new;
     if (telling->recent->len == RECENT_MAX)
         g_ptr_array_remove_index(telling->recent, 0);
     g_ptr_array_add(telling->recent, recent);
-    event_tell(telling, recent->event, log_us);
+    event_tell(telling, recent->event, heard->log_us);
     if (is_new && recent->story->is_open && telling->told)
         telling->told(recent->story, true, telling->data);
 }

@@ -21,10 +21,15 @@ OomTelling *oom_telling_new(const Host *host);
 void oom_telling_free(OomTelling *telling);
 /* From now on told, which may be NULL, hears of stories; at once of those that are open. */
 void oom_telling_start(OomTelling *telling, OomToldFunc told, gpointer data);
-/* A report that reader, which is taken, has finished. known: whose it is, NULL nobody's. log_us:
- * the log's stamp of the last line that was read, -1 without. */
-void oom_telling_take(OomTelling *telling, OomReader *reader, OomReport *report,
-                      const OomKnown *known, gint64 log_us);
+typedef struct {
+    OomReader *reader; /* holds the report */
+    OomReport *report;
+    gint64 said_us; /* when the kernel said it, CLOCK_MONOTONIC; -1 unknown */
+    gint64 log_us;  /* the log's own stamp of the last line that was read; -1 without */
+} OomHeard;
+
+/* Takes heard's reader. known: whose report it is, NULL nobody's. */
+void oom_telling_take(OomTelling *telling, const OomHeard *heard, const OomKnown *known);
 void oom_telling_save(const OomTelling *telling);
 /* With every tick: ends what is no news any more. */
 void oom_telling_follow(OomTelling *telling);

@@ -14,6 +14,8 @@
 /* The log is read so long after the start: by then the VMs that run are known. Nothing is lost, it
  * begins with the oldest message. */
 #define BEGIN_US (10 * (gint64)G_USEC_PER_SEC)
+/* All that was in the log then has been read after this; what comes later was just written. */
+#define OLD_US (10 * (gint64)G_USEC_PER_SEC)
 
 struct OomWatch {
     const Host *host;
@@ -24,9 +26,12 @@ struct OomWatch {
     OomSubjects *subjects;
     GString *log; /* of the event that goes on; empty: none does */
     bool has_kill;
-    gint64 last_us; /* a line of it was taken */
-    gint64 line_us; /* the log's own stamp of that line; -1 without */
-    gint64 told_us; /* all up to this stamp was told before; -1 nothing was */
+    gint64 begun_us;       /* the log is read since */
+    gint64 first_us;       /* the first line of it was taken */
+    gint64 first_stamp_us; /* the log's own stamp of that line; -1 without */
+    gint64 last_us;        /* a line of it was taken */
+    gint64 line_us;        /* the log's own stamp of that line; -1 without */
+    gint64 told_us;        /* all up to this stamp was told before; -1 nothing was */
     OomTelling *telling;
     OomWatchWarnFunc warn;
     gpointer data;
@@ -82,27 +87,35 @@ log_read(const OomWatch *watch, OomReader *reader, OomSize guest)
     return oomreader_finish(reader, guest);
 }
 
-/* The log's clock stands still while the host sleeps. */
+/* The clock of the log goes by itself, and is minutes off after months; what was just written tells
+ * by how much. */
 static gint64
 said_us(const OomWatch *watch, const OomReport *report)
 {
+    bool is_live = watch->first_us - watch->begun_us > OLD_US && watch->first_stamp_us >= 0;
+    gint64 off_us = is_live ? watch->first_us - watch->first_stamp_us : 0;
     gint64 stamp_us = report->time.clock == OOM_CLOCK_BOOT ? report->time.us : watch->line_us;
 
-    return stamp_us >= 0 ? stamp_us + host_boottime_us(watch->host) - host_monotonic_us(watch->host)
-                         : G_MAXINT64;
+    return stamp_us >= 0 ? stamp_us + off_us : -1;
 }
 
 /* The size of its guest tells more of a report, and the report tells whose guest. */
 static void
 report_tell(OomWatch *watch, guint index, const OomReport *report)
 {
-    const OomKnown *known = oom_subjects_find(watch->subjects, report, said_us(watch, report));
+    OomHeard heard = {.said_us = said_us(watch, report), .log_us = watch->line_us};
+    /* that clock stands still while the host sleeps */
+    gint64 asleep_us = host_boottime_us(watch->host) - host_monotonic_us(watch->host);
+    const OomKnown *known = oom_subjects_find(
+        watch->subjects, report, heard.said_us >= 0 ? heard.said_us + asleep_us : G_MAXINT64);
     g_autoptr(OomReader) reader = oomreader_new();
     const GPtrArray *reports = log_read(watch, reader, known ? known->guest : (OomSize){0});
 
-    if (index < reports->len)
-        oom_telling_take(watch->telling, g_steal_pointer(&reader), reports->pdata[index], known,
-                         watch->line_us);
+    if (index >= reports->len)
+        return;
+    heard.report = reports->pdata[index];
+    heard.reader = g_steal_pointer(&reader);
+    oom_telling_take(watch->telling, &heard, known);
 }
 
 static void
@@ -162,6 +175,10 @@ oom_watch_take(OomWatch *watch, const char *line, gsize length)
         return;
     if (watch->log->len + length > LOG_BYTES_MAX)
         event_end(watch);
+    if (watch->log->len == 0) {
+        watch->first_us = host_monotonic_us(watch->host);
+        watch->first_stamp_us = stamp_us;
+    }
     g_string_append_len(watch->log, line, (gssize)length);
     watch->has_kill = watch->has_kill || kind == OOM_LINE_KILLED || kind == OOM_LINE_NOBODY;
     if (kind == OOM_LINE_OTHER)
@@ -219,6 +236,7 @@ log_begin(OomWatch *watch)
 {
     const KmsgFuncs funcs = {.line = on_line, .lost = on_lost, .ended = on_ended, .data = watch};
 
+    watch->begun_us = host_monotonic_us(watch->host);
     watch->kmsg = kmsg_new(watch->log_fd, watch->context, &funcs);
     watch->log_fd = -1; /* kmsg's now */
 }

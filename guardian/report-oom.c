@@ -2,6 +2,7 @@
 #include "report-oom.h"
 
 #include "message.h"
+#include "oom-before.h"
 #include "report-build.h"
 #include "report-line.h"
 #include "report-read.h"
@@ -35,6 +36,10 @@ add_story(JsonBuilder *builder, const OomStory *story, gint64 now_us)
     build_bool(builder, "open", story->is_open);
     build_s64(builder, "kills", true, story->n_kills);
     build_text(builder, "text", story->line);
+    if (json_object_has_member(story->report, "before")) {
+        json_builder_set_member_name(builder, "before");
+        json_builder_add_value(builder, json_object_dup_member(story->report, "before"));
+    }
     json_builder_end_object(builder);
 }
 
@@ -122,6 +127,8 @@ report_append_oom(GString *text, JsonObject *kill, bool has_name)
     line_say(&line, "at %s, %s ago: %s", report_text_of(kill, "seen_utc", "?"), age ? age : "?",
              report_text_of(kill, "text", "?"));
     line_end(&line, text, "oom");
+    if (!has_name) /* of one VM there is room for more than a line */
+        oom_before_append(text, kill, 2);
 }
 
 static bool

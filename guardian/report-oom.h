@@ -17,7 +17,7 @@ JsonNode *report_oom(const Guardian *guardian);
 /* Out of the state: the kill of the VM called so, borrowed; NULL for none. */
 JsonObject *report_find_oom(JsonObject *state, const char *word);
 /* "oom     at 2026-07-30T15:21:07Z, 3m ago: qemu-system-x86[70] was OOM-killed: ...", and the VM
- * where has_name; with a newline. NULL is no line. */
+ * where has_name; else the minutes before it, too. With a newline; NULL is no line. */
 void report_append_oom(GString *text, JsonObject *kill, bool has_name);
 /* A line for each that is news. */
 void report_append_open_ooms(GString *text, JsonObject *state);

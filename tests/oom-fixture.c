@@ -117,9 +117,9 @@ kernel_says(OomFixture *fixture, const char *text)
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     for (guint i = 0; lines[i] && *lines[i]; i++) {
-        g_autofree char *record =
-            g_strdup_printf("6,%u,%" G_GINT64_FORMAT ",-;%s\n SUBSYSTEM=memory\n",
-                            fixture->n_records, fixture->now + fixture->n_records, lines[i]);
+        g_autofree char *record = g_strdup_printf(
+            "6,%u,%" G_GINT64_FORMAT ",-;%s\n SUBSYSTEM=memory\n", fixture->n_records,
+            fixture->now - fixture->behind + fixture->n_records, lines[i]);
 
         fixture->n_records++;
         assert_int_equal(write(fixture->log_fd, record, strlen(record)), strlen(record));

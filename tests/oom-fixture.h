@@ -18,7 +18,7 @@ typedef struct {
     Guardian *guardian;
     OomWatch *oom; /* the guardian's */
     int log_fd;
-    gint64 now;
+    gint64 now, behind; /* behind: the log's clock */
     guint n_records, n_told, n_closed, n_warned;
     char *told;
 } OomFixture;

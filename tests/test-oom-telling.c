@@ -5,6 +5,7 @@
 #include "t.h"
 
 #include "alerting-private.h"
+#include "oom-before.h"
 #include "oom-fixture.h"
 
 #include <string.h>
@@ -152,6 +153,91 @@ a_flood_of_events_is_bounded(void **state)
     assert_int_equal(count_chain(story_at(fixture, OOM_STORIES_MAX - 1)), 1);
 }
 
+/* So long later there is so much in the group of the guilty; nothing changes in the other. */
+static void
+read_later(OomFixture *fixture, gint64 seconds, guint mib)
+{
+    g_autofree char *stat = g_strdup_printf("anon %u\nfile 0\nshmem 0\n", mib << 20);
+
+    tree_file(fixture->tree,
+              "sys/fs/cgroup/kubepods/pod00000042-1111-2222-3333-444444444444/vm/memory.stat",
+              stat);
+    oom_fixture_wait(fixture, seconds);
+    guardian_look_twice(fixture->guardian, 0);
+}
+
+static JsonArray *
+before_of(const OomStory *story)
+{
+    return json_object_get_array_member(story->report, "before");
+}
+
+static gint64
+number_before(const OomStory *story, guint i, const char *member)
+{
+    return json_object_get_int_member(json_array_get_object_element(before_of(story), i), member);
+}
+
+static void
+assert_shows_growth(const OomStory *story)
+{
+    static const guint mib[] = {50, 60, 70, 90};
+
+    assert_int_equal(json_array_get_length(before_of(story)), 5);
+    for (guint i = 0; i < G_N_ELEMENTS(mib); i++) {
+        assert_int_equal(number_before(story, i + 1, "unreclaimable_bytes"), mib[i] << 20);
+        assert_int_equal(number_before(story, i + 1, "limit_bytes"), 96 << 20);
+        assert_int_equal(number_before(story, i + 1, "before_s"), 60 * (3 - i) + 1);
+    }
+}
+
+static void
+the_minutes_before_the_kill_join_its_report(void **state)
+{
+    OomFixture *fixture = *state;
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (guint i = 0; i < 4; i++)
+        read_later(fixture, 60, i < 3 ? 50 + 10 * i : 90);
+    oom_fixture_clock(fixture, fixture->now + S);
+    oom_fixture_kill(fixture, 42, "qemu-system-x86", 42, true);
+    oom_fixture_wait(fixture, 1);
+    read_later(fixture, 1, 10); /* after the kill */
+    oom_fixture_wait(fixture, 1);
+    assert_shows_growth(story_at(fixture, 0));
+    oom_fixture_kill(fixture, 42, "memhold", 107, true);
+    oom_fixture_kill(fixture, 43, "virtqemud", 77, true);
+    oom_fixture_kill(fixture, 99, "java", 500, true);
+    oom_fixture_wait(fixture, 3);
+    assert_int_equal(oom_watch_stories(fixture->oom)->len, 3);
+    assert_shows_growth(story_at(fixture, 0));
+    /* the other's is its own, and nobody's is empty */
+    for (guint i = 0; i < json_array_get_length(before_of(story_at(fixture, 1))); i++)
+        assert_int_equal(number_before(story_at(fixture, 1), i, "unreclaimable_bytes"), 50331648);
+    assert_int_equal(json_array_get_length(before_of(story_at(fixture, 2))), 0);
+    guardian_free(fixture->guardian);
+    oom_fixture_daemon(fixture);
+    assert_shows_growth(story_at(fixture, 0));
+    oom_before_append(text, story_at(fixture, 0)->report, 2);
+    assert_non_null(strstr(text->str, "\n      2m    60M    96M "));
+}
+
+/* It is not the clock of the readings. */
+static void
+a_log_whose_clock_is_off_is_told_at_its_time(void **state)
+{
+    OomFixture *fixture = *state;
+
+    fixture->behind = 90 * S;
+    for (guint i = 0; i < 4; i++)
+        read_later(fixture, 60, i < 3 ? 50 + 10 * i : 90);
+    oom_fixture_clock(fixture, fixture->now + S);
+    oom_fixture_kill(fixture, 42, "qemu-system-x86", 42, true);
+    oom_fixture_wait(fixture, 3);
+    assert_in_range(fixture->now - story_at(fixture, 0)->seen_us, 2 * S, 3 * S);
+    assert_shows_growth(story_at(fixture, 0));
+}
+
 typedef struct {
     guint n_raised, n_paged;
 } Heard;
@@ -206,6 +292,8 @@ main(void)
         WITH_OOM(a_vm_that_begins_again_is_a_loop),
         WITH_OOM(kills_of_others_in_between_are_theirs),
         WITH_OOM(a_flood_of_events_is_bounded),
+        WITH_OOM(the_minutes_before_the_kill_join_its_report),
+        WITH_OOM(a_log_whose_clock_is_off_is_told_at_its_time),
         WITH_OOM(a_story_with_a_further_victim_is_one_page),
     };
 

@@ -8,6 +8,7 @@ usage: memory.py [CASE...]
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -40,6 +41,18 @@ while True:
         for at in range(0, 1 << 20, 4096):
             held[-1][at] = 1
     time.sleep(0.2)
+"""
+
+# So many MiB, and when it is told to go on the rest of HELD.
+HOLD_IN_STEPS = f"""
+import mmap, signal, sys, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+held = mmap.mmap(-1, {HELD} << 20, mmap.MAP_PRIVATE)
+for at in range(0, {HELD} << 20, 4096):
+    if at == int(sys.argv[1]) << 20:
+        signal.sigwait([signal.SIGUSR1])
+    held[at] = 1
+time.sleep(3600)
 """
 
 
@@ -221,12 +234,18 @@ def case_killed(scratch):
     full = ("-object", f"memory-backend-ram,id=full,size={GUEST}M,prealloc=on", "-machine", "memory-backend=full")
     killed, spared = (vm_in(scratch, f"memory-{i}", group, paused=True, extra=full)
                       for i, group in enumerate(groups))
-    guardian = Guardian(scratch, [killed, spared])
+    guardian = Guardian(scratch, [killed, spared], settings="[memory]\nperiod = 1s\n")
     for vm in (killed, spared):
         wait_for(lambda: (guardian.vm(vm) or {}).get("memory", {}).get("limit_bytes"), PATIENCE, "no limit is seen")
     # of the two it is QEMU that has to die, as in the field
-    holder = scratch.spawn(sys.executable, "-c", HOLD, preexec_fn=lambda: (
+    holder = scratch.spawn(sys.executable, "-c", HOLD_IN_STEPS, "100", preexec_fn=lambda: (
         join_group(groups[0].directory), open("/proc/self/oom_score_adj", "w").write("-500")))
+
+    def is_seen():
+        stranger = guardian.vm(killed)["largest_stranger"]
+        return stranger["pid"] == holder.pid and stranger["private_bytes"] >= 100 * MIB
+    wait_for(is_seen, 2 * PATIENCE, "the holder is not seen")
+    holder.send_signal(signal.SIGUSR1)
     wait_for(lambda: killed.process.poll() is not None, PATIENCE, "nothing was killed")
     wait_for(lambda: f"{killed.name}: PAGE: memory: " in guardian.log(), PATIENCE, "nobody was paged")
     wait_for(lambda: guardian.vm(killed) is None, PATIENCE, "the dead VM is still listed")
@@ -247,6 +266,13 @@ def case_killed(scratch):
     check(report["blame"]["pid"] == holder.pid, str(report["blame"]))
     check(report["blame"]["suggested_limit_bytes"] > report["limit_bytes"], str(report["blame"]))
     check(report["parts"]["strangers_bytes"] > 100 * MIB, str(report["parts"]))
+    first, last = report["before"][0], report["before"][-1]
+    check(first["limit_bytes"] == last["limit_bytes"] == report["limit_bytes"], str(last))
+    check(first["strangers_bytes"] < 50 * MIB and first["before_s"] > last["before_s"], str(report["before"]))
+    check(last["largest_stranger"]["pid"] == holder.pid and last["strangers_bytes"] >= 100 * MIB, str(last))
+    check(last["unreclaimable_bytes"] - first["unreclaimable_bytes"] >= 50 * MIB, str(report["before"]))
+    check(last["guest_high_bytes"] >= GUEST * MIB * 9 // 10, str(last))
+    check("qemu's own helpers strangers" in told, f"the minutes before are not explained: {told}")
     check(all(report["watched_vm"] != spared.name for report in reports), "the innocent is in it")
     check(spared.process.poll() is None and guardian.vm(spared) is not None, "the innocent died")
     check(not any(f"{spared.name}: {word}" in guardian.log() for word in ("alert", "PAGE")), guardian.log())
