@@ -25,13 +25,13 @@ typedef struct {
     OomStory *story; /* of its event and VM; borrowed */
     bool is_told;    /* the story is that of this report */
     guint event;
-    gint64 at_us;
+    gint64 at_us; /* the newest of its event was taken */
 } Recent;
 
 struct OomTelling {
     const Host *host;
     GPtrArray *stories; /* of OomStory */
-    GPtrArray *recent;  /* of Recent, oldest first */
+    GPtrArray *recent;  /* of Recent; of each event those that are told, and the newest */
     guint n_events;
     OomToldFunc told;
     gpointer data;
@@ -256,6 +256,21 @@ event_tell(const OomTelling *telling, guint event, gint64 log_us)
     }
 }
 
+/* A newer report of the event comes: the one before it is kept only if it is told. */
+static void
+event_touch(OomTelling *telling, guint event, gint64 now_us)
+{
+    for (guint i = telling->recent->len; i-- > 0;) {
+        Recent *recent = telling->recent->pdata[i];
+
+        if (recent->event != event)
+            continue;
+        recent->at_us = now_us;
+        if (!recent->is_told)
+            g_ptr_array_remove_index(telling->recent, i);
+    }
+}
+
 void
 oom_telling_take(OomTelling *telling, const OomHeard *heard, const OomKnown *known)
 {
@@ -273,6 +288,7 @@ oom_telling_take(OomTelling *telling, const OomHeard *heard, const OomKnown *kno
         recent->event = ++telling->n_events;
     }
     recent->story = story_of_event(telling, recent->event, known);
+    event_touch(telling, recent->event, recent->at_us);
     is_new = recent->story == NULL;
     if (is_new)
         recent->story = story_begin(telling, heard, known);
@@ -321,8 +337,8 @@ oom_telling_follow(OomTelling *telling)
 {
     gint64 now_us = host_monotonic_us(telling->host);
 
-    while (telling->recent->len > 0 &&
-           now_us - ((const Recent *)telling->recent->pdata[0])->at_us > RECENT_US)
-        g_ptr_array_remove_index(telling->recent, 0);
+    for (guint i = telling->recent->len; i-- > 0;)
+        if (now_us - ((const Recent *)telling->recent->pdata[i])->at_us > RECENT_US)
+            g_ptr_array_remove_index(telling->recent, i);
     close_old(telling, now_us);
 }

@@ -137,6 +137,23 @@ kills_of_others_in_between_are_theirs(void **state)
         g_str_has_prefix(story_at(fixture, 1)->line, "qemu-system-x86[43] was OOM-killed: "));
 }
 
+/* Whoever is started again and again beside a VM. */
+static void
+a_long_event_is_one_story_to_its_end(void **state)
+{
+    OomFixture *fixture = *state;
+
+    for (int i = 0; i < 40; i++) {
+        oom_fixture_kill(fixture, 42, "memhold", 1000 + i, true);
+        oom_fixture_wait(fixture, 8);
+    }
+    assert_int_equal(oom_watch_stories(fixture->oom)->len, 1);
+    assert_int_equal(count_chain(story_at(fixture, 0)), 40);
+    assert_false(story_at(fixture, 0)->is_death);
+    assert_non_null(strstr(fixture->told, ", then memhold[1001], memhold[1002], memhold[1003] and "
+                                          "36 more: "));
+}
+
 /* More stories than are kept, and further victims of one that is not. */
 static void
 a_flood_of_events_is_bounded(void **state)
@@ -291,6 +308,7 @@ main(void)
         WITH_OOM(a_stranger_first_and_then_qemu_is_a_death),
         WITH_OOM(a_vm_that_begins_again_is_a_loop),
         WITH_OOM(kills_of_others_in_between_are_theirs),
+        WITH_OOM(a_long_event_is_one_story_to_its_end),
         WITH_OOM(a_flood_of_events_is_bounded),
         WITH_OOM(the_minutes_before_the_kill_join_its_report),
         WITH_OOM(a_log_whose_clock_is_off_is_told_at_its_time),
