@@ -136,6 +136,8 @@ oom_json(const OomReport *report)
     size_set(object, "limit_bytes", report->limit);
     size_set(object, "kernel_bytes", report->kernel);
     size_set(object, "cache_bytes", report->cache);
+    size_set(object, "hugetlb_bytes", report->hugetlb);
+    size_set(object, "hugetlb_free_bytes", report->hugetlb_free);
     json_object_set_array_member(object, "tasks", tasks_to_json(report->tasks, task_to_json));
     json_object_set_object_member(object, "parts", parts_to_json(&report->parts));
     /* of parts' qemu_bytes: at most, and at least */

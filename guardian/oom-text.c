@@ -74,6 +74,21 @@ append_role(GString *text, const char *role, OomSize size, const char *beside)
     g_string_append_printf(text, "  %-12s %6s%s%s\n", role, bytes, *beside ? "  " : "", beside);
 }
 
+/* What is known of the unexplained: page cache of a group, huge pages of a host. */
+static char *
+rest_text(const OomReport *report)
+{
+    g_autofree char *cache = size_text(report->cache);
+    g_autofree char *huge = size_text(report->hugetlb);
+    g_autofree char *unused = size_text(report->hugetlb_free);
+
+    if (report->cache.is_known)
+        return g_strdup_printf("page cache %s", cache);
+    if (report->hugetlb.bytes > 0)
+        return g_strdup_printf("huge pages %s, %s of them in no use", huge, unused);
+    return g_strdup("");
+}
+
 static void
 append_roles(GString *text, const OomReport *report)
 {
@@ -81,9 +96,7 @@ append_roles(GString *text, const OomReport *report)
     g_autofree char *qemu = tasks_text(report, OOM_ROLE_QEMU);
     g_autofree char *helpers = tasks_text(report, OOM_ROLE_HELPER);
     g_autofree char *strangers = tasks_text(report, OOM_ROLE_STRANGER);
-    g_autofree char *cache = size_text(report->cache);
-    g_autofree char *rest =
-        report->cache.is_known ? g_strdup_printf("page cache %s", cache) : g_strdup("");
+    g_autofree char *rest = rest_text(report);
 
     if (parts->guest.is_known) {
         g_autofree char *own = g_strconcat("at least, in ", qemu, NULL);

@@ -407,6 +407,28 @@ why_nodes(const OomReport *report)
                            nodes, free);
 }
 
+/* Set aside, and more of it in no use than any program holds. */
+static bool
+is_lost_to_huge_pages(const OomReport *report, const Case *judged, const Program *program)
+{
+    guint64 unused = report->hugetlb_free.bytes;
+
+    return report->limit.is_known && unused >= report->limit.bytes / 4 &&
+           (!program->largest || unused > program->held_bytes) &&
+           (!judged->largest_qemu || unused > oomtask_charged_bytes(judged->largest_qemu));
+}
+
+static char *
+why_huge_pages(const OomReport *report)
+{
+    g_autofree char *all = units_format_size_short(report->hugetlb.bytes);
+    g_autofree char *ram = units_format_size_short(report->limit.bytes);
+    g_autofree char *unused = units_format_size_short(report->hugetlb_free.bytes);
+
+    return g_strdup_printf("%s of the host's %s are set aside as huge pages, %s of them in no use",
+                           all, ram, unused);
+}
+
 static void
 judge_host(OomReport *report, const Case *judged)
 {
@@ -425,6 +447,8 @@ judge_host(OomReport *report, const Case *judged)
                   g_strdup("somebody asked for it (SysRq f); memory need not have run out"));
     else if (report->nodes)
         blame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_nodes(report));
+    else if (is_lost_to_huge_pages(report, judged, &program))
+        blame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_huge_pages(report));
     else if (program.largest && !is_full &&
              (!judged->largest_qemu ||
               program.held_bytes > oomtask_charged_bytes(judged->largest_qemu)))

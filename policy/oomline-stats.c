@@ -140,6 +140,38 @@ take_pages(OomSize *size, const char *line, const char *words)
     return true;
 }
 
+/* The number behind the word, anywhere in text; 0 without. */
+static guint64
+number_behind(const char *text, const char *word)
+{
+    const char *at = strstr(text, word);
+    guint64 number;
+
+    if (!at)
+        return 0;
+    at += strlen(word);
+    return oomscan_number(&at, &number) ? number : 0;
+}
+
+/* "Node 0 hugepages_total=64 hugepages_free=9 hugepages_surp=0 hugepages_size=2048kB", of each
+ * size. */
+static bool
+take_huge_pages(OomStats *stats, const char *node)
+{
+    guint64 total, size;
+
+    if (!strstr(node, " hugepages_total="))
+        return false;
+    total = number_behind(node, " hugepages_total=");
+    size = number_behind(node, " hugepages_size=");
+    if (size > 0 && size <= OOM_BYTES_MAX / 1024) {
+        size_add(&stats->hugetlb, total, size * 1024);
+        size_add(&stats->hugetlb_free, MIN(number_behind(node, " hugepages_free="), total),
+                 size * 1024);
+    }
+    return true;
+}
+
 /* One line per node, in kB, is in the sum above it already, but for the stacks. */
 void
 oomstats_take_mem_info(OomStats *stats, const char *line)
@@ -148,6 +180,8 @@ oomstats_take_mem_info(OomStats *stats, const char *line)
 
     if (take_pages(&stats->ram, line, " pages RAM") ||
         take_pages(&stats->reserved, line, " pages reserved"))
+        return;
+    if (node && take_huge_pages(stats, node))
         return;
     if (node) {
         OomSize stack = oomscan_kilobytes(node, "kernel_stack:");

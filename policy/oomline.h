@@ -109,6 +109,7 @@ typedef struct {
     OomSize total_cache, total_rss, total_shmem; /* v1: with all below it */
     OomSize kmem;                                /* v1's own line */
     OomSize ram, reserved, free, active_anon, inactive_anon, isolated_anon; /* the host's */
+    OomSize hugetlb, hugetlb_free; /* of all nodes and sizes */
 } OomStats;
 
 /* Takes a line of the list, one per line, into stats; false when it is none. */

@@ -236,6 +236,8 @@ draft_end_domain(OomDraft *draft)
     if (!is_managed)
         return;
     report->limit = (OomSize){true, stats->ram.bytes - stats->reserved.bytes};
+    report->hugetlb = stats->hugetlb;
+    report->hugetlb_free = stats->hugetlb_free;
     if (stats->free.is_known && stats->free.bytes <= report->limit.bytes)
         report->usage = (OomSize){true, report->limit.bytes - stats->free.bytes};
 }

@@ -99,6 +99,7 @@ typedef struct {
     OomSize usage, limit, kernel; /* of the domain */
     OomSize with_swap, with_swap_limit; /* memory and swap together: v1 */
     OomSize cache;                      /* file pages but shmem; in unexplained */
+    OomSize hugetlb, hugetlb_free;      /* the host's huge pages, in use or not; in unexplained */
     guint64 failures;                   /* the domain's failcnt */
     OomCharge charge;
     GArray *tasks;   /* of OomTask, as listed */

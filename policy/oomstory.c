@@ -94,6 +94,8 @@ remedy_of_host(const OomReport *report)
     if (report->nodes)
         return g_strdup_printf("allow the memory of more nodes than %s, or fewer guests there",
                                nodes);
+    if (report->blame.role == OOM_ROLE_LIMIT)
+        return g_strdup("set aside fewer huge pages (vm.nr_hugepages, hugepages= of the kernel)");
     if (report->blame.role == OOM_ROLE_STRANGER || report->blame.role == OOM_ROLE_HELPER)
         return g_strdup_printf("find out why %s grew, or give it a limit of its own", name);
     return g_strdup("fewer or smaller guests on this host (guardianctl status)");

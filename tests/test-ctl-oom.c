@@ -105,6 +105,33 @@ a_log_without_a_report_is_all_well(void **state)
 }
 
 static void
+huge_pages_of_a_host_are_told(void **state)
+{
+    g_autofree char *from = data_path("global-6.1-innocent-first.txt"), *log = NULL;
+    g_autofree char *directory = g_dir_make_tmp("oom-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(directory, "log", NULL);
+    g_autoptr(GString) text = NULL;
+
+    assert_true(g_file_get_contents(from, &log, NULL, NULL));
+    text = g_string_new(log);
+    assert_int_equal(g_string_replace(text, "hugepages_total=0 hugepages_free=0",
+                                      "hugepages_total=4 hugepages_free=1", 0),
+                     2);
+    assert_true(g_file_set_contents(path, text->str, -1, NULL));
+    {
+        g_auto(Run) with = run_words(path, false, NULL), json = run_words(path, true, NULL);
+        g_auto(Run) without = run_words("-", false, "global-6.1-innocent-first.txt");
+
+        assert_non_null(strstr(with.out, "8.3M  huge pages 8.0M, 2.0M of them in no use\n"));
+        assert_non_null(strstr(json.out, "\"hugetlb_bytes\" : 8388608"));
+        assert_non_null(strstr(json.out, "\"hugetlb_free_bytes\" : 2097152"));
+        assert_null(strstr(without.out, "huge pages"));
+    }
+    g_unlink(path);
+    g_rmdir(directory);
+}
+
+static void
 json_says_all_of_a_report(void **state)
 {
     g_auto(Run) run = run_words("- --guest 32Mi", true, "v2-6.1-group-kill.txt");
@@ -303,6 +330,7 @@ main(void)
         cmocka_unit_test(a_directory_cannot_be_read),
         cmocka_unit_test(the_help_fits_one_screen),
         cmocka_unit_test(a_log_without_a_report_is_all_well),
+        cmocka_unit_test(huge_pages_of_a_host_are_told),
         cmocka_unit_test(json_says_all_of_a_report),
         cmocka_unit_test(the_parts_of_every_report_close_to_its_usage),
         cmocka_unit_test(a_log_packed_with_gzip_is_unpacked),

@@ -18,6 +18,11 @@
     "4194304 pages RAM\n"                                                                          \
     "0 pages HighMem/MovableOnly\n"                                                                \
     "65536 pages reserved\n"
+/* The same with so many huge pages of 2 MiB, and two of 1 GiB. */
+#define HUGE_HOST(total, unused)                                                                   \
+    HOST "Node 0 hugepages_total=" total " hugepages_free=" unused                                 \
+         " hugepages_surp=0 hugepages_size=2048kB\n"                                               \
+         "Node 0 hugepages_total=2 hugepages_free=0 hugepages_surp=0 hugepages_size=1048576kB\n"
 #define TABLE                                                                                      \
     "Tasks state (memory values in pages):\n"                                                      \
     "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name\n"
@@ -61,6 +66,19 @@ static const Row rows[] = {
      "kworker/0:2 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=-1, oom_score_adj=0\n" HOST
          TABLE QEMU SMALL KILLED_KVM("CONSTRAINT_NONE,nodemask=(null),cpuset=/"),
      OOM_OUTCOME_KILLED, true, OOM_ROLE_UNKNOWN, "SysRq", 0},
+    {"huge pages that nobody uses are missing to all others",
+     "a invoked oom-killer: gfp_mask=0x0, order=0\n" HUGE_HOST("2560", "2304") TABLE SMALL
+     "[   2000]    33  2000   900000   800000  1000000        0             0 worker\n"
+     "Out of memory: Killed process 2000 (worker) total-vm:3600000kB, anon-rss:3200000kB, "
+     "file-rss:0kB, shmem-rss:0kB\n",
+     OOM_OUTCOME_KILLED, true, OOM_ROLE_LIMIT,
+     "7.0G of the host's 16G are set aside as huge pages, 4.5G of them in no use", 0},
+    {"huge pages that are in use are not to blame for a program's growth",
+     "a invoked oom-killer: gfp_mask=0x0, order=0\n" HUGE_HOST("2560", "100") TABLE SMALL
+     "[   2000]    33  2000   900000   800000  1000000        0             0 worker\n"
+     "Out of memory: Killed process 2000 (worker) total-vm:3600000kB, anon-rss:3200000kB, "
+     "file-rss:0kB, shmem-rss:0kB\n",
+     OOM_OUTCOME_KILLED, true, OOM_ROLE_STRANGER, "worker[2000] holds 3.1G", 0},
     {"a cpuset's nodes are full, the host is not",
      "CPU 0/KVM invoked oom-killer: gfp_mask=0x0, order=0\n" HOST TABLE QEMU SMALL KILLED_KVM(
          "CONSTRAINT_CPUSET,nodemask=(null),cpuset=emulator"),
