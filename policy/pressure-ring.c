@@ -91,7 +91,6 @@ pressure_ring_growth(const PressureRing *ring, gint64 window_us, bool of_used, g
 {
     const PressurePoint *cuts[PARTS + 1];
     PressureGrowth growth;
-    guint64 all_bytes;
 
     if (ring->n_points == 0)
         return (PressureGrowth){0};
@@ -105,8 +104,8 @@ pressure_ring_growth(const PressureRing *ring, gint64 window_us, bool of_used, g
     /* a gap in the readings: nothing is known of how it grew */
     if (growth.window_us == 0 || growth.window_us > window_us * 3 / 2)
         return (PressureGrowth){0};
-    all_bytes = grown(value_of(cuts[0], of_used), value_of(cuts[PARTS], of_used));
-    growth.is_steady = all_bytes >= least_bytes && is_steady(cuts, all_bytes, of_used);
+    growth.bytes = grown(value_of(cuts[0], of_used), value_of(cuts[PARTS], of_used));
+    growth.is_steady = growth.bytes >= least_bytes && is_steady(cuts, growth.bytes, of_used);
     return growth;
 }
 

@@ -8,6 +8,7 @@
 typedef struct {
     bool is_steady;   /* and more than least_bytes */
     gint64 window_us; /* really covered */
+    guint64 bytes;    /* grown in it, of what was asked for */
     guint64 used_bps, overhead_bps;
 } PressureGrowth;
 

@@ -3,17 +3,14 @@
 
 /* What a VM's group goes up and down by while nothing happens: stacks, sockets, slab. */
 #define NOISE_BYTES (8 * G_GUINT64_CONSTANT(1024) * 1024)
-/* What a backup, a migration or a shell in the pod takes within seconds and gives back. */
+/* What a backup, a migration or a shell in the pod takes within seconds and gives back, and QEMU
+ * without KVM in the first 15 s of its guest (50 MiB were seen). */
 #define BURST_BYTES (64 * G_GUINT64_CONSTANT(1024) * 1024)
 /* Growth beside a guest that is seen for less is told from such a burst by its size only. */
 #define BURST_US (60 * (gint64)G_USEC_PER_SEC)
 /* And of a lost VM less than half a minute of growth says nothing of what comes in minutes. */
 #define GLIMPSE_US (30 * (gint64)G_USEC_PER_SEC)
 #define GLIMPSE_END_US (120 * (gint64)G_USEC_PER_SEC)
-/* How much further than it was seen steady growth is believed: to be shown, and to wake somebody.
- */
-#define BELIEVE_WATCH 3
-#define BELIEVE_IMMINENT 1
 /* The rings hold five minutes and an hour. */
 #define FINE_US (5 * (gint64)G_USEC_PER_SEC)
 #define COARSE_US (60 * (gint64)G_USEC_PER_SEC)
@@ -22,6 +19,34 @@
 #define FAST_BYTES (G_GUINT64_CONSTANT(1024) * 1024)
 
 static const gint64 S = G_USEC_PER_SEC;
+
+/* How much further than it was seen is steady growth believed? What is only shown may be over soon;
+ * what wakes somebody, and raises limits, must not. The first that holds is told. */
+typedef struct {
+    PressureLevel level;
+    gint64 seen_us;   /* the shortest window it may be seen in */
+    guint times;      /* it is over within so many times the window */
+    gint64 within_us; /* and within so long */
+    const char *reason;
+} Belief;
+
+static const Belief beliefs[] = {
+    {.level = PRESSURE_IMMINENT,
+     .times = 1,
+     .within_us = PRESSURE_IMMINENT_US,
+     .reason = "steady growth beside the guest has used up half of what was left"},
+    /* what kills 80 s after it began is seen for 15 s: a minute is left. What takes longer than
+     * this is shown in time by the next one. */
+    {.level = PRESSURE_WATCH,
+     .times = 5,
+     .within_us = 150 * (gint64)G_USEC_PER_SEC,
+     .reason = "growth beside the guest has begun to use up what the limit leaves"},
+    {.level = PRESSURE_WATCH,
+     .seen_us = BURST_US,
+     .times = 3,
+     .within_us = G_MAXINT64,
+     .reason = "growth beside the guest will use up what the limit leaves"},
+};
 
 typedef enum { RING_QUICK, RING_FINE, RING_COARSE } RingName;
 
@@ -96,31 +121,54 @@ pressure_trend_end(const PressureTrack *track, guint64 room_bytes, guint64 *ret_
     return false;
 }
 
-PressureLevel
-pressure_trend_level(const PressureTrack *track, guint64 room_bytes, guint64 spare_bytes,
-                     guint64 error_bytes, guint64 *ret_bps)
+/* What this VM takes now and then says nothing when it begins: its largest burst so far. One that
+ * nearly filled the room excuses nothing. */
+static guint64
+usual_bytes(const PressureTrack *track, guint64 spare_bytes)
 {
-    PressureLevel level = PRESSURE_OK;
+    return track->burst_bytes <= spare_bytes / 3 * 2 ? track->burst_bytes : 0;
+}
+
+static bool
+belief_holds(const Belief *belief, const PressureGrowth *growth, gint64 end_us)
+{
+    return growth->window_us >= belief->seen_us && end_us < belief->within_us &&
+           end_us <= belief->times * growth->window_us;
+}
+
+static PressureOutlook
+window_outlook(const PressureTrack *track, guint window, const PressureRoom *room)
+{
+    guint64 least_bytes = windows[window].window_s * S < BURST_US ? BURST_BYTES : NOISE_BYTES;
+    PressureGrowth growth = window_growth(
+        track, window, false, least_bytes + MIN(room->error_bytes, (guint64)G_MAXINT64));
+    gint64 lost_us = reach_us(room->spare_bytes, growth.overhead_bps);
+    /* the guest's part of the growth ends when the guest is full */
+    gint64 dies_us = MAX(reach_us(room->room_bytes, growth.used_bps), lost_us);
+    bool is_usual = growth.bytes < usual_bytes(track, room->spare_bytes + growth.bytes);
+
+    for (guint i = 0; growth.is_steady && i < G_N_ELEMENTS(beliefs); i++) {
+        const Belief *belief = &beliefs[i];
+        bool is_shown = belief->level == PRESSURE_WATCH;
+
+        if (belief_holds(belief, &growth, is_shown ? lost_us : dies_us) && !(is_shown && is_usual))
+            return (PressureOutlook){belief->level, belief->reason, growth.overhead_bps, lost_us};
+    }
+    return (PressureOutlook){.level = PRESSURE_OK};
+}
+
+PressureOutlook
+pressure_trend_outlook(const PressureTrack *track, const PressureRoom *room)
+{
+    PressureOutlook gravest = {.level = PRESSURE_OK};
 
     for (guint i = 0; i < G_N_ELEMENTS(windows); i++) {
-        bool is_short = windows[i].window_s * S < BURST_US;
-        guint64 least_bytes = (is_short ? BURST_BYTES : NOISE_BYTES) + MIN(error_bytes, G_MAXINT64);
-        PressureGrowth growth = window_growth(track, i, false, least_bytes);
-        gint64 lost_in_us = reach_us(spare_bytes, growth.overhead_bps);
-        /* the guest's part of the growth ends when the guest is full */
-        gint64 dies_in_us = MAX(reach_us(room_bytes, growth.used_bps), lost_in_us);
+        PressureOutlook outlook = window_outlook(track, i, room);
 
-        if (!growth.is_steady)
-            continue;
-        if (dies_in_us < PRESSURE_IMMINENT_US &&
-            dies_in_us <= BELIEVE_IMMINENT * growth.window_us) {
-            *ret_bps = growth.overhead_bps;
-            return PRESSURE_IMMINENT;
-        }
-        if (!is_short && lost_in_us <= BELIEVE_WATCH * growth.window_us)
-            level = PRESSURE_WATCH;
+        if (outlook.level > gravest.level)
+            gravest = outlook;
     }
-    return level;
+    return gravest;
 }
 
 static bool

@@ -8,6 +8,19 @@
 
 #include "pressure-ring.h"
 
+typedef struct {
+    guint64 room_bytes;  /* below the limit */
+    guint64 spare_bytes; /* of them: what the guest will leave */
+    guint64 error_bytes; /* what of the growth may have been the guest's */
+} PressureRoom;
+
+typedef struct {
+    PressureLevel level; /* ok, watch, imminent */
+    const char *reason;  /* static; NULL when ok */
+    guint64 grows_bps;   /* beside the guest */
+    gint64 lost_in_us;   /* with it: when nothing is left for the rest of the guest */
+} PressureOutlook;
+
 /* Once a reading; the rings keep what their windows need of it. */
 void pressure_trend_add(PressureTrack *track, gint64 at_us, guint64 used_bytes,
                         guint64 overhead_bytes);
@@ -18,11 +31,9 @@ void pressure_trend_clear(PressureTrack *track);
  * from now on, when it fills room_bytes. false: none. */
 bool pressure_trend_end(const PressureTrack *track, guint64 room_bytes, guint64 *ret_bps,
                         gint64 *ret_end_us);
-/* Of one that is not: does growth beside the guest, at *ret_bps, use up what the guest will leave
- * of room_bytes? ok, watch, imminent. spare_bytes: room_bytes less what the guest may still take;
- * error_bytes: what of the growth may have been the guest's. */
-PressureLevel pressure_trend_level(const PressureTrack *track, guint64 room_bytes,
-                                   guint64 spare_bytes, guint64 error_bytes, guint64 *ret_bps);
+/* Of one that is not: does growth beside the guest use up what the guest will leave? A VM's usual
+ * bursts are not shown when they begin. */
+PressureOutlook pressure_trend_outlook(const PressureTrack *track, const PressureRoom *room);
 /* At what was added between the two newest readings, steady or not: is so little time left that the
  * next reading must not wait? */
 bool pressure_trend_is_fast(const PressureTrack *track, guint64 room_bytes, guint64 spare_bytes);

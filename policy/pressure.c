@@ -14,8 +14,9 @@
  * doomed: left (low) > room. Whatever QEMU itself holds, the guest may take more than there is.
  *
  * watch: left (high) > room, where the guest's RAM was counted; or it is with the balloon given
- * back; or the next burst would not fit; or steady growth beside the guest would use the rest up
- * within three times as long as it has been seen.
+ * back; or the next burst would not fit; or steady growth beside the guest, more than this VM's
+ * bursts so far, would use the rest up within three times as long as it has been seen, or, where
+ * that is a matter of minutes, five times.
  *
  * oom-imminent: doomed, and at its steady growth, the guest's touching included, the limit is
  * reached within 15 minutes; or doomed with a second signal (tasks stand still for memory, the
@@ -39,6 +40,8 @@
 #define SIGNAL_US (60 * (gint64)G_USEC_PER_SEC)
 /* What is told of a kill: as long as a person needs to come and look. */
 #define KILL_US PRESSURE_IMMINENT_US
+/* The largest burst is taken as it was so long ago: what grows now has not ended yet. */
+#define BURST_AGE_US (60 * (gint64)G_USEC_PER_SEC)
 /* The counting of 1 GiB of touched RAM takes up to 10 ms of CPU: 4 s a GiB keep it below 0.3 %. */
 #define COUNT_GAP_US_PER_GIB (4 * (gint64)G_USEC_PER_SEC)
 #define COUNT_GAP_MIN_US (60 * (gint64)G_USEC_PER_SEC)
@@ -218,6 +221,9 @@ sum_judge(const PressureTrack *track, const MemorySample *memory, const Sum *sum
           guint64 burst_bytes, PressureVerdict *verdict)
 {
     bool is_split = memory->guest_ram_is_shared || memory->has_count;
+    PressureRoom room = {sum->room_bytes, less(sum->room_bytes, sum->left_low_bytes),
+                         sum->error_bytes};
+    PressureOutlook outlook;
 
     verdict->has_rate = verdict->has_end =
         pressure_trend_end(track, sum->room_bytes, &verdict->rate_bps, &verdict->end_in_us);
@@ -225,21 +231,21 @@ sum_judge(const PressureTrack *track, const MemorySample *memory, const Sum *sum
         doomed_judge(track, memory, sum, verdict);
         return;
     }
-    verdict->level =
-        pressure_trend_level(track, sum->room_bytes, less(sum->room_bytes, sum->left_low_bytes),
-                             sum->error_bytes, &verdict->grows_bps);
-    if (verdict->level == PRESSURE_IMMINENT)
-        verdict->reason = "steady growth beside the guest has used up half of what was left";
-    else if (verdict->level == PRESSURE_WATCH)
-        verdict->reason = "growth beside the guest will use up what the limit leaves";
-    else if (is_split && sum->left_high_bytes > sum->room_bytes + LAG_BYTES)
+    outlook = pressure_trend_outlook(track, &room);
+    verdict->level = outlook.level;
+    verdict->reason = outlook.reason;
+    verdict->grows_bps = outlook.grows_bps;
+    verdict->lost_in_us = outlook.lost_in_us;
+    if (verdict->reason)
+        return;
+    if (is_split && sum->left_high_bytes > sum->room_bytes + LAG_BYTES)
         verdict->reason = "within the error of the page count the limit is too small";
     else if (is_split && sum->left_deflated_bytes > sum->room_bytes + LAG_BYTES)
         verdict->reason = "when the balloon is given back the limit is too small";
     else if (burst_bytes > 0 && plus(sum->left_low_bytes, burst_bytes) > sum->room_bytes)
         verdict->reason = "the next burst, as large as the largest seen, would not fit";
     if (verdict->reason)
-        verdict->level = MAX(verdict->level, PRESSURE_WATCH);
+        verdict->level = PRESSURE_WATCH;
     else
         verdict->reason = "the guest's whole RAM and all beside it fit below the limit";
 }
@@ -289,6 +295,16 @@ readings_keep(PressureTrack *track, const MemorySample *memory)
     pressure_trend_add(track, memory->at_us, sum.used_bytes, sum.overhead_bytes);
 }
 
+static void
+burst_follow(PressureTrack *track, gint64 at_us, guint64 burst_bytes)
+{
+    if (at_us - track->burst_us < BURST_AGE_US)
+        return;
+    track->burst_bytes = track->next_burst_bytes;
+    track->next_burst_bytes = burst_bytes;
+    track->burst_us = at_us;
+}
+
 /* Up at once, down when the readings have been milder for a while. A limit that was raised, or is
  * gone, is no reading that comes and goes. */
 static void
@@ -323,6 +339,7 @@ pressure_judge(PressureTrack *track, const MemorySample *memory, guint64 burst_b
         return &track->verdict;
     signals_follow(track, memory);
     readings_keep(track, memory);
+    burst_follow(track, memory->at_us, burst_bytes);
     verdict_take(track, reading_judge(track, memory, burst_bytes), memory);
     track->has_last = true;
     track->last = *memory;

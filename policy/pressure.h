@@ -36,6 +36,7 @@ typedef struct {
         has_rate; /* steady growth of all that cannot be reclaimed, the guest's touching included */
     guint64 rate_bps;
     guint64 grows_bps; /* growth beside the guest, where that is what it dies of; else 0 */
+    gint64 lost_in_us; /* with it: when that has used up what the guest will leave */
     bool has_end;      /* when the limit is reached at that rate, from the newest reading on */
     gint64 end_in_us;
 } PressureVerdict;
@@ -61,8 +62,10 @@ typedef struct {
     guint64 limit_bytes; /* of the newest reading: growth under another limit is another story */
     bool has_last;
     MemorySample last;
-    gint64 signal_us;  /* newest second signal: PSI, events; 0 never */
-    gint64 kill_us;    /* newest OOM kill in the group; 0 never */
+    gint64 signal_us;                      /* newest second signal: PSI, events; 0 never */
+    gint64 kill_us;                        /* newest OOM kill in the group; 0 never */
+    guint64 burst_bytes, next_burst_bytes; /* the largest, as of a while ago; 0 unknown */
+    gint64 burst_us;                       /* when next_burst_bytes was */
     gint64 falling_us; /* readings have been milder than the verdict since; 0 = they are not */
     PressureVerdict verdict;
 } PressureTrack;
