@@ -7,7 +7,9 @@
 #include "control.h"
 #include "libvirt.h"
 #include "lifting.h"
+#include "memory-watch.h"
 #include "message.h"
+#include "report-forecast.h"
 #include "report-journal.h"
 #include "report.h"
 #include "sandbox.h"
@@ -84,10 +86,29 @@ daemon_changed(const GuardianChange *change, gpointer data)
         capture_paged(daemon, change);
 }
 
+/* Before it is certain enough for an alert, it can be read. */
+static void
+note_growth(const Daemon *daemon, const Vm *vm)
+{
+    const PressureVerdict *forecast = &vm->memory_watch->pressure.verdict;
+    g_autoptr(JsonNode) told = NULL;
+    g_autofree char *text = NULL;
+
+    if (forecast->level != PRESSURE_WATCH || forecast->grows_bps == 0 ||
+        forecast->since_us != vm->memory.at_us)
+        return;
+    told = report_vm(daemon->host, vm);
+    text = report_forecast_text(json_node_get_object(told));
+    report_journal_note(JOURNAL_CHANGED, "%s: memory: %s", vm->name, text);
+}
+
 static void
 daemon_forecast(const Vm *vm, gpointer data)
 {
-    alerting_follow_memory(((const Daemon *)data)->alerting, vm);
+    const Daemon *daemon = data;
+
+    alerting_follow_memory(daemon->alerting, vm);
+    note_growth(daemon, vm);
 }
 
 static void

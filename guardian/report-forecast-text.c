@@ -93,6 +93,15 @@ report_level_word(JsonObject *vm)
     return level == PRESSURE_IMMINENT ? "OOM" : level == PRESSURE_DOOMED ? "DOOMED" : NULL;
 }
 
+const char *
+report_memory_word(JsonObject *vm)
+{
+    return report_level_of(vm) == PRESSURE_WATCH &&
+                   number_of(forecast_of(vm), "growth_beside_bytes_per_s") > 0
+               ? pressure_level_name(PRESSURE_WATCH)
+               : report_level_word(vm);
+}
+
 char *
 report_forecast_age(JsonObject *vm)
 {
@@ -114,6 +123,12 @@ stranger_text(JsonObject *vm)
         return NULL;
     return g_strdup_printf("%s[%" G_GINT64_FORMAT "] %s", report_text_of(stranger, "name", "?"),
                            pid, size);
+}
+
+static char *
+age_text(gint64 s)
+{
+    return units_format_age(CLAMP(s, 0, 86400 * 365) * G_USEC_PER_SEC);
 }
 
 static char *
@@ -143,7 +158,7 @@ report_forecast_text(JsonObject *vm)
     g_autofree char *missing = mib_of(forecast, "missing_low_bytes");
     g_autofree char *stranger = stranger_text(vm);
     GString *text;
-    gint64 missing_bytes = number_of(forecast, "missing_low_bytes"), end_s;
+    gint64 missing_bytes = number_of(forecast, "missing_low_bytes"), end_s, lost_s;
 
     if (!head)
         return NULL;
@@ -157,9 +172,15 @@ report_forecast_text(JsonObject *vm)
     else
         g_string_append_printf(text, ": %s", report_text_of(forecast, "reason", "?"));
     if (report_number_of(forecast, "end_in_s", &end_s) && missing_bytes > 0) {
-        g_autofree char *age = units_format_age(CLAMP(end_s, 0, 86400 * 365) * G_USEC_PER_SEC);
+        g_autofree char *age = age_text(end_s);
 
         g_string_append_printf(text, ", in %s at its growth", age);
+    }
+    if (report_number_of(forecast, "lost_in_s", &lost_s)) {
+        g_autofree char *age = age_text(lost_s);
+        g_autofree char *rate = mib_of(forecast, "growth_beside_bytes_per_s");
+
+        g_string_append_printf(text, ", the rest is gone in %s at %s a second", age, rate);
     }
     if (stranger)
         g_string_append_printf(text, "; stranger %s", stranger);
@@ -300,8 +321,11 @@ append_advice(GString *text, JsonObject *vm)
         line_say(&line, "end %s", stranger);
     line_say(&line, "raise the limit now: guardianctl limits plan %s%s", call,
              has_pod_limit(vm) ? " (pod first)" : "");
-    line_say(&line, "for good: %s", knob);
-    line_say(&line, "give the guest less RAM at its next start");
+    /* what grows, or has room enough for now, is not mended by the sum of today */
+    if (number_of(forecast_of(vm), "missing_high_bytes") > 0) {
+        line_say(&line, "for good: %s", knob);
+        line_say(&line, "give the guest less RAM at its next start");
+    }
     line_end(&line, text, "do");
 }
 

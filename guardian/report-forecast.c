@@ -44,6 +44,8 @@ add_verdict(JsonBuilder *builder, const PressureVerdict *verdict, const ReportCl
     build_u64(builder, "missing_high_bytes", has_sum, verdict->missing_high_bytes);
     build_u64(builder, "sufficient_limit_bytes", has_sum, verdict->sufficient_bytes);
     build_u64(builder, "growth_bytes_per_s", verdict->has_rate, verdict->rate_bps);
+    build_u64(builder, "growth_beside_bytes_per_s", verdict->grows_bps > 0, verdict->grows_bps);
+    build_s64(builder, "lost_in_s", verdict->grows_bps > 0, verdict->lost_in_us / G_USEC_PER_SEC);
     build_s64(builder, "end_in_s", verdict->has_end, verdict->end_in_us / G_USEC_PER_SEC);
     json_builder_end_object(builder);
 }

@@ -22,6 +22,8 @@ PressureLevel report_level_of(JsonObject *vm);
 /* Is it grave enough that somebody should look? Then the word for the column STATE: "DOOMED",
  * "OOM"; else NULL. */
 const char *report_level_word(JsonObject *vm);
+/* The same, and "watch" where growth beside the guest is shown that nobody is told of yet. */
+const char *report_memory_word(JsonObject *vm);
 /* For how long it has been at that level: "12s", "unknown". New string. */
 char *report_forecast_age(JsonObject *vm);
 /* "DOOMED, alive: the guest may take 1643 MiB more, 1519 MiB left: >= 124 MiB short; stranger

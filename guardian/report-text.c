@@ -288,7 +288,7 @@ append_row(GString *text, JsonObject *vm, bool is_coloured)
     State state = report_state_of(vm);
     g_autofree char *name = column(report_text_of(vm, "name", "?"), NAME_COLUMNS);
     /* a VM whose disks are fine, and whose memory is not */
-    const char *memory_word = state < STATE_SUSPECT ? report_level_word(vm) : NULL;
+    const char *memory_word = state < STATE_SUSPECT ? report_memory_word(vm) : NULL;
     g_autofree char *word =
         column(memory_word ? memory_word : report_state_word(state), STATE_COLUMNS);
     g_autofree char *limit = report_size_of(memory, "limit_bytes");
@@ -303,9 +303,10 @@ append_row(GString *text, JsonObject *vm, bool is_coloured)
     guint used = NAME_COLUMNS + 1 + STATE_COLUMNS + 1 + columns_of(cells) + 1;
     g_autofree char *verdict = verdict_cell(vm, used < LINE_COLUMNS ? LINE_COLUMNS - used : 0);
 
-    g_string_append_printf(text, "%s %s%s%s %s %s\n", name,
-                           report_state_colour(memory_word ? STATE_SUSPECT : state, is_coloured),
-                           word, is_coloured ? "\033[0m" : "", cells, verdict);
+    g_string_append_printf(
+        text, "%s %s%s%s %s %s\n", name,
+        report_state_colour(report_level_word(vm) ? MAX(state, STATE_SUSPECT) : state, is_coloured),
+        word, is_coloured ? "\033[0m" : "", cells, verdict);
 }
 
 /* "  virtio1 FROZEN, block-path, since ...": a line for each disk that is not fine. */
@@ -328,7 +329,7 @@ append_open_disks(GString *text, JsonObject *vm, bool is_coloured)
                 text, "  %s%s %s%s, %s, since %s\n", report_state_colour(state, is_coloured), label,
                 report_state_word(state), is_coloured ? "\033[0m" : "", layer, since);
     }
-    if (report_level_word(vm)) {
+    if (report_memory_word(vm)) {
         g_autofree char *forecast = report_forecast_text(vm);
         Line line = line_begin("");
 
@@ -384,7 +385,7 @@ report_status_text(JsonObject *state, bool is_coloured)
         else
             counts[worst]++;
         append_row(text, vms->pdata[i], is_coloured);
-        if (worst >= STATE_SUSPECT || report_level_word(vms->pdata[i]))
+        if (worst >= STATE_SUSPECT || report_memory_word(vms->pdata[i]))
             append_open_disks(text, vms->pdata[i], is_coloured);
     }
     g_string_append_printf(text, "%u VM%s: %u ok, %u unknown, %u suspect, %u frozen", vms->len,

@@ -243,6 +243,35 @@ status_shows_the_lost_one_first_and_fails(void **state)
     assert_int_equal(report_vm_exit_status(json_node_get_object(fine)), 0);
 }
 
+/* Fast growth beside the guest: shown with its end, and nobody is told yet. */
+static void
+growth_is_shown_before_anybody_is_told(void **state)
+{
+    Fixture *fixture = *state;
+    static const char *const words[] = {
+        "oom      watch: the guest may take 1643 MiB more, 1811 MiB left: growth beside the guest "
+        "has begun to use up what the limit leaves, the rest is gone in 33s at 5.0 MiB a second; "
+        "stranger memhold[11572] 403 MiB\n",
+        "do       end memhold[11572] 403 MiB, or raise the limit now: guardianctl limits plan "
+        "vm4\n"};
+    g_autoptr(JsonNode) lost = NULL, fine = NULL;
+    g_autofree char *text = NULL;
+
+    for (guint i = 0; i < 8; i++)
+        read_both(fixture, 60);
+    for (guint i = 1; i <= 4; i++)
+        read_both(fixture, 60 + 25 * i);
+    lost = report_vm(fixture->host, fixture->vms->pdata[0]);
+    fine = report_vm(fixture->host, fixture->vms->pdata[1]);
+    assert_string_equal(report_memory_word(json_node_get_object(lost)), "watch");
+    assert_null(report_level_word(json_node_get_object(lost)));
+    assert_null(report_memory_word(json_node_get_object(fine)));
+    assert_int_equal(report_vm_exit_status(json_node_get_object(lost)), 0);
+    assert_string_equal(fixture->told->str, "");
+    text = explain(fixture, 0);
+    assert_says(text, words, G_N_ELEMENTS(words));
+}
+
 static void
 it_is_told_once_paged_once_and_closed_once(void **state)
 {
@@ -381,6 +410,7 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(status_shows_the_lost_one_first_and_fails, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(growth_is_shown_before_anybody_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_is_told_once_paged_once_and_closed_once, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_the_vm_ends_its_alert, set_up, tear_down),
