@@ -336,6 +336,40 @@ def case_hugepages(scratch):
         vm.check_asked()
 
 
+def case_growing(scratch):
+    """fast growth beside a full guest is shown a minute before the kernel kills and paged before it, not the VM beside"""
+    guest, room, growth = 128, 500, 5
+    groups = [group_of(scratch, name, 2 * (guest + room)) for name in ("lost", "fine")]
+    full = ("-object", f"memory-backend-memfd,id=full,size={guest}M,share=on,prealloc=on", "-machine",
+            "memory-backend=full")
+    lost, fine = (Vm(scratch, f"memory-{i}", memory=str(guest), group=group.directory, paused=True, extra=full)
+                  for i, group in enumerate(groups))
+    guardian = Guardian(scratch, [lost, fine])
+    for vm, group in zip((lost, fine), groups):
+        wait_for(lambda: forecast(guardian, vm)["guest_left_high_bytes"] == 0, PATIENCE, "the guest is not full")
+        group.limit((2 * (guest + room) + room) * MIB - forecast(guardian, vm)["room_bytes"])
+        wait_for(lambda: abs(forecast(guardian, vm)["room_bytes"] - room * MIB) < 16 * MIB, PATIENCE, "another limit")
+    grower = scratch.spawn(sys.executable, "-c", GROW, str(growth), preexec_fn=lambda: join_group(groups[0].directory))
+    levels = {}
+
+    def is_killed():
+        level = forecast(guardian, lost).get("level")
+        if level == "watch" and level not in levels:  # here it is read, and no alert
+            status = guardian.ctl("status")
+            check(status.returncode == 0 and " watch " in status.stdout, status.stdout)
+        levels.setdefault(level, time.monotonic())
+        check(forecast(guardian, fine)["level"] == "ok", f"the innocent: {forecast(guardian, fine)}")
+        return lost.process.poll() is not None or grower.poll() is not None
+    wait_for(is_killed, 3 * PATIENCE, "nothing was killed", 0.5)
+    before = {level: time.monotonic() - at for level, at in levels.items()}
+    check(before.get("watch", 0) >= 60, f"shown too late: {before}")
+    check(before.get("oom-imminent", 0) >= 20, f"paged too late: {before}")
+    for word in ("memory: watch: ", "PAGE: memory: "):
+        check(f"{lost.name}: {word}" in guardian.log(), f"{word} was not told: {guardian.log()}")
+    check(not any(f"{fine.name}: {word}" in guardian.log() for word in ("memory", "alert", "PAGE")), guardian.log())
+    fine.check_asked()
+
+
 def case_memfd(scratch):
     """shared guest RAM is told exactly, and a stranger dooms the VM at once, not the VM beside"""
     groups = [group_of(scratch, name, GUEST + ROOM) for name in ("lost", "fine")]
@@ -440,6 +474,6 @@ def case_moved(scratch):
         vm.check_asked()
 
 
-run({"balloon": case_balloon, "hugepages": case_hugepages, "memfd": case_memfd, "moved": case_moved, "own": case_own,
-     "doomed": case_doomed, "killed": case_killed, "page_cache": case_page_cache, "counted": case_counted, "full": case_full,
-     "trees": case_trees})
+run({"balloon": case_balloon, "counted": case_counted, "doomed": case_doomed, "full": case_full,
+     "growing": case_growing, "hugepages": case_hugepages, "killed": case_killed, "memfd": case_memfd,
+     "moved": case_moved, "own": case_own, "page_cache": case_page_cache, "trees": case_trees})
