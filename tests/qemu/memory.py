@@ -406,7 +406,9 @@ def case_balloon(scratch):
     wait_for(lambda: guardian.vm(vm)["memory"]["balloon_bytes"] == GUEST // 4 * MIB, PATIENCE, "no balloon is seen")
     hold(scratch, group)
     wait_level(guardian, vm, "watch", seconds=PATIENCE)
-    check("balloon" in forecast(guardian, vm)["reason"], str(forecast(guardian, vm)))
+    # a holder that takes 10 s is growth at first
+    wait_for(lambda: "balloon" in forecast(guardian, vm)["reason"], PATIENCE, "the balloon is not named")
+    check(forecast(guardian, vm)["level"] == "watch", str(forecast(guardian, vm)))
     vm.qmp({"execute": "balloon", "arguments": {"value": GUEST * MIB}})
     wait_level(guardian, vm, "doomed", "oom-imminent", seconds=PATIENCE)
     check(vm.process.poll() is None, "the VM died of it")
