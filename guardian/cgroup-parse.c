@@ -223,6 +223,15 @@ cgroup_parse_oom_kills(const char *text, guint64 *ret_kills)
 }
 
 bool
+cgroup_parse_waiting(const char *text)
+{
+    Field fields[] = {{.name = "oom_kill_disable"}, {.name = "under_oom"}};
+
+    fields_read(text, fields, G_N_ELEMENTS(fields));
+    return fields[0].is_set && fields[0].value != 0 && fields[1].is_set && fields[1].value != 0;
+}
+
+bool
 cgroup_parse_frozen(const char *text)
 {
     Field frozen = {.name = "frozen"};

@@ -143,8 +143,10 @@ level_read_usage(const Cgroup *cgroup, Level *level, CgroupCharge *charge, GErro
     char text[TEXT_BYTES];
 
     charge->has_usage = level_read_bytes(cgroup, level, LEVEL_USAGE, &charge->usage_bytes, error);
-    charge->has_oom_kills = level_read(cgroup, level, LEVEL_EVENTS, text, NULL) &&
-                            cgroup_parse_oom_kills(text, &charge->oom_kills);
+    if (level_read(cgroup, level, LEVEL_EVENTS, text, NULL)) {
+        charge->has_oom_kills = cgroup_parse_oom_kills(text, &charge->oom_kills);
+        charge->is_waiting = !cgroup->path.is_v2 && cgroup_parse_waiting(text);
+    }
     return charge->has_usage;
 }
 

@@ -19,6 +19,8 @@ typedef struct {
     MemoryKinds kinds;
     bool has_oom_kills;
     guint64 oom_kills; /* v2: in the group and below it; v1: in the group itself */
+    bool
+        is_waiting; /* v1: out of memory, its OOM killer off: its tasks sleep until there is room */
 } CgroupCharge;
 
 /* The text of memory.stat -> all but usage and oom_kills; v1 needs memory.kmem.usage_in_bytes
@@ -27,6 +29,8 @@ bool cgroup_parse_stat_v2(const char *text, CgroupCharge *ret_charge);
 bool cgroup_parse_stat_v1(const char *text, guint64 kmem_bytes, CgroupCharge *ret_charge);
 /* oom_kill out of memory.events (v2) or memory.oom_control (v1). */
 bool cgroup_parse_oom_kills(const char *text, guint64 *ret_kills);
+/* Does memory.oom_control say that nobody is killed, and tasks wait for memory? */
+bool cgroup_parse_waiting(const char *text);
 /* Does cgroup.events say that the freezer holds all of the group? */
 bool cgroup_parse_frozen(const char *text);
 /* One number: memory.current and its like. */

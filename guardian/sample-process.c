@@ -53,6 +53,7 @@ read_group(Vm *vm, const Host *host, gint64 now_us, MemorySample *memory, char *
     memory->kinds = charge->kinds;
     memory->has_oom_kills = charge->has_oom_kills;
     memory->oom_kills = charge->oom_kills;
+    memory->waits_for_memory = charge->is_waiting;
     *ret_path = g_strdup(reading.limit_path ? reading.limit_path : cgroup_path(vm->cgroup)->path);
     memory->has_group = reading.charge.has_usage && reading.charge.has_unreclaimable;
     memory->group_usage_bytes = reading.charge.usage_bytes;

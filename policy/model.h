@@ -136,7 +136,9 @@ typedef struct {
     guint64 swap_room_bytes;
     bool has_oom_kills; /* of that group, since it exists: only "grew" counts */
     guint64 oom_kills;
-    bool has_max_events; /* how often it ran into its limit: only "grew" counts */
+    bool waits_for_memory; /* v1: that group is out of memory, its OOM killer off: all of it sleeps
+                            */
+    bool has_max_events;   /* how often it ran into its limit: only "grew" counts */
     guint64 max_events;
     bool has_stalled; /* PSI, memory full: time in which all of its tasks waited for memory */
     guint64 stalled_us;

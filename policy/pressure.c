@@ -21,7 +21,7 @@
  * oom-imminent: doomed, and at its steady growth, the guest's touching included, the limit is
  * reached within 15 minutes; or doomed with a second signal (tasks stand still for memory, the
  * limit was hit); or growth beside the guest has steadily eaten half of the room, so that the rest
- * is gone as fast; or the kernel has killed.
+ * is gone as fast; or the kernel has killed, or would have, were its OOM killer not off.
  *
  * Private guest RAM is not told from QEMU's heap by RssAnon. Before pages were counted the guest
  * gets all of RssAnon: "doomed" is then certain, and "ok" is not; after it QEMU's own part is taken
@@ -277,6 +277,11 @@ reading_judge(const PressureTrack *track, const MemorySample *memory, guint64 bu
     if (is_recent(track->kill_us, memory->at_us, KILL_US)) {
         verdict.level = PRESSURE_IMMINENT;
         verdict.reason = "the kernel has killed in this group for want of memory";
+    }
+    if (memory->waits_for_memory) {
+        verdict.level = PRESSURE_IMMINENT;
+        verdict.reason = "the group is out of memory, its OOM killer is off (memory.oom_control): "
+                         "whatever in it needs memory waits until somebody makes room";
     }
     return verdict;
 }

@@ -218,6 +218,15 @@ oom_kills_are_read_by_name(void **state)
     assert_int_equal(kills, 2);
 }
 
+static void
+tasks_wait_where_the_killer_is_off_and_memory_is_out(void **state)
+{
+    assert_true(cgroup_parse_waiting("oom_kill_disable 1\nunder_oom 1\noom_kill 0\n"));
+    assert_false(cgroup_parse_waiting("oom_kill_disable 1\nunder_oom 0\noom_kill 0\n"));
+    assert_false(cgroup_parse_waiting("oom_kill_disable 0\nunder_oom 1\noom_kill 3\n"));
+    assert_false(cgroup_parse_waiting("low 0\nhigh 1\noom 1\noom_kill 1\n"));
+}
+
 int
 main(void)
 {
@@ -227,6 +236,7 @@ main(void)
         cmocka_unit_test(v1_counts_shmem_out_of_its_cache_and_all_kernel_memory),
         cmocka_unit_test(a_stat_that_lacks_or_garbles_a_number_is_unknown),
         cmocka_unit_test(oom_kills_are_read_by_name),
+        cmocka_unit_test(tasks_wait_where_the_killer_is_off_and_memory_is_out),
     };
     struct CMUnitTest tests[G_N_ELEMENTS(others) + G_N_ELEMENTS(limit_rows) +
                             G_N_ELEMENTS(membership_rows) + G_N_ELEMENTS(mount_rows)];

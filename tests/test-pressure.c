@@ -207,6 +207,21 @@ a_kill_in_the_group_is_paged(void **state)
     assert_int_equal(story.track.verdict.level, PRESSURE_OK);
 }
 
+/* Of v1. The group beside it has its killer off, too, and memory. */
+static void
+a_group_that_waits_for_memory_is_paged(void **state)
+{
+    Story story = {.group = {.ram = 1024, .touched = 1024, .own = 40, .beside = 60, .limit = 1124}};
+    PressureTrack waiting = {0}, beside = {0};
+    MemorySample memory = story_reading(&story);
+
+    memory.at_us = 1;
+    assert_int_equal(pressure_judge(&beside, &memory, 0)->level, PRESSURE_OK);
+    memory.waits_for_memory = true;
+    assert_int_equal(pressure_judge(&waiting, &memory, 0)->level, PRESSURE_IMMINENT);
+    assert_non_null(strstr(waiting.verdict.reason, "OOM killer is off"));
+}
+
 /* Page cache runs into the limit all day long and is given back: max events and stalls of a group
  * that is not lost say nothing; of one that is, all. */
 static void
@@ -301,6 +316,7 @@ main(void)
         cmocka_unit_test(broken_numbers_do_not_wrap),
         cmocka_unit_test(a_shared_dimm_beside_private_ram_is_the_guests),
         cmocka_unit_test(a_kill_in_the_group_is_paged),
+        cmocka_unit_test(a_group_that_waits_for_memory_is_paged),
         cmocka_unit_test(second_signals_count_for_the_lost_only),
         cmocka_unit_test(a_raised_limit_ends_it_at_once_and_a_dip_does_not),
         cmocka_unit_test(a_burst_that_would_not_fit_is_watched),
