@@ -8,84 +8,15 @@ usage: memory.py [CASE...]
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 
-from fixture import PATIENCE, Failed, Group, Guardian, Skipped, Vm, check, join_group, reserve_huge_pages, run, wait_for
+from fixture import PATIENCE, Failed, Guardian, Vm, check, join_group, reserve_huge_pages, run, wait_for
+from groups import GROW, GUEST, HELD, MIB, ROOM, forecast, group_of, hold, vm_in, wait_level
 
-MIB = 1 << 20
-GUEST = 512
-# QEMU's own with TCG is some 100 MiB; so much is left when nobody else is in the group.
-ROOM = 300
-HELD = 400
 # Of a guest's memory, what a program in it can have.
 FILLED = 400
-HOLD = f"""
-import mmap, time
-held = mmap.mmap(-1, {HELD} << 20, mmap.MAP_PRIVATE)
-for at in range(0, {HELD} << 20, 4096):
-    held[at] = 1
-print("held", flush=True)
-time.sleep(3600)
-"""
-
-# So many MiB in every second, for ever.
-GROW = """
-import mmap, sys, time
-begin, held = time.monotonic(), []
-while True:
-    while len(held) < (time.monotonic() - begin) * float(sys.argv[1]):
-        held.append(mmap.mmap(-1, 1 << 20, mmap.MAP_PRIVATE))
-        for at in range(0, 1 << 20, 4096):
-            held[-1][at] = 1
-    time.sleep(0.2)
-"""
-
-# So many MiB, and when it is told to go on the rest of HELD.
-HOLD_IN_STEPS = f"""
-import mmap, signal, sys, time
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
-held = mmap.mmap(-1, {HELD} << 20, mmap.MAP_PRIVATE)
-for at in range(0, {HELD} << 20, 4096):
-    if at == int(sys.argv[1]) << 20:
-        signal.sigwait([signal.SIGUSR1])
-    held[at] = 1
-time.sleep(3600)
-"""
-
-
-def group_of(scratch, name, limit_mib):
-    if not Group.is_possible():
-        raise Skipped("needs root and a memory controller that may be used")
-    return Group(scratch, f"vm-guardian-ring-{name}", limit_mib * MIB)
-
-
-def vm_in(scratch, name, group, does="", **options):
-    return Vm(scratch, name, does=does, memory=str(GUEST), group=group.directory, **options)
-
-
-def hold(scratch, group):
-    """A stranger in the group, with memory that cannot be reclaimed."""
-    holder = scratch.spawn(sys.executable, "-c", HOLD, preexec_fn=lambda: join_group(group.directory))
-
-    def holds():
-        check(holder.poll() is None, "the holder ended")
-        with open(holder.log) as file:
-            return "held" in file.read()
-    wait_for(holds, PATIENCE, "the holder does not hold")
-    return holder
-
-
-def forecast(guardian, vm):
-    entry = guardian.vm(vm) or {}
-    return (entry.get("memory") or {}).get("forecast") or {}
-
-
-def wait_level(guardian, vm, *levels, seconds=60):
-    wait_for(lambda: forecast(guardian, vm).get("level") in levels, seconds,
-             f"{vm.name} is not {levels}: {forecast(guardian, vm)}", 0.5)
 
 
 def case_doomed(scratch):
@@ -181,7 +112,7 @@ SAID = ("guest_touched_low_bytes", "guest_touched_high_bytes", "qemu_own_low_byt
 
 
 def truth(vm, guest="Anonymous:"):
-    """From smaps, in tests only: what is resident of the guest's RAM, in smaps' word, and anonymous memory beside it."""
+    """From smaps, in tests only: resident of the guest's RAM, in smaps' word, and anonymous memory beside it."""
     ram, own, size = 0, 0, 0
     with open(f"/proc/{vm.pid}/smaps") as file:
         for line in file:
@@ -225,93 +156,6 @@ def case_counted(scratch):
     check(ram >= 128 * MIB, f"the guest touched only {ram} bytes")
 
 
-def case_killed(scratch):
-    """a real OOM kill is told with its story while and after the VM dies, and the VM beside is not in it"""
-    if not os.access("/dev/kmsg", os.R_OK):
-        raise Skipped("needs the kernel's log")
-    groups = [group_of(scratch, name, GUEST + ROOM) for name in ("killed", "spared")]
-    # all RAM is touched, and no guest has to boot for it
-    full = ("-object", f"memory-backend-ram,id=full,size={GUEST}M,prealloc=on", "-machine", "memory-backend=full")
-    killed, spared = (vm_in(scratch, f"memory-{i}", group, paused=True, extra=full)
-                      for i, group in enumerate(groups))
-    guardian = Guardian(scratch, [killed, spared], settings="[memory]\nperiod = 1s\n")
-    for vm in (killed, spared):
-        wait_for(lambda: (guardian.vm(vm) or {}).get("memory", {}).get("limit_bytes"), PATIENCE, "no limit is seen")
-    # of the two it is QEMU that has to die, as in the field
-    holder = scratch.spawn(sys.executable, "-c", HOLD_IN_STEPS, "100", preexec_fn=lambda: (
-        join_group(groups[0].directory), open("/proc/self/oom_score_adj", "w").write("-500")))
-
-    def is_seen():
-        stranger = guardian.vm(killed)["largest_stranger"]
-        return stranger["pid"] == holder.pid and stranger["private_bytes"] >= 100 * MIB
-    wait_for(is_seen, 2 * PATIENCE, "the holder is not seen")
-    holder.send_signal(signal.SIGUSR1)
-    wait_for(lambda: killed.process.poll() is not None, PATIENCE, "nothing was killed")
-    wait_for(lambda: f"{killed.name}: PAGE: memory: " in guardian.log(), PATIENCE, "nobody was paged")
-    wait_for(lambda: guardian.vm(killed) is None, PATIENCE, "the dead VM is still listed")
-    explained = guardian.ctl("explain", killed.name)
-    told = " ".join(explained.stdout.split())
-    check(explained.returncode == 1, str(explained))
-    # its own name as the kernel cuts it; where QEMU goes slowly the holder may follow it, and a loop that is not
-    for words in (f"qemu-system-x86[{killed.pid}] was OOM-killed", groups[0].name, "the VM died of it",
-                  f"limit {GUEST + ROOM}M", "blame: stranger, "):
-        check(words in told, f"{words!r} is not told: {told}")
-    check("a loop" not in told, told)
-    reports = json.loads(guardian.ctl("oom", "--json").stdout)["reports"]
-    (report,) = [report for report in reports if report["watched_vm"] == killed.name]
-    check(report["victim"]["pid"] == killed.pid and report["death"] and report["complete"], str(report))
-    check([victim["pid"] for victim in report["chain"]] in ([killed.pid], [killed.pid, holder.pid]), str(report["chain"]))
-    check(report["kills"] == 1, str(report))
-    check(report["limit_bytes"] == (GUEST + ROOM) * MIB, str(report))
-    check(report["blame"]["pid"] == holder.pid, str(report["blame"]))
-    check(report["blame"]["suggested_limit_bytes"] > report["limit_bytes"], str(report["blame"]))
-    check(report["parts"]["strangers_bytes"] > 100 * MIB, str(report["parts"]))
-    first, last = report["before"][0], report["before"][-1]
-    check(first["limit_bytes"] == last["limit_bytes"] == report["limit_bytes"], str(last))
-    check(first["strangers_bytes"] < 50 * MIB and first["before_s"] > last["before_s"], str(report["before"]))
-    check(last["largest_stranger"]["pid"] == holder.pid and last["strangers_bytes"] >= 100 * MIB, str(last))
-    check(last["unreclaimable_bytes"] - first["unreclaimable_bytes"] >= 50 * MIB, str(report["before"]))
-    check(last["guest_high_bytes"] >= GUEST * MIB * 9 // 10, str(last))
-    check("qemu's own helpers strangers" in told, f"the minutes before are not explained: {told}")
-    check(all(report["watched_vm"] != spared.name for report in reports), "the innocent is in it")
-    check(spared.process.poll() is None and guardian.vm(spared) is not None, "the innocent died")
-    check(not any(f"{spared.name}: {word}" in guardian.log() for word in ("alert", "PAGE")), guardian.log())
-    shown = guardian.ctl("status")
-    check(shown.returncode == 1 and f"oom      {killed.name}" in shown.stdout, shown.stdout)
-    spared.check_asked()
-
-
-def case_own(scratch):
-    """what QEMU takes for disks, threads and code is blamed on QEMU, and the VM with room for it lives"""
-    if not os.access("/dev/kmsg", os.R_OK):
-        raise Skipped("needs the kernel's log")
-    # the guest is full from the start; its boot is what makes QEMU grow
-    guest, room = 128, 80
-    extra = ["-object", f"memory-backend-memfd,id=shared,size={guest}M,share=on,prealloc=on", "-machine",
-             "memory-backend=shared"]
-    for i in range(24):
-        extra += ["-object", f"iothread,id=thread-{i}", "-blockdev", f"driver=null-co,node-name=null-{i}",
-                  "-device", f"virtio-blk-pci,drive=null-{i},iothread=thread-{i}"]
-    groups = [group_of(scratch, name, guest + limit) for name, limit in (("small", room), ("large", 5 * room))]
-    small, large = (Vm(scratch, f"memory-{i}", memory=str(guest), group=group.directory, does="", extra=extra,
-                       waits=False) for i, group in enumerate(groups))
-    guardian = Guardian(scratch, [small, large], settings="[memory]\nperiod = 1s\n")
-    wait_for(lambda: small.process.poll() is not None, 3 * PATIENCE, "nothing was killed")
-
-    def told():
-        reports = json.loads(guardian.ctl("oom", "--json").stdout)["reports"]
-        return [report for report in reports if (report["victim"] or {}).get("pid") == small.pid]
-    ((report,), _) = wait_for(told, PATIENCE, "the kill is not told")
-    check(report["blame"]["role"] == "qemu" and report["blame"]["pid"] == small.pid, str(report["blame"]))
-    check(report["guest_bytes"] >= guest * MIB * 9 // 10, f"the guest was full: {report['guest_bytes']}")
-    check(sum(report["parts"].values()) == report["usage_bytes"], f"does not close: {report['parts']}")
-    # the proxy that records what is asked is in the group, too
-    check(report["parts"]["strangers_bytes"] + report["parts"]["helpers_bytes"] < 4 * MIB, str(report["parts"]))
-    check(report["blame"]["suggested_limit_bytes"] > report["limit_bytes"], str(report["blame"]))
-    large.wait_ready(3 * PATIENCE)
-    check(large.process.poll() is None, "the innocent died")
-
-
 def case_hugepages(scratch):
     """huge pages are no charge: growth beside them is foretold a minute before the end, the VM beside is fine"""
     guest, growth = 128, 1.25
@@ -334,40 +178,6 @@ def case_hugepages(scratch):
     check(forecast(guardian, fine)["level"] == "ok", f"the innocent: {forecast(guardian, fine)}")
     for vm in (lost, fine):
         vm.check_asked()
-
-
-def case_growing(scratch):
-    """fast growth beside a full guest is shown a minute before the kernel kills and paged before it, not the VM beside"""
-    guest, room, growth = 128, 500, 5
-    groups = [group_of(scratch, name, 2 * (guest + room)) for name in ("lost", "fine")]
-    full = ("-object", f"memory-backend-memfd,id=full,size={guest}M,share=on,prealloc=on", "-machine",
-            "memory-backend=full")
-    lost, fine = (Vm(scratch, f"memory-{i}", memory=str(guest), group=group.directory, paused=True, extra=full)
-                  for i, group in enumerate(groups))
-    guardian = Guardian(scratch, [lost, fine])
-    for vm, group in zip((lost, fine), groups):
-        wait_for(lambda: forecast(guardian, vm)["guest_left_high_bytes"] == 0, PATIENCE, "the guest is not full")
-        group.limit((2 * (guest + room) + room) * MIB - forecast(guardian, vm)["room_bytes"])
-        wait_for(lambda: abs(forecast(guardian, vm)["room_bytes"] - room * MIB) < 16 * MIB, PATIENCE, "another limit")
-    grower = scratch.spawn(sys.executable, "-c", GROW, str(growth), preexec_fn=lambda: join_group(groups[0].directory))
-    levels = {}
-
-    def is_killed():
-        level = forecast(guardian, lost).get("level")
-        if level == "watch" and level not in levels:  # here it is read, and no alert
-            status = guardian.ctl("status")
-            check(status.returncode == 0 and " watch " in status.stdout, status.stdout)
-        levels.setdefault(level, time.monotonic())
-        check(forecast(guardian, fine)["level"] == "ok", f"the innocent: {forecast(guardian, fine)}")
-        return lost.process.poll() is not None or grower.poll() is not None
-    wait_for(is_killed, 3 * PATIENCE, "nothing was killed", 0.5)
-    before = {level: time.monotonic() - at for level, at in levels.items()}
-    check(before.get("watch", 0) >= 60, f"shown too late: {before}")
-    check(before.get("oom-imminent", 0) >= 20, f"paged too late: {before}")
-    for word in ("memory: watch: ", "PAGE: memory: "):
-        check(f"{lost.name}: {word}" in guardian.log(), f"{word} was not told: {guardian.log()}")
-    check(not any(f"{fine.name}: {word}" in guardian.log() for word in ("memory", "alert", "PAGE")), guardian.log())
-    fine.check_asked()
 
 
 def case_memfd(scratch):
@@ -442,7 +252,7 @@ def case_trees(scratch):
 
 
 def case_moved(scratch):
-    """a VM with a DIMM that is moved to a group with a limit is followed, and so is the limit; the one that stays is fine"""
+    """a VM with a DIMM that is moved to a group with a limit is followed; the one that stays is fine"""
     limit, dimm = 450, 64
     group = group_of(scratch, "moved", limit)
     # all of the first backend is touched, nothing of what was plugged in
@@ -477,5 +287,5 @@ def case_moved(scratch):
 
 
 run({"balloon": case_balloon, "counted": case_counted, "doomed": case_doomed, "full": case_full,
-     "growing": case_growing, "hugepages": case_hugepages, "killed": case_killed, "memfd": case_memfd,
-     "moved": case_moved, "own": case_own, "page_cache": case_page_cache, "trees": case_trees})
+     "hugepages": case_hugepages, "memfd": case_memfd, "moved": case_moved, "page_cache": case_page_cache,
+     "trees": case_trees})
