@@ -4,7 +4,7 @@
 # Three VMs alike, in scopes as Proxmox makes them, each with a full guest and a stranger beside it, and
 # memory.oom.group=1, as kubelet sets it. Of web the policy asks for another kill order: when its
 # stranger grows, that one dies alone. db, of which nothing is asked, dies with all of its scope. Nobody
-# writes to calm, whose stranger does not grow.
+# writes to calm, whose stranger does not grow, and of whose scope systemd would end the rest.
 
 programs=/run/case-programs
 journal=/var/lib/vm-guardian/acts
@@ -23,9 +23,9 @@ done
 more=$(head -c 100M /dev/zero | tr '\0' x)
 read -r -u 9
 HOLD
-scoped() { # ID NAME
+scoped() { # ID NAME OOMPOLICY
     systemd-run --quiet --scope --slice=qemu.slice --unit="$1" --property=MemoryMax=256M \
-        --property=MemorySwapMax=0 --property=OOMPolicy=continue bash -c "$programs/memhold $programs/hold $2 </dev/null >/dev/null 2>&1 &
+        --property=MemorySwapMax=0 --property="OOMPolicy=$3" bash -c "$programs/memhold $programs/hold $2 </dev/null >/dev/null 2>&1 &
         exec qemu-system-x86_64 -name $2 -machine pc,memory-backend=ram -accel tcg -m 160 \
             -object memory-backend-ram,id=ram,size=160M,prealloc=on -nodefaults -display none \
             -no-user-config -S -daemonize -pidfile /run/$2.pid -qmp unix:/run/$2.qmp,server=on,wait=off"
@@ -66,9 +66,9 @@ mkdir -p /etc/vm-guardian/vm.d
 printf '[Match]\nname = web\n[memory]\noom_group = 0\noom_score_strangers = 1000\n' \
     >/etc/vm-guardian/vm.d/web.conf
 mode observe
-scoped 101 web
-scoped 102 db
-scoped 103 calm
+scoped 101 web continue
+scoped 102 db continue
+scoped 103 calm stop
 systemctl start vm-guardian.service
 for name in web db calm; do
     wait_for 60 test -s $programs/$name
@@ -100,3 +100,10 @@ check 'and no group' grep -qx 'oom_group_kill 0' "$(group 101)/memory.events"
 check 'the VM beside is as it was' values_are 103 calm "$old"
 check 'it is taken back' guardianctl limits undo web --yes
 check 'to what it was' equal 1 "$(cat "$(group 101)/memory.oom.group")"
+
+printf '[Match]\nname = calm\n[memory]\noom_score_helpers = 0\n' >/etc/vm-guardian/vm.d/calm.conf
+systemctl reload vm-guardian.service
+check 'once something is asked for, systemd tells its policy' wait_for 120 is calm .oom_unit.policy stop
+check 'which would defeat it' explains calm 'OOMPolicy=stop of 103.scope: after any OOM kill in it systemd'
+check 'of the VM that lived it is another one' is web .oom_unit.policy continue
+check 'of which nothing is said' equal '' "$(explains web 'the order helps only' || :)"
