@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "oomblame.h"
+#include "oomblame-private.h"
 #include "oomevent.h"
 #include "oomline.h"
 #include "oomparts.h"
@@ -22,17 +22,13 @@
  *
  * Whatever the shares: a limit that was set far below what was in use already is to blame itself.
  *
- * A whole host has no shares: the program is to blame whose tasks hold more than any QEMU, unless
- * guests fill three quarters of the host and the program less than one. When a QEMU holds most it
- * is its own memory, if the guest's size is known to say so; the guests', if QEMUs hold half of the
- * host; else unknown. Where a cpuset or a memory policy allowed some nodes only, that is the limit.
- * Nobody is to blame for what was asked for (SysRq).
+ * A whole host has no shares: oomblame-host.c.
  *
  * The suggested limit holds the guest's whole RAM, what all others held, and a margin. Where guest
  * RAM is private, what QEMU held of its own is in the guest's part as long as the guest has not
- * touched everything: QEMU is given its share then. Without the
- * guest's size: the limit, raised by what was past the shares, and a margin. In a domain without a
- * VM it holds what was in use. It is never less than that. */
+ * touched everything: QEMU is given its share then. Without the guest's size: the limit, raised by
+ * what was past the shares, and a margin. In a domain without a VM it holds what was in use. It is
+ * never less than that. */
 
 /* KubeVirt's terms (main): QEMU 50, IOThread 8, video 32, and 8 for each of four vCPUs; a report
  * does not say how many there are. */
@@ -44,9 +40,7 @@
 #define KERNEL_SHARE_MIN_BYTES (32 * UNITS_MIB)
 /* Shares are those of VMs of a GiB and more. Four of them fill a smaller domain. */
 #define SHARE_DIVISOR 4
-/* An excess up to this blames nobody: a shell beside a VM is some MiB. Small domains differ less.
- */
-#define NOISE_BYTES (16 * UNITS_MIB)
+/* An excess up to OOMBLAME_NOISE_BYTES blames nobody; small domains differ less. */
 #define NOISE_MIN_BYTES (1 * UNITS_MIB)
 #define NOISE_DIVISOR 64
 /* How far charges that may not fail, and those that CPUs have in stock, go past a limit. */
@@ -57,37 +51,14 @@
 #define MARGIN_BYTES (16 * UNITS_MIB)
 #define MARGIN_DIVISOR 10
 
-typedef struct {
-    OomRole role;
-    const OomTask *task; /* NULL = no single one */
-    guint64 excess_bytes, share_bytes, held_bytes;
-} Suspect;
-
-typedef struct {
-    const OomReport *report;
-    OomSize guest; /* RAM as configured, or as far as it was touched; known only if told apart */
-    bool has_qemu;
-    const OomTask *largest_qemu;
-    guint n_strangers;
-    guint64 fair_bytes;   /* everybody but the guest, none past its share */
-    guint64 excess_bytes; /* everybody's, summed */
-    Suspect worst;
-} Case;
-
-static guint64
-difference(guint64 from, guint64 subtrahend)
-{
-    return from - MIN(from, subtrahend);
-}
-
 static void
-case_add(Case *judged, Suspect suspect)
+case_add(OomCase *judged, OomSuspect suspect)
 {
     const OomSize *limit = &judged->report->limit;
 
     if (limit->is_known)
         suspect.share_bytes = MIN(suspect.share_bytes, limit->bytes / SHARE_DIVISOR);
-    suspect.excess_bytes = difference(suspect.held_bytes, suspect.share_bytes);
+    suspect.excess_bytes = oomblame_less(suspect.held_bytes, suspect.share_bytes);
     judged->fair_bytes += MIN(suspect.held_bytes, suspect.share_bytes);
     judged->excess_bytes += suspect.excess_bytes;
     if (suspect.excess_bytes > judged->worst.excess_bytes)
@@ -95,11 +66,11 @@ case_add(Case *judged, Suspect suspect)
 }
 
 static void
-case_add_tasks(Case *judged)
+case_add_tasks(OomCase *judged)
 {
     const OomReport *report = judged->report;
-    Suspect strangers = {.role = OOM_ROLE_STRANGER, .held_bytes = report->parts.strangers.bytes};
-    Suspect qemu = {.role = OOM_ROLE_QEMU, .held_bytes = report->parts.qemu.bytes};
+    OomSuspect strangers = {.role = OOM_ROLE_STRANGER, .held_bytes = report->parts.strangers.bytes};
+    OomSuspect qemu = {.role = OOM_ROLE_QEMU, .held_bytes = report->parts.qemu.bytes};
 
     for (guint i = 0; i < report->tasks->len; i++) {
         const OomTask *task = &g_array_index(report->tasks, OomTask, i);
@@ -115,10 +86,10 @@ case_add_tasks(Case *judged)
                 qemu.task = task;
             break;
         case OOM_ROLE_HELPER:
-            case_add(judged, (Suspect){.role = OOM_ROLE_HELPER,
-                                       .task = task,
-                                       .share_bytes = share,
-                                       .held_bytes = held});
+            case_add(judged, (OomSuspect){.role = OOM_ROLE_HELPER,
+                                          .task = task,
+                                          .share_bytes = share,
+                                          .held_bytes = held});
             break;
         default:
             judged->n_strangers++;
@@ -133,24 +104,25 @@ case_add_tasks(Case *judged)
 }
 
 static void
-case_add_rest(Case *judged)
+case_add_rest(OomCase *judged)
 {
     const OomReport *report = judged->report;
     guint64 share = MAX(report->limit.bytes / KERNEL_SHARE_DIVISOR, KERNEL_SHARE_MIN_BYTES);
     guint64 mapped = 0;
 
-    case_add(judged, (Suspect){.role = OOM_ROLE_KERNEL,
-                               .share_bytes = share,
-                               .held_bytes = report->kernel.bytes});
+    case_add(judged, (OomSuspect){.role = OOM_ROLE_KERNEL,
+                                  .share_bytes = share,
+                                  .held_bytes = report->kernel.bytes});
     for (guint i = 0; i < report->tasks->len; i++)
         mapped += g_array_index(report->tasks, OomTask, i).charged_shmem_bytes;
-    case_add(judged, (Suspect){.role = OOM_ROLE_UNKNOWN,
-                               .held_bytes = MIN(difference(report->charge.shmem.bytes, mapped),
-                                                 report->parts.unexplained.bytes)});
+    case_add(judged,
+             (OomSuspect){.role = OOM_ROLE_UNKNOWN,
+                          .held_bytes = MIN(oomblame_less(report->charge.shmem.bytes, mapped),
+                                            report->parts.unexplained.bytes)});
 }
 
-static char *
-task_label(const OomTask *task)
+char *
+oomblame_label(const OomTask *task)
 {
     g_autofree char *name = units_printable(task->name, -1);
 
@@ -158,7 +130,7 @@ task_label(const OomTask *task)
 }
 
 static char *
-why_past_share(const Suspect *suspect, const char *who)
+why_past_share(const OomSuspect *suspect, const char *who)
 {
     g_autofree char *held = units_format_size_short(suspect->held_bytes);
     g_autofree char *excess = units_format_size_short(suspect->excess_bytes);
@@ -168,10 +140,10 @@ why_past_share(const Suspect *suspect, const char *who)
 }
 
 static char *
-why_strangers(const Case *judged)
+why_strangers(const OomCase *judged)
 {
-    const Suspect *worst = &judged->worst;
-    g_autofree char *label = task_label(worst->task);
+    const OomSuspect *worst = &judged->worst;
+    g_autofree char *label = oomblame_label(worst->task);
     g_autofree char *held = units_format_size_short(worst->held_bytes);
     g_autofree char *limit = units_format_size_short(judged->report->limit.bytes);
 
@@ -187,11 +159,11 @@ why_strangers(const Case *judged)
                            held, limit);
 }
 
-static char *
-why_suspect(const Case *judged)
+char *
+oomblame_why(const OomCase *judged)
 {
-    const Suspect *worst = &judged->worst;
-    g_autofree char *label = worst->task ? task_label(worst->task) : NULL;
+    const OomSuspect *worst = &judged->worst;
+    g_autofree char *label = worst->task ? oomblame_label(worst->task) : NULL;
     g_autofree char *held = units_format_size_short(worst->held_bytes);
     g_autofree char *own = NULL;
 
@@ -211,10 +183,10 @@ why_suspect(const Case *judged)
 }
 
 static char *
-why_limit(const Case *judged)
+why_limit(const OomCase *judged)
 {
     const OomReport *report = judged->report;
-    guint64 room = difference(report->limit.bytes, judged->guest.bytes);
+    guint64 room = oomblame_less(report->limit.bytes, judged->guest.bytes);
     g_autofree char *limit = units_format_size_short(report->limit.bytes);
     g_autofree char *guest = units_format_size_short(judged->guest.bytes);
     g_autofree char *left = units_format_size_short(room);
@@ -227,8 +199,8 @@ why_limit(const Case *judged)
                            limit, left, guest, fair);
 }
 
-static void
-blame_set(OomBlame *blame, OomRole role, const OomTask *task, char *why)
+void
+oomblame_set(OomBlame *blame, OomRole role, const OomTask *task, char *why)
 {
     blame->role = role;
     blame->why = why;
@@ -241,7 +213,7 @@ blame_set(OomBlame *blame, OomRole role, const OomTask *task, char *why)
 
 /* What QEMU may have held of its own besides what is known of it. */
 static guint64
-qemu_unseen(const Case *judged)
+qemu_unseen(const OomCase *judged)
 {
     const OomTask *qemu = judged->largest_qemu;
     const OomReport *report = judged->report;
@@ -253,10 +225,10 @@ qemu_unseen(const Case *judged)
 }
 
 static OomSize
-suggest_limit(const Case *judged, OomSize guest)
+suggest_limit(const OomCase *judged, OomSize guest)
 {
     const OomReport *report = judged->report;
-    guint64 others = difference(report->usage.bytes, report->parts.guest.bytes);
+    guint64 others = oomblame_less(report->usage.bytes, report->parts.guest.bytes);
     guint64 margin = MAX(others / MARGIN_DIVISOR, MARGIN_BYTES);
     bool has_vm = judged->has_qemu || report->vm;
     guint64 needed = report->limit.bytes + (has_vm ? judged->excess_bytes : 0);
@@ -265,7 +237,7 @@ suggest_limit(const Case *judged, OomSize guest)
         return (OomSize){false, 0};
     if (guest.is_known && report->parts.guest.is_known) {
         others += qemu_unseen(judged);
-        if (!g_uint64_checked_add(&needed, guest.bytes, difference(others, report->cache.bytes)))
+        if (!g_uint64_checked_add(&needed, guest.bytes, oomblame_less(others, report->cache.bytes)))
             return (OomSize){false, 0};
         needed = MAX(needed, report->limit.bytes);
     }
@@ -306,9 +278,10 @@ blame_add_swap_limit(OomReport *report)
 }
 
 static void
-judge_memcg(OomReport *report, Case *judged, OomSize guest)
+judge_memcg(OomReport *report, OomCase *judged, OomSize guest)
 {
-    guint64 noise = CLAMP(report->limit.bytes / NOISE_DIVISOR, NOISE_MIN_BYTES, NOISE_BYTES);
+    guint64 noise =
+        CLAMP(report->limit.bytes / NOISE_DIVISOR, NOISE_MIN_BYTES, OOMBLAME_NOISE_BYTES);
     guint64 needed, shortfall;
     bool is_told = report->parts.guest.is_known || !judged->has_qemu;
 
@@ -318,151 +291,25 @@ judge_memcg(OomReport *report, Case *judged, OomSize guest)
         judged->guest = guest;
     if (!g_uint64_checked_add(&needed, judged->guest.bytes, judged->fair_bytes))
         needed = G_MAXUINT64;
-    shortfall = report->limit.is_known ? difference(needed, report->limit.bytes) : 0;
+    shortfall = report->limit.is_known ? oomblame_less(needed, report->limit.bytes) : 0;
     if (is_limit_lowered(report))
-        blame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_lowered(report));
+        oomblame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_lowered(report));
     else if (is_told && report->tasks->len > 0 && report->limit.is_known &&
              MAX(judged->worst.excess_bytes, noise) <= MAX(shortfall, noise))
-        blame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_limit(judged));
+        oomblame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_limit(judged));
     else if (judged->worst.excess_bytes > noise)
-        blame_set(&report->blame, judged->worst.role, judged->worst.task, why_suspect(judged));
+        oomblame_set(&report->blame, judged->worst.role, judged->worst.task, oomblame_why(judged));
     else
-        blame_set(&report->blame, OOM_ROLE_UNKNOWN, NULL,
-                  g_strdup(judged->has_qemu
-                               ? "nobody beside QEMU is past its share; without the guest's size "
-                                 "its RAM cannot be told from QEMU's own"
-                               : "the log does not tell enough"));
+        oomblame_set(
+            &report->blame, OOM_ROLE_UNKNOWN, NULL,
+            g_strdup(judged->has_qemu
+                         ? "nobody beside QEMU is past its share; without the guest's size "
+                           "its RAM cannot be told from QEMU's own"
+                         : "the log does not tell enough"));
     if (report->blame.role != OOM_ROLE_UNKNOWN || judged->worst.excess_bytes > noise)
         report->blame.suggested_limit = suggest_limit(judged, guest);
     if (oomreport_is_swap_limited(report))
         blame_add_swap_limit(report);
-}
-
-/* All tasks of one name. */
-typedef struct {
-    const OomTask *largest;
-    guint64 held_bytes;
-    guint n;
-} Program;
-
-/* The one that holds most, QEMU aside; largest = NULL: there is none. */
-static Program
-program_largest(const OomReport *report)
-{
-    GHashTable *by_name = g_hash_table_new(g_str_hash, g_str_equal);
-    g_autofree Program *programs = g_new0(Program, report->tasks->len + 1);
-    Program *most = programs; /* stays empty: the first has the index 1 */
-    guint n = 0;
-
-    for (guint i = 0; i < report->tasks->len; i++) {
-        const OomTask *task = &g_array_index(report->tasks, OomTask, i);
-        Program *program =
-            task->role == OOM_ROLE_QEMU ? NULL : g_hash_table_lookup(by_name, task->name);
-
-        if (task->role == OOM_ROLE_QEMU)
-            continue;
-        if (!program) {
-            program = &programs[++n];
-            g_hash_table_insert(by_name, (gpointer)task->name, program);
-        }
-        program->n++;
-        program->held_bytes += oomtask_charged_bytes(task);
-        if (!program->largest ||
-            oomtask_charged_bytes(task) > oomtask_charged_bytes(program->largest))
-            program->largest = task;
-        if (program->held_bytes > most->held_bytes)
-            most = program;
-    }
-    g_hash_table_unref(by_name);
-    return *most;
-}
-
-static char *
-why_program(const Program *program)
-{
-    g_autofree char *label = task_label(program->largest);
-    g_autofree char *name = units_printable(program->largest->name, -1);
-    g_autofree char *held = units_format_size_short(program->held_bytes);
-    g_autofree char *one = units_format_size_short(oomtask_charged_bytes(program->largest));
-
-    if (program->n == 1)
-        return g_strdup_printf("%s holds %s, more than any other program of the host", label, held);
-    return g_strdup_printf("%u tasks of %s hold %s, more than any other program of the host; the "
-                           "largest is %s with %s",
-                           program->n, name, held, label, one);
-}
-
-static char *
-why_nodes(const OomReport *report)
-{
-    g_autofree char *nodes = units_printable(report->nodes, -1);
-    g_autofree char *free =
-        units_format_size_short(difference(report->limit.bytes, report->usage.bytes));
-
-    if (!report->limit.is_known || !report->usage.is_known)
-        return g_strdup_printf("a cpuset or memory policy allowed only the memory of node %s",
-                               nodes);
-    return g_strdup_printf("a cpuset or memory policy allowed only the memory of node %s, while "
-                           "the host had %s free",
-                           nodes, free);
-}
-
-/* Set aside, and more of it in no use than any program holds. */
-static bool
-is_lost_to_huge_pages(const OomReport *report, const Case *judged, const Program *program)
-{
-    guint64 unused = report->hugetlb_free.bytes;
-
-    return report->limit.is_known && unused >= report->limit.bytes / 4 &&
-           (!program->largest || unused > program->held_bytes) &&
-           (!judged->largest_qemu || unused > oomtask_charged_bytes(judged->largest_qemu));
-}
-
-static char *
-why_huge_pages(const OomReport *report)
-{
-    g_autofree char *all = units_format_size_short(report->hugetlb.bytes);
-    g_autofree char *ram = units_format_size_short(report->limit.bytes);
-    g_autofree char *unused = units_format_size_short(report->hugetlb_free.bytes);
-
-    return g_strdup_printf("%s of the host's %s are set aside as huge pages, %s of them in no use",
-                           all, ram, unused);
-}
-
-static void
-judge_host(OomReport *report, const Case *judged)
-{
-    const OomTask *largest = judged->largest_qemu;
-    Program program = program_largest(report);
-    guint64 qemus = report->parts.qemu.bytes + report->parts.guest.bytes;
-    guint64 quarter = report->limit.bytes / 4;
-    bool is_full = report->limit.is_known && qemus >= 3 * quarter && program.held_bytes < quarter;
-    g_autofree char *label = largest ? task_label(largest) : NULL;
-    g_autofree char *held = units_format_size_short(largest ? oomtask_charged_bytes(largest) : 0);
-    g_autofree char *ram = units_format_size_short(report->limit.bytes);
-    g_autofree char *sum = units_format_size_short(qemus);
-
-    if (report->is_sysrq)
-        blame_set(&report->blame, OOM_ROLE_UNKNOWN, NULL,
-                  g_strdup("somebody asked for it (SysRq f); memory need not have run out"));
-    else if (report->nodes)
-        blame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_nodes(report));
-    else if (is_lost_to_huge_pages(report, judged, &program))
-        blame_set(&report->blame, OOM_ROLE_LIMIT, NULL, why_huge_pages(report));
-    else if (program.largest && !is_full &&
-             (!judged->largest_qemu ||
-              program.held_bytes > oomtask_charged_bytes(judged->largest_qemu)))
-        blame_set(&report->blame, program.largest->role, program.largest, why_program(&program));
-    else if (judged->worst.role == OOM_ROLE_QEMU && judged->worst.excess_bytes > NOISE_BYTES)
-        blame_set(&report->blame, OOM_ROLE_QEMU, judged->worst.task, why_suspect(judged));
-    else if (largest && report->limit.is_known && qemus >= report->limit.bytes / 2)
-        blame_set(&report->blame, OOM_ROLE_GUEST, largest,
-                  g_strdup_printf("QEMU holds %s of the host's %s, %s %s of it: guests beyond what "
-                                  "the host has",
-                                  sum, ram, label, held));
-    else
-        blame_set(&report->blame, OOM_ROLE_UNKNOWN, NULL,
-                  g_strdup("no task of the host stands out"));
 }
 
 /* What the kernel compares: rss, swap and page tables, and the adjustment in thousandths of all
@@ -495,7 +342,7 @@ why_victim(const OomReport *report)
                                scope);
     if (!larger->has_oom_score_adj || larger->oom_score_adj >= victim->oom_score_adj)
         return NULL;
-    label = task_label(larger);
+    label = oomblame_label(larger);
     size = units_format_size_short(task_size(larger));
     return g_strdup_printf("its oom_score_adj %d outweighed its %s: %s had %s, but %d%s",
                            victim->oom_score_adj, own, label, size, larger->oom_score_adj, scope);
@@ -504,11 +351,11 @@ why_victim(const OomReport *report)
 void
 oomblame_judge(OomReport *report, OomSize guest)
 {
-    Case judged = {.report = report, .worst = {.role = OOM_ROLE_UNKNOWN}};
+    OomCase judged = {.report = report, .worst = {.role = OOM_ROLE_UNKNOWN}};
 
     case_add_tasks(&judged);
     if (report->constraint == OOM_CONSTRAINT_GLOBAL)
-        judge_host(report, &judged);
+        oomblame_judge_host(report, &judged);
     else
         judge_memcg(report, &judged, guest);
     report->victim_why = why_victim(report);

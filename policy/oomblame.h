@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Who made a domain run out of memory, which is seldom who died. The rules stand at the head of
- * oomblame.c. */
+/* Who made a domain run out of memory, which is seldom who died. The rules stand at the heads of
+ * oomblame.c and oomblame-host.c. */
 
 #include "oomreport.h"
 
