@@ -4,26 +4,10 @@
 #include "message.h"
 #include "report-build.h"
 #include "report-read.h"
+#include "report-roles.h"
 #include "units.h"
 
 #include <string.h>
-
-static void
-add_stranger(JsonBuilder *builder, const MemoryPoint *point)
-{
-    g_autofree char *name = units_printable(point->stranger_name, -1);
-
-    json_builder_set_member_name(builder, "largest_stranger");
-    if (!point->has_roles || point->stranger_pid == 0) {
-        json_builder_add_null_value(builder);
-        return;
-    }
-    json_builder_begin_object(builder);
-    build_text(builder, "name", name);
-    build_s64(builder, "pid", true, point->stranger_pid);
-    build_u64(builder, "private_bytes", true, point->stranger_bytes);
-    json_builder_end_object(builder);
-}
 
 static void
 add_point(JsonBuilder *builder, const MemoryPoint *point, gint64 kill_us)
@@ -41,7 +25,8 @@ add_point(JsonBuilder *builder, const MemoryPoint *point, gint64 kill_us)
     build_u64(builder, "strangers_bytes", point->has_roles, point->strangers_bytes);
     build_u64(builder, "kernel_bytes", point->has_kernel, point->kernel_bytes);
     build_u64(builder, "rest_bytes", true, point->rest_bytes);
-    add_stranger(builder, point);
+    report_add_stranger(builder, point->has_roles ? point->stranger_pid : 0, point->stranger_name,
+                        point->stranger_bytes);
     json_builder_end_object(builder);
 }
 
@@ -82,15 +67,11 @@ age_of(JsonObject *row)
 static char *
 stranger_of(JsonObject *row)
 {
-    JsonObject *stranger = message_get_object(row, "largest_stranger");
-    g_autofree char *size = report_size_of(stranger, "private_bytes");
-    gint64 pid = 0, bytes = 0;
+    g_autofree char *label = report_stranger_label(row);
+    g_autofree char *size =
+        report_size_of(message_get_object(row, "largest_stranger"), "private_bytes");
 
-    if (!stranger || !report_number_of(stranger, "pid", &pid) ||
-        !report_number_of(stranger, "private_bytes", &bytes) || bytes < (gint64)UNITS_MIB)
-        return g_strdup("");
-    return g_strdup_printf("  %s[%" G_GINT64_FORMAT "] %s", report_text_of(stranger, "name", "?"),
-                           pid, size);
+    return label ? g_strdup_printf("  %s %s", label, size) : g_strdup("");
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include "message.h"
 #include "report-line.h"
+#include "report-roles.h"
 #include "units.h"
 
 #include <string.h>
@@ -57,6 +58,7 @@ mib_of(JsonObject *object, const char *member)
 
     return report_number_of(object, member, &bytes) ? mib_text(bytes) : g_strdup("-");
 }
+
 static gint64
 number_of(JsonObject *object, const char *member)
 {
@@ -114,15 +116,10 @@ report_forecast_age(JsonObject *vm)
 static char *
 stranger_text(JsonObject *vm)
 {
-    JsonObject *stranger = message_get_object(vm, "largest_stranger");
-    g_autofree char *size = mib_of(stranger, "private_bytes");
-    gint64 pid = 0, bytes = 0;
+    g_autofree char *label = report_stranger_label(vm);
+    g_autofree char *size = mib_of(message_get_object(vm, "largest_stranger"), "private_bytes");
 
-    if (!stranger || !report_number_of(stranger, "pid", &pid) ||
-        !report_number_of(stranger, "private_bytes", &bytes) || bytes < (gint64)UNITS_MIB)
-        return NULL;
-    return g_strdup_printf("%s[%" G_GINT64_FORMAT "] %s", report_text_of(stranger, "name", "?"),
-                           pid, size);
+    return label ? g_strdup_printf("%s %s", label, size) : NULL;
 }
 
 static char *

@@ -2,6 +2,7 @@
 #include "report-roles.h"
 
 #include "message.h"
+#include "report-build.h"
 #include "units.h"
 
 #include <string.h>
@@ -33,25 +34,33 @@ add_use(JsonBuilder *builder, Role role, const RoleUse *use)
     json_builder_end_object(builder);
 }
 
-static void
-add_stranger(JsonBuilder *builder, const RoleTable *table)
+void
+report_add_stranger(JsonBuilder *builder, gint64 pid, const char *name, guint64 bytes)
 {
-    g_autofree char *name = units_printable(table->stranger_name, -1);
+    g_autofree char *printable = units_printable(name, -1);
 
     json_builder_set_member_name(builder, "largest_stranger");
-    if (!table->is_known || table->stranger_pid == 0) {
+    if (pid == 0) {
         json_builder_add_null_value(builder);
         return;
     }
     json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "name");
-    json_builder_add_string_value(builder, name);
-    json_builder_set_member_name(builder, "pid");
-    json_builder_add_int_value(builder, table->stranger_pid);
-    json_builder_set_member_name(builder, "private_bytes");
-    json_builder_add_int_value(builder,
-                               (gint64)MIN(table->stranger_private_bytes, (guint64)G_MAXINT64));
+    build_text(builder, "name", printable);
+    build_s64(builder, "pid", true, pid);
+    build_u64(builder, "private_bytes", true, bytes);
     json_builder_end_object(builder);
+}
+
+char *
+report_stranger_label(JsonObject *of)
+{
+    JsonObject *stranger = message_get_object(of, "largest_stranger");
+    gint64 pid = 0, bytes = 0;
+
+    if (!stranger || !report_number_of(stranger, "pid", &pid) ||
+        !report_number_of(stranger, "private_bytes", &bytes) || bytes < (gint64)UNITS_MIB)
+        return NULL;
+    return g_strdup_printf("%s[%" G_GINT64_FORMAT "]", report_text_of(stranger, "name", "?"), pid);
 }
 
 void
@@ -72,7 +81,8 @@ report_add_roles(JsonBuilder *builder, const RoleTable *table)
         json_builder_add_boolean_value(builder, table->is_complete);
     else
         json_builder_add_null_value(builder);
-    add_stranger(builder, table);
+    report_add_stranger(builder, table->is_known ? table->stranger_pid : 0, table->stranger_name,
+                        table->stranger_private_bytes);
 }
 
 char *
