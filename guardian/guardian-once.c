@@ -3,6 +3,7 @@
 #include "guardian-private.h"
 #include "memory-watch.h"
 #include "storage.h"
+#include "unit-policy.h"
 
 /* Without the loop, how long a look may take in all before what is there is shown. */
 #define LOOK_DEADLINE_US (8 * G_USEC_PER_SEC)
@@ -53,6 +54,17 @@ guardian_look_for_vms(Guardian *guardian)
     return guardian->vms->len;
 }
 
+/* One after the other: beside the children of the samples there was no room for them. */
+static void
+ask_policies(Guardian *guardian)
+{
+    for (guint i = 0; i < guardian->vms->len; i++) {
+        unit_policy_go_on(guardian->vms->pdata[i], guardian->host, guardian->children,
+                          host_monotonic_us(guardian->host));
+        guardian_wait(guardian, 0, LOOK_DEADLINE_US);
+    }
+}
+
 void
 guardian_look_twice(Guardian *guardian, gint64 apart_us)
 {
@@ -69,6 +81,7 @@ guardian_look_twice(Guardian *guardian, gint64 apart_us)
                 guardian_sample(guardian, guardian->vms->pdata[i], now);
         guardian_wait(guardian, round == 0 ? apart_us : 0, LOOK_DEADLINE_US);
     }
+    ask_policies(guardian);
     now = host_monotonic_us(guardian->host);
     trees_look(guardian->host_watch->trees, guardian->vms, now);
     host_watch_look(guardian->host_watch, guardian->vms, &guardian->limits, now);

@@ -5,7 +5,7 @@
 #include "unit-ask.h"
 #include "units.h"
 
-/* A running unit keeps it, a daemon-reload apart. */
+/* Only a daemon-reload changes it. */
 #define ASK_US (600 * (gint64)G_USEC_PER_SEC)
 /* Where systemd does not answer one child of each VM would wait: half of the room stays for those
  * who look at the VMs' storage. */
@@ -33,16 +33,16 @@ unit_policy_free(UnitPolicy *policy)
     g_free(policy);
 }
 
+/* A running unit keeps its policy: what is known outlives a systemd that does not answer. */
 static void
 on_words(const UnitWords *words, gpointer data)
 {
     Vm *vm = lookup_end(data);
 
-    if (!vm)
+    if (!vm || !words)
         return;
     g_free(vm->unit_policy->word);
-    vm->unit_policy->word =
-        words && *words->oom_policy ? units_printable(words->oom_policy, -1) : NULL;
+    vm->unit_policy->word = *words->oom_policy ? units_printable(words->oom_policy, -1) : NULL;
 }
 
 /* The unit is another one after the VM was moved. */

@@ -165,24 +165,26 @@ a_unit_that_systemd_ends_is_named(void **state)
 }
 
 static void
-systemd_is_asked_each_ten_minutes(void **state)
+what_systemd_said_stays_for_ten_minutes_and_until_it_answers(void **state)
 {
     Fixture *fixture = *state;
     Vm *vm = add_vm(fixture, 42, "/qemu.slice/101.scope", true);
-    g_autofree char *before = NULL, *after = NULL, *once = NULL, *twice = NULL;
+    g_autofree char *before = NULL, *after = NULL, *once = NULL, *thrice = NULL;
 
     systemctl_is(fixture, "echo Id=$4; echo OOMPolicy=stop");
     look(fixture, MINUTE);
-    systemctl_is(fixture, "echo Id=$4; echo OOMPolicy=continue");
+    systemctl_is(fixture, "exit 1");
     look(fixture, 11 * MINUTE - 1);
     once = log_of(fixture);
-    before = told_of(vm);
     look(fixture, 11 * MINUTE);
-    twice = log_of(fixture);
+    before = told_of(vm);
+    systemctl_is(fixture, "echo Id=$4; echo OOMPolicy=continue");
+    look(fixture, 21 * MINUTE);
+    thrice = log_of(fixture);
     after = told_of(vm);
     assert_string_equal(once, "101.scope\n");
     assert_true(g_str_has_prefix(before, "order OOMPolicy=stop"));
-    assert_string_equal(twice, "101.scope\n101.scope\n");
+    assert_string_equal(thrice, "101.scope\n101.scope\n101.scope\n");
     assert_string_equal(after, "");
 }
 
@@ -230,7 +232,7 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         WITH_SYSTEMD(a_unit_that_systemd_ends_is_named),
-        WITH_SYSTEMD(systemd_is_asked_each_ten_minutes),
+        WITH_SYSTEMD(what_systemd_said_stays_for_ten_minutes_and_until_it_answers),
         WITH_SYSTEMD(what_is_not_known_is_not_told),
         WITH_SYSTEMD(a_vm_may_end_before_systemd_answers),
     };

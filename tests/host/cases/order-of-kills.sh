@@ -107,3 +107,5 @@ check 'once something is asked for, systemd tells its policy' wait_for 120 is ca
 check 'which would defeat it' explains calm 'OOMPolicy=stop of 103.scope: after any OOM kill in it systemd'
 check 'of the VM that lived it is another one' is web .oom_unit.policy continue
 check 'of which nothing is said' equal '' "$(explains web 'the order helps only' || :)"
+systemctl stop vm-guardian.service
+check 'without a daemon the tool asks itself' explains calm 'OOMPolicy=stop of 103.scope: after any OOM kill in it systemd'
