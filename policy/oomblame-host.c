@@ -7,7 +7,9 @@
  * guests fill three quarters of the host and the program less than one. When a QEMU holds most it
  * is its own memory, if the guest's size is known to say so; the guests', if QEMUs hold half of the
  * host; else unknown. Where a cpuset or a memory policy allowed some nodes only, that is the limit.
- * Nobody is to blame for what was asked for (SysRq). */
+ * So are huge pages in no use, a quarter of the host and more than any program or QEMU holds,
+ * unless a program has taken a quarter of what they leave: that one grew. Nobody is to blame for
+ * what was asked for (SysRq). */
 
 /* All tasks of one name. */
 typedef struct {
@@ -83,9 +85,11 @@ static bool
 is_lost_to_huge_pages(const OomReport *report, const OomCase *judged, const Program *program)
 {
     guint64 unused = report->hugetlb_free.bytes;
+    guint64 left = oomblame_less(report->limit.bytes, report->hugetlb.bytes);
 
     return report->limit.is_known && unused >= report->limit.bytes / 4 &&
-           (!program->largest || unused > program->held_bytes) &&
+           (!program->largest ||
+            (unused > program->held_bytes && program->held_bytes < left / 4)) &&
            (!judged->largest_qemu || unused > oomtask_charged_bytes(judged->largest_qemu));
 }
 

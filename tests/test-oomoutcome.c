@@ -68,11 +68,17 @@ static const Row rows[] = {
      OOM_OUTCOME_KILLED, true, OOM_ROLE_UNKNOWN, "SysRq", 0},
     {"huge pages that nobody uses are missing to all others",
      "a invoked oom-killer: gfp_mask=0x0, order=0\n" HUGE_HOST("2560", "2304") TABLE SMALL
-     "[   2000]    33  2000   900000   800000  1000000        0             0 worker\n"
-     "Out of memory: Killed process 2000 (worker) total-vm:3600000kB, anon-rss:3200000kB, "
+     "[   2000]    33  2000   600000   500000  1000000        0             0 worker\n"
+     "Out of memory: Killed process 2000 (worker) total-vm:2400000kB, anon-rss:2000000kB, "
      "file-rss:0kB, shmem-rss:0kB\n",
      OOM_OUTCOME_KILLED, true, OOM_ROLE_LIMIT,
      "7.0G of the host's 16G are set aside as huge pages, 4.5G of them in no use", 0},
+    {"and yet a program that took a quarter of what they leave is to blame",
+     "a invoked oom-killer: gfp_mask=0x0, order=0\n" HUGE_HOST("2560", "2304") TABLE SMALL
+     "[   2000]    33  2000   900000   800000  1000000        0             0 worker\n"
+     "Out of memory: Killed process 2000 (worker) total-vm:3600000kB, anon-rss:3200000kB, "
+     "file-rss:0kB, shmem-rss:0kB\n",
+     OOM_OUTCOME_KILLED, true, OOM_ROLE_STRANGER, "worker[2000] holds 3.1G", 0},
     {"huge pages that are in use are not to blame for a program's growth",
      "a invoked oom-killer: gfp_mask=0x0, order=0\n" HUGE_HOST("2560", "100") TABLE SMALL
      "[   2000]    33  2000   900000   800000  1000000        0             0 worker\n"

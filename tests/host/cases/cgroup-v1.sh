@@ -125,7 +125,7 @@ check 'who was to blame' tells max '.blame | "\(.role) \(.pid)"' "stranger $(hol
 check 'and a higher limit had been enough' tells max '.blame.suggested_limit_bytes > .limit_bytes' true
 check 'it is explained' wait_for 60 explains max 'the VM died of it; blame: stranger'
 
-put_aside 300 # soon used up
+put_aside 450 # soon used up
 hog_kills old "$old"
 check 'the other one still by its own' tells max '"\(.victim.pid) \(.domain)"' "$max ${group[max]}"
 check 'the VMs beside them live' kill -0 "$beside" "$web" "$shop"
