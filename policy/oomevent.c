@@ -88,12 +88,12 @@ oomevent_continues(const OomReport *report, const OomReport *before)
 {
     bool has_times =
         report->time.clock != OOM_CLOCK_NONE && report->time.clock == before->time.clock;
-    g_autoptr(GHashTable) listed = tasks_by_pid(before->tasks);
+    g_autoptr(GHashTable) listed = NULL;
 
-    if (!has_times)
-        return nobody_came(report, listed);
-    return oomtime_is_near(before->time, report->time, false) &&
-           !has_new_life(report, before, listed);
+    if (has_times && !oomtime_is_near(before->time, report->time, false))
+        return false;
+    listed = tasks_by_pid(before->tasks);
+    return has_times ? !has_new_life(report, before, listed) : nobody_came(report, listed);
 }
 
 static bool
