@@ -227,10 +227,37 @@ it_is_read_every_period_and_at_once_when_its_end_is_near(void **state)
     assert_int_equal(memory_watch_due_us(fixture->vm), fixture->now_us + 5 * S);
 }
 
+/* Who plans waits for it: from when it is wanted until its answer, also one that tells nothing. */
+static void
+a_first_count_is_lacking_until_it_is_answered(void **state)
+{
+    Fixture *fixture = *state;
+    const MemoryWatch *watch = fixture->vm->memory_watch;
+
+    (void)read_after(fixture, 5 * S);
+    assert_false(memory_watch_lacks_count(fixture->vm)); /* the policy forbids it */
+    fixture->vm->limits.memory_page_count = true;
+    assert_true(memory_watch_lacks_count(fixture->vm));
+    assert_int_equal(watch->counted_us, 0); /* it waits for its turn */
+    (void)read_after(fixture, 5 * S);
+    assert_int_equal(watch->counted_us, fixture->now_us);
+    assert_true(memory_watch_lacks_count(fixture->vm));
+    while (watch->count.pid == 0)
+        g_main_context_iteration(fixture->context, TRUE);
+    assert_false(watch->count.is_known); /* this tree has no maps */
+    assert_false(memory_watch_lacks_count(fixture->vm));
+    fixture->vm->memory.guest_ram_is_shared = true; /* told without */
+    fixture->vm->memory_watch->count = (PageCount){0};
+    fixture->vm->memory_watch->counted_us = 0;
+    assert_false(memory_watch_lacks_count(fixture->vm));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_first_count_is_lacking_until_it_is_answered, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_vm_that_is_moved_is_followed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_group_that_is_gone_is_left_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_group_that_cannot_be_found_is_no_other_group, set_up,
